@@ -1,0 +1,157 @@
+package client
+
+import "time"
+
+// State is what a status word means, whatever its spelling.
+type State string
+
+// The states that the known status words fold into.
+const (
+	StateReady   State = "ready"   // ready, running, active, online
+	StatePending State = "pending" // creating, provisioning, booting, rebooting, …
+	StateOff     State = "off"     // stopped, shutdown, terminated, deleted, …
+	StateFailed  State = "failed"  // error, failed
+	StateUnknown State = "unknown" // anything else: shown verbatim, blocks nobody
+)
+
+// Page is one answer to a listing. Paging is not documented by the service;
+// where an answer says that more exists, More is true and NextCursor is what
+// it gave to read on, if anything.
+type Page[T any] struct {
+	Items      []T
+	More       bool
+	NextCursor string
+}
+
+// Instance is a hosted OpenClaw instance.
+type Instance struct {
+	ID        string
+	Name      string
+	Status    string // the service's own word, verbatim
+	State     State  // what that word means
+	SandboxID string
+	CreatedAt time.Time // zero when unknown
+	UpdatedAt time.Time // zero when unknown
+}
+
+// CreateInstanceRequest is the body of POST /instances.
+type CreateInstanceRequest struct {
+	InviteCode string
+}
+
+// Lifecycle is the answer to a reboot or a shutdown: every known form of
+// "accepted" folded into one.
+type Lifecycle struct {
+	Status   string    // the status word of the answer, "" when it had none
+	Instance *Instance // where the answer was a whole instance
+}
+
+// Session is a chat session of an instance.
+type Session struct {
+	ID        string
+	Title     string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Role is who wrote a message, normalised.
+type Role string
+
+// The roles of messages. Unknown roles are kept verbatim.
+const (
+	RoleUser      Role = "user"
+	RoleAssistant Role = "assistant"
+	RoleSystem    Role = "system"
+	RoleTool      Role = "tool" // tool, toolResult, tool_result, function
+)
+
+// Message is one item of a session's history.
+type Message struct {
+	ID         string // "" when the service gave none
+	SessionID  string
+	Role       Role
+	Text       string
+	ToolCalls  []ToolCall // calls that an assistant message made
+	ToolCallID string     // of a tool's message: the call that it answers
+	ToolName   string     // of a tool's message
+	IsError    bool       // of a tool's message
+	CreatedAt  time.Time  // zero when unknown
+	Raw        []byte     // the item as it came
+}
+
+// ToolCall is the agent's use of one of its tools.
+type ToolCall struct {
+	ID        string
+	Name      string
+	Arguments []byte // JSON, nil when unknown
+	Result    string // text, "" until it ended
+	IsError   bool
+}
+
+// SendRequest is the body of POST /instances/{id}/chat and …/chat/stream.
+type SendRequest struct {
+	Message   string
+	SessionID string // "" lets the service choose
+}
+
+// Reply is the agent's whole answer to one message.
+type Reply struct {
+	SessionID string
+	MessageID string
+	RunID     string
+	Text      string
+	ToolCalls []ToolCall
+}
+
+// MessagesQuery is the query of GET /instances/{id}/chat/messages.
+type MessagesQuery struct {
+	SessionID string
+	Tail      bool // the newest messages, not the oldest
+	Limit     int  // 0 leaves it to the service
+}
+
+// EventsQuery is the query of GET /instances/{id}/chat/events.
+type EventsQuery struct {
+	SessionID string
+	After     string // a cursor that an earlier event carried; "" from the start
+}
+
+// HistoryEvent is one persisted message as chat/events reports it.
+type HistoryEvent struct {
+	Message Message
+	Cursor  string // what to pass as After to read on behind this event; "" if unknown
+}
+
+// ExecRequest is the body of POST /instances/{id}/terminal/exec.
+type ExecRequest struct {
+	Command string
+	Timeout time.Duration // sent as timeout_ms; 0 leaves it to the service
+}
+
+// ExecResult is what a command left behind. Output beyond the client's limit
+// (WithMaxExecOutput) is cut in the middle: head and tail are kept.
+type ExecResult struct {
+	Stdout    Output
+	Stderr    Output
+	ExitCode  *int // nil: the service did not say, which is not 0
+	TimedOut  bool
+	Duration  time.Duration // 0 when unknown
+	Truncated bool          // the service itself says that it cut the output
+	NotReady  bool          // the sandbox's agent is not up yet, right after a boot
+}
+
+// Output is one stream of a command's output, bounded in memory.
+type Output struct {
+	Head    string // all of it where Omitted is 0
+	Tail    string
+	Omitted int64 // bytes left out between Head and Tail
+}
+
+// FileInfo is one entry of a directory.
+type FileInfo struct {
+	Name       string
+	Path       string // absolute
+	IsDir      bool
+	Size       int64 // bytes, -1 when unknown
+	ModifiedAt time.Time
+}
