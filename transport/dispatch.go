@@ -1,0 +1,99 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+// DefaultMaxMessage bounds one incoming JSON-RPC message, in bytes.
+const DefaultMaxMessage = 64 << 20
+
+// dispatcher hands messages to mcp-go, each with its call and its session in
+// the context. Both transports share one kind of it.
+type dispatcher struct {
+	mcp      *server.MCPServer
+	log      *slog.Logger
+	inflight *inflight
+}
+
+func newDispatcher(s *server.MCPServer, log *slog.Logger) dispatcher {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return dispatcher{mcp: s, log: log, inflight: newInflight()}
+}
+
+// sessionFor gives the session that serves m: the connection's for a legacy
+// message; one of its own for a modern one, which must not learn anything from
+// earlier requests.
+func sessionFor(m message, version string, s *session, p Principal) *session {
+	if s != nil && !mcp.IsModernProtocol(version) {
+		return s
+	}
+	own := newSession("", p)
+	own.ready = true
+	return own
+}
+
+// request runs one request to its end and returns the encoded answer, and the
+// JSON-RPC error code in it (0 for a result).
+func (d dispatcher) request(ctx context.Context, raw []byte, m message, s *session, c *Call) ([]byte, int) {
+	started := time.Now()
+	ctx = withPrincipal(withCall(ctx, c), s.principal)
+	ctx = d.mcp.WithContext(ctx, requestSession{session: s, call: c})
+	answer := d.handle(ctx, raw, m)
+	if answer == nil { // mcp-go answers every request; this is for its successors
+		return errorMessage(m.ID, mcp.INTERNAL_ERROR, "the server has no answer"), mcp.INTERNAL_ERROR
+	}
+	code := 0
+	if e, ok := answer.(mcp.JSONRPCError); ok {
+		code = e.Error.Code
+	}
+	out, err := encode(answer)
+	if err != nil {
+		d.log.Error("an answer could not be encoded", "method", m.Method, "error", err)
+		return errorMessage(m.ID, mcp.INTERNAL_ERROR, "the answer could not be encoded"), mcp.INTERNAL_ERROR
+	}
+	d.log.Debug("request", "method", m.Method, "duration", time.Since(started), "code", code, "bytes", len(out))
+	return out, code
+}
+
+// handle calls mcp-go. A panic is logged with its stack and answered without
+// it: the text of a panic may hold anything.
+func (d dispatcher) handle(ctx context.Context, raw []byte, m message) (answer mcp.JSONRPCMessage) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.log.Error("panic while serving a request", "method", m.Method, "panic", p, "stack", string(debug.Stack()))
+			var id any
+			_ = json.Unmarshal(m.ID, &id)
+			answer = mcp.NewJSONRPCError(mcp.NewRequestId(id), mcp.INTERNAL_ERROR,
+				"internal error in openclaw-mcp; its log has the details", nil)
+		}
+	}()
+	return d.mcp.HandleMessage(ctx, raw)
+}
+
+// notify handles a notification other than a cancel.
+func (d dispatcher) notify(ctx context.Context, raw []byte, m message, s *session) {
+	ctx = withPrincipal(ctx, s.principal)
+	d.handle(d.mcp.WithContext(ctx, requestSession{session: s}), raw, m)
+}
+
+const methodCancelled = "notifications/cancelled"
+
+// cancelParams reads which request a cancel means. Numbers are compared as they
+// are written, so 1 and "1" are different requests.
+func cancelParams(m message) (id, reason string) {
+	var p struct {
+		RequestID json.RawMessage `json:"requestId"`
+		Reason    string          `json:"reason"`
+	}
+	_ = json.Unmarshal(m.Params, &p)
+	return string(p.RequestID), p.Reason
+}

@@ -1,0 +1,438 @@
+package transport
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+// HTTPOptions tune an [HTTP]; the zero value is ready to use.
+type HTTPOptions struct {
+	Log         *slog.Logger
+	MaxMessage  int           // bytes of one request body (DefaultMaxMessage); more is 413
+	MaxSessions int           // legacy sessions kept at once (10,000); the longest idle one makes room
+	SessionIdle time.Duration // a legacy session unused for this long is forgotten (1 h)
+	Heartbeat   time.Duration // longest silence of an open stream (15 s)
+	WriteLimit  time.Duration // how long one write may take before the client counts as gone (30 s)
+}
+
+// HTTP serves MCP over streamable HTTP on one endpoint (MCP, transports,
+// streamable HTTP): POST for messages in both eras, GET and DELETE for legacy
+// sessions. It is an http.Handler for that endpoint, whatever its path.
+type HTTP struct {
+	dispatcher
+	opts HTTPOptions
+
+	base   context.Context // ends with Close; requests inherit its cause
+	closed context.CancelCauseFunc
+	active sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[string]*session
+}
+
+// NewHTTP serves s.
+func NewHTTP(s *server.MCPServer, opts HTTPOptions) *HTTP {
+	if opts.MaxMessage == 0 {
+		opts.MaxMessage = DefaultMaxMessage
+	}
+	if opts.MaxSessions == 0 {
+		opts.MaxSessions = 10_000
+	}
+	if opts.SessionIdle == 0 {
+		opts.SessionIdle = time.Hour
+	}
+	if opts.Heartbeat == 0 {
+		opts.Heartbeat = 15 * time.Second
+	}
+	if opts.WriteLimit == 0 {
+		opts.WriteLimit = 30 * time.Second
+	}
+	base, closed := context.WithCancelCause(context.Background())
+	return &HTTP{
+		dispatcher: newDispatcher(s, opts.Log), opts: opts,
+		base: base, closed: closed, sessions: make(map[string]*session),
+	}
+}
+
+// Close tells requests in flight to hand over what they have, ends open
+// streams, and waits for them until ctx is done.
+func (h *HTTP) Close(ctx context.Context) error {
+	h.closed(ErrDraining)
+	done := make(chan struct{})
+	go func() { h.active.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+const headerSession = "Mcp-Session-Id"
+
+// ServeHTTP implements http.Handler.
+func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := h.base.Err(); err != nil {
+		w.Header().Set("Retry-After", "1")
+		plainError(w, http.StatusServiceUnavailable, ErrDraining.Error())
+		return
+	}
+	h.active.Add(1)
+	defer h.active.Done()
+	if err := checkLoopback(r); err != nil {
+		plainError(w, http.StatusForbidden, err.Error())
+		return
+	}
+	version := r.Header.Get(mcp.HeaderProtocolVersion)
+	switch {
+	case r.Method == http.MethodPost:
+		h.post(w, r)
+	case mcp.IsModernProtocol(version):
+		w.Header().Set("Allow", http.MethodPost)
+		plainError(w, http.StatusMethodNotAllowed, "protocol version "+version+" has only POST: it has no sessions")
+	case r.Method == http.MethodGet:
+		h.get(w, r)
+	case r.Method == http.MethodDelete:
+		h.delete(w, r)
+	default:
+		w.Header().Set("Allow", "POST, GET, DELETE")
+		plainError(w, http.StatusMethodNotAllowed, "the MCP endpoint takes POST, GET and DELETE")
+	}
+}
+
+// checkLoopback protects a server on loopback from web pages that reach it by a
+// name of their own (DNS rebinding; MCP, transports, security).
+func checkLoopback(r *http.Request) error {
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); !ok || !isLoopback(local.String()) {
+		return nil
+	}
+	if !isLoopback(r.Host) {
+		return fmt.Errorf("the Host header %q is not a loopback name; this server is reached as localhost", r.Host)
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		_, host, ok := strings.Cut(origin, "://")
+		if !ok || !isLoopback(host) {
+			return fmt.Errorf("requests from web pages of %q are not allowed", origin)
+		}
+	}
+	return nil
+}
+
+// isLoopback reports whether a host, with or without a port, is this machine's
+// loopback.
+func isLoopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func plainError(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n")
+}
+
+func jsonAnswer(w http.ResponseWriter, status int, body []byte) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, err := w.Write(append(body, '\n'))
+	return err
+}
+
+// incoming is a POSTed message on its way to be served.
+type incoming struct {
+	message
+	raw     []byte
+	meta    requestMeta
+	modern  bool
+	session *session
+	scope   string // of cancels
+}
+
+func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		plainError(w, http.StatusUnsupportedMediaType, "the Content-Type of a POST is application/json")
+		return
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.opts.MaxMessage)))
+	if err != nil {
+		var tooBig *http.MaxBytesError
+		if errors.As(err, &tooBig) {
+			_ = jsonAnswer(w, http.StatusRequestEntityTooLarge, errorMessage(nil, mcp.INVALID_REQUEST,
+				fmt.Sprintf("the message is longer than %d bytes", tooBig.Limit)))
+		}
+		return // otherwise the client is gone
+	}
+	m, code, err := parseMessage(raw)
+	if err != nil {
+		_ = jsonAnswer(w, http.StatusBadRequest, errorMessage(m.ID, code, err.Error()))
+		return
+	}
+	in := incoming{message: m, raw: raw, meta: m.meta()}
+	if !h.classify(w, r, &in) {
+		return
+	}
+	switch {
+	case m.Method == methodCancelled:
+		id, reason := cancelParams(m)
+		h.inflight.cancel(callID{in.scope, id}, reason)
+		w.WriteHeader(http.StatusAccepted)
+	case m.isNotification():
+		h.notify(r.Context(), raw, m, in.session)
+		w.WriteHeader(http.StatusAccepted)
+	case m.isRequest():
+		h.serve(w, r, in)
+	default:
+		in.session.answer(m)
+		w.WriteHeader(http.StatusAccepted)
+	}
+}
+
+// classify decides which era a POST belongs to and finds its session; it answers
+// and returns false where the request can't be served.
+func (h *HTTP) classify(w http.ResponseWriter, r *http.Request, in *incoming) bool {
+	header := r.Header.Get(mcp.HeaderProtocolVersion)
+	in.modern = mcp.IsModernProtocol(in.meta.ProtocolVersion) || mcp.IsModernProtocol(header)
+	switch {
+	case in.modern && in.Method == methodCancelled:
+		// Clients exist that cancel without _meta; refusing that would end them.
+		in.scope = modernScope(r)
+		in.session = newSession("", Local)
+		return true
+	case in.modern:
+		if code, err := h.checkModern(r, header, in); err != nil {
+			_ = jsonAnswer(w, http.StatusBadRequest, errorMessage(in.ID, code, err.Error()))
+			return false
+		}
+		in.scope = modernScope(r)
+		in.session = sessionFor(in.message, in.meta.ProtocolVersion, nil, Local)
+		return true
+	case in.Method == string(mcp.MethodInitialize):
+		if in.ID == nil {
+			_ = jsonAnswer(w, http.StatusBadRequest, errorMessage(nil, mcp.INVALID_REQUEST, "initialize is a request: it needs an id"))
+			return false
+		}
+		in.session = newSession(rand.Text(), Local)
+		in.scope = in.session.id
+		return true
+	}
+	if header != "" && !mcp.IsValidProtocolVersion(header) {
+		_ = jsonAnswer(w, http.StatusBadRequest, errorMessage(in.ID, mcp.INVALID_REQUEST,
+			fmt.Sprintf("unsupported protocol version %q in %s; supported are %s",
+				header, mcp.HeaderProtocolVersion, strings.Join(mcp.ValidProtocolVersions, ", "))))
+		return false
+	}
+	var ok bool
+	in.session, ok = h.session(w, r, in.ID)
+	if ok {
+		in.scope = in.session.id
+	}
+	return ok
+}
+
+// checkModern holds a modern request to the rules of its transport: the version
+// stands in the header and in _meta, equal; Mcp-Method and Mcp-Name repeat the
+// body; and nothing is a client's answer, since nothing is asked.
+func (h *HTTP) checkModern(r *http.Request, header string, in *incoming) (int, error) {
+	switch {
+	case in.Method == "":
+		return mcp.INVALID_REQUEST, errors.New("the server asks nothing in this protocol version, so there is nothing to answer")
+	case r.Header.Get(mcp.HeaderLastEventID) != "":
+		return mcp.HEADER_MISMATCH, errors.New("streams are not resumable in this protocol version: send the request again without Last-Event-ID")
+	case header == "":
+		return mcp.HEADER_MISMATCH, errors.New(mcp.HeaderProtocolVersion + " header is missing; it repeats " + mcp.MetaKeyProtocolVersion)
+	case in.meta.ProtocolVersion == "":
+		return mcp.INVALID_PARAMS, errors.New("missing or invalid _meta field " + mcp.MetaKeyProtocolVersion)
+	case header != in.meta.ProtocolVersion:
+		return mcp.HEADER_MISMATCH, fmt.Errorf("%s is %q but %s is %q", mcp.HeaderProtocolVersion, header, mcp.MetaKeyProtocolVersion, in.meta.ProtocolVersion)
+	}
+	if !mcp.IsValidProtocolVersion(header) {
+		return 0, nil // mcp-go answers with the list of what is supported
+	}
+	if err := mcp.ValidateStandardHeaders(r.Header.Get, header, mcp.MCPMethod(in.Method), in.Params); err != nil {
+		return mcp.HEADER_MISMATCH, err
+	}
+	return 0, nil
+}
+
+// modernScope is what little tells one sessionless client from another.
+func modernScope(r *http.Request) string {
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return "modern\x00" + host + "\x00" + r.UserAgent()
+}
+
+// serve runs a request and answers with JSON, or with an event stream once
+// something has to be said before the result.
+func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in incoming) {
+	stream, err := newPostStream(w, r, h.opts)
+	if err != nil {
+		plainError(w, http.StatusNotAcceptable, err.Error())
+		return
+	}
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	defer cancel(nil)
+	// The request's own context says only that it ended; which of the two ends
+	// it was matters to the handler.
+	defer context.AfterFunc(r.Context(), func() { cancel(ErrDisconnected) })()
+	defer context.AfterFunc(h.base, func() { cancel(ErrDraining) })()
+
+	call := &Call{id: in.ID, token: in.meta.ProgressToken, send: stream.send, cancel: cancel}
+	key := callID{in.scope, string(in.ID)}
+	if !h.inflight.add(key, call, !in.modern) {
+		_ = jsonAnswer(w, http.StatusBadRequest, errorMessage(in.ID, mcp.INVALID_REQUEST, "a request with this id is in flight already"))
+		return
+	}
+	defer func() { h.inflight.remove(key, call, r.Context().Err() != nil, !in.modern) }()
+
+	initialize := !in.modern && in.Method == string(mcp.MethodInitialize)
+	if initialize {
+		w.Header().Set(headerSession, in.session.id)
+	}
+	stop := stream.heartbeat()
+	answer, code := h.request(ctx, in.raw, in.message, in.session, call)
+	stop()
+	if initialize && code == 0 {
+		h.addSession(in.session)
+	}
+	in.session.touch()
+	_ = call.finish(func() error {
+		if call.wasCancelled() {
+			return stream.close()
+		}
+		return stream.finish(answer, statusFor(in.modern, code))
+	})
+}
+
+// statusFor maps a JSON-RPC error code to the HTTP status that the modern era
+// prescribes; the legacy era answers 200 with the error in the body.
+func statusFor(modern bool, code int) int {
+	if !modern {
+		return http.StatusOK
+	}
+	switch code {
+	case mcp.METHOD_NOT_FOUND:
+		return http.StatusNotFound
+	case mcp.HEADER_MISMATCH, mcp.MISSING_REQUIRED_CLIENT_CAPABILITY, mcp.UNSUPPORTED_PROTOCOL_VERSION,
+		mcp.INVALID_REQUEST, mcp.INVALID_PARAMS, mcp.PARSE_ERROR:
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
+}
+
+// session finds the legacy session that a request names, or answers 400 or 404.
+func (h *HTTP) session(w http.ResponseWriter, r *http.Request, id json.RawMessage) (*session, bool) {
+	sid := r.Header.Get(headerSession)
+	if sid == "" {
+		_ = jsonAnswer(w, http.StatusBadRequest, errorMessage(id, mcp.INVALID_REQUEST,
+			headerSession+" header is missing: send initialize first and repeat the header of its answer"))
+		return nil, false
+	}
+	h.mu.Lock()
+	s := h.sessions[sid]
+	if s != nil && s.idle(time.Now()) > h.opts.SessionIdle {
+		delete(h.sessions, sid)
+		s = nil
+	}
+	h.mu.Unlock()
+	if s == nil {
+		// 404 tells a client to initialize again (MCP, session management).
+		_ = jsonAnswer(w, http.StatusNotFound, errorMessage(id, mcp.INVALID_REQUEST,
+			"no such session, or it expired: send initialize again"))
+		return nil, false
+	}
+	s.touch()
+	return s, true
+}
+
+// addSession keeps a session, making room for it where there are too many.
+func (h *HTTP) addSession(s *session) {
+	now := time.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.sessions) >= h.opts.MaxSessions {
+		oldest, longest := "", time.Duration(-1)
+		for id, other := range h.sessions {
+			idle := other.idle(now)
+			if idle > h.opts.SessionIdle {
+				delete(h.sessions, id)
+			} else if idle > longest {
+				oldest, longest = id, idle
+			}
+		}
+		if len(h.sessions) >= h.opts.MaxSessions {
+			delete(h.sessions, oldest)
+		}
+	}
+	h.sessions[s.id] = s
+}
+
+// get opens a legacy session's stream for what is not about a request. Nothing
+// of that kind is sent yet, but clients open it and expect it to stay open.
+func (h *HTTP) get(w http.ResponseWriter, r *http.Request) {
+	if !accepts(r, "text/event-stream") {
+		plainError(w, http.StatusNotAcceptable, "a GET opens an event stream: Accept must have text/event-stream")
+		return
+	}
+	s, ok := h.session(w, r, nil)
+	if !ok {
+		return
+	}
+	stream := &postStream{w: w, rc: http.NewResponseController(w), limit: h.opts.WriteLimit}
+	if err := stream.comment("open"); err != nil {
+		return
+	}
+	tick := time.NewTicker(h.opts.Heartbeat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-h.base.Done():
+			return
+		case <-tick.C:
+			s.touch()
+			if !h.hasSession(s) || stream.comment("ping") != nil {
+				return
+			}
+		}
+	}
+}
+
+func (h *HTTP) hasSession(s *session) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sessions[s.id] == s
+}
+
+// delete ends a legacy session.
+func (h *HTTP) delete(w http.ResponseWriter, r *http.Request) {
+	s, ok := h.session(w, r, nil)
+	if !ok {
+		return
+	}
+	h.mu.Lock()
+	delete(h.sessions, s.id)
+	h.mu.Unlock()
+	w.WriteHeader(http.StatusNoContent)
+}

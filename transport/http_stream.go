@@ -1,0 +1,150 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// postStream is the answer to one POST. It stays undecided between a JSON body
+// and an event stream until the first message is sent: an answer that comes
+// alone is plain JSON. All writes are serialised, each with a deadline of its
+// own, so that a client that stopped reading is noticed and let go.
+type postStream struct {
+	mu       sync.Mutex
+	w        http.ResponseWriter
+	rc       *http.ResponseController
+	limit    time.Duration
+	every    time.Duration // heartbeat
+	jsonOnly bool          // the client does not take event streams
+	started  bool          // the event stream is open
+	over     bool          // the answer is out
+}
+
+func newPostStream(w http.ResponseWriter, r *http.Request, opts HTTPOptions) (*postStream, error) {
+	s := &postStream{w: w, rc: http.NewResponseController(w), limit: opts.WriteLimit, every: opts.Heartbeat}
+	if !accepts(r, "text/event-stream") {
+		if !accepts(r, "application/json") {
+			return nil, errors.New("Accept must have application/json, and text/event-stream for progress")
+		}
+		s.jsonOnly = true
+	}
+	return s, nil
+}
+
+// accepts reports whether the Accept header takes a media type; none takes all.
+func accepts(r *http.Request, want string) bool {
+	values := r.Header.Values("Accept")
+	if len(values) == 0 {
+		return true
+	}
+	major, _, _ := strings.Cut(want, "/")
+	for part := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		media, params, err := mime.ParseMediaType(strings.TrimSpace(part))
+		if err != nil || params["q"] == "0" {
+			continue
+		}
+		if media == want || media == "*/*" || media == major+"/*" {
+			return true
+		}
+	}
+	return false
+}
+
+// send writes one message as an event. To a client that takes no event streams,
+// nothing but the answer can be said.
+func (s *postStream) send(msg []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.jsonOnly {
+		return nil
+	}
+	return s.frame("event: message\ndata: ", msg)
+}
+
+// comment writes an SSE comment, which keeps proxies and clients from giving up
+// on a silent stream.
+func (s *postStream) comment(text string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over || s.jsonOnly {
+		return nil
+	}
+	return s.frame(": ", []byte(text))
+}
+
+func (s *postStream) frame(prefix string, data []byte) error {
+	if !s.started {
+		s.started = true
+		h := s.w.Header()
+		h.Set("Content-Type", "text/event-stream")
+		h.Set("Cache-Control", "no-cache, no-transform")
+		h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+		s.w.WriteHeader(http.StatusOK)
+	}
+	var b bytes.Buffer
+	b.Grow(len(prefix) + len(data) + 2)
+	b.WriteString(prefix)
+	b.Write(data)
+	b.WriteString("\n\n")
+	// A deadline that is left standing would end the stream while it is silent.
+	_ = s.rc.SetWriteDeadline(time.Now().Add(s.limit))
+	defer func() { _ = s.rc.SetWriteDeadline(time.Time{}) }()
+	if _, err := s.w.Write(b.Bytes()); err != nil {
+		return err
+	}
+	return s.rc.Flush()
+}
+
+// finish sends the answer: as the last event of an open stream, else as JSON.
+func (s *postStream) finish(answer []byte, status int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	if s.started {
+		return s.frame("event: message\ndata: ", answer)
+	}
+	_ = s.rc.SetWriteDeadline(time.Now().Add(s.limit))
+	defer func() { _ = s.rc.SetWriteDeadline(time.Time{}) }()
+	return jsonAnswer(s.w, status, answer)
+}
+
+// close ends the response without an answer, as a cancelled request wants it.
+func (s *postStream) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	if !s.started {
+		s.w.WriteHeader(http.StatusAccepted)
+	}
+	return nil
+}
+
+// heartbeat breaks the silence of a long call until stop is called.
+func (s *postStream) heartbeat() (stop func()) {
+	if s.jsonOnly {
+		return func() {}
+	}
+	var mu sync.Mutex
+	var timer *time.Timer
+	stopped := false
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(s.every, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !stopped && s.comment("ping") == nil {
+			timer.Reset(s.every)
+		}
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
+	}
+}

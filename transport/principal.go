@@ -1,0 +1,24 @@
+package transport
+
+import "context"
+
+// Principal is who calls. On stdio, and over HTTP without authentication, there
+// is one, [Local]. Everything that is kept between calls belongs to one.
+type Principal struct {
+	Name string
+}
+
+// Local is the one principal of a server that authenticates nobody.
+var Local = Principal{Name: "local"}
+
+type principalKey struct{}
+
+func withPrincipal(ctx context.Context, p Principal) context.Context {
+	return context.WithValue(ctx, principalKey{}, p)
+}
+
+// PrincipalFrom gives who called; false outside of a request.
+func PrincipalFrom(ctx context.Context) (Principal, bool) {
+	p, ok := ctx.Value(principalKey{}).(Principal)
+	return p, ok
+}

@@ -1,0 +1,167 @@
+package transport
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// progressInterval spaces a reporter's notifications: about 20 a second.
+	progressInterval = 50 * time.Millisecond
+	// heartbeatInterval is the longest silence of a reporter, so that clients
+	// whose idle timer is reset by progress keep waiting.
+	heartbeatInterval = 8 * time.Second
+	// progressSpare is how many notifications may go out at once when text and
+	// lines alternate, before they are joined.
+	progressSpare = 5.0
+)
+
+// Reporter turns a call's fine-grained news into progress notifications that a
+// person can follow: text as it comes, a line for each other event, and a
+// heartbeat while there is no news. Nothing is dropped and the order is kept:
+// the messages, one after the other, hold every word that was reported. Text
+// that comes faster than progressInterval is joined; text and lines share a
+// notification only when they alternate faster than the spare notifications
+// (see progressSpare) allow.
+type Reporter struct {
+	call  *Call
+	start time.Time
+
+	mu        sync.Mutex
+	pending   []piece
+	showsText bool // the last thing sent was text, perhaps in the middle of a word
+	last      time.Time
+	spare     float64 // notifications that may go out beyond one an interval
+	flushing  *time.Timer
+	heartbeat *time.Timer
+	closed    bool
+	err       error // the first failed write: the client is gone
+}
+
+// piece is something to report: a stretch of the reply, or a line of its own.
+type piece struct {
+	text []byte
+	line bool
+}
+
+// NewReporter starts reporting on call. A call whose client wants no progress
+// (or nil) gets a reporter that does nothing. Close it before the call ends.
+func NewReporter(call *Call) *Reporter {
+	r := &Reporter{call: call, start: time.Now(), spare: progressSpare}
+	if !call.WantsProgress() {
+		r.closed = true
+		return r
+	}
+	r.heartbeat = time.AfterFunc(heartbeatInterval, r.beat)
+	return r
+}
+
+// Text reports a piece of the reply, exactly as it came. It blocks while the
+// client does not read.
+func (r *Reporter) Text(s string) {
+	if s != "" {
+		r.report(s, false)
+	}
+}
+
+// Line reports anything else: a status, a tool's use.
+func (r *Reporter) Line(s string) { r.report(s, true) }
+
+func (r *Reporter) report(s string, line bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	if n := len(r.pending); n > 0 && !line && !r.pending[n-1].line {
+		r.pending[n-1].text = append(r.pending[n-1].text, s...)
+	} else {
+		r.pending = append(r.pending, piece{text: []byte(s), line: line})
+	}
+	if r.flushing != nil {
+		return
+	}
+	if wait := progressInterval - time.Since(r.last); wait > 0 {
+		r.flushing = time.AfterFunc(wait, r.flushLater)
+		return
+	}
+	r.flush()
+}
+
+func (r *Reporter) flushLater() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.flushing = nil
+	if !r.closed {
+		r.flush()
+	}
+}
+
+// flush sends what is pending. It is called with the lock held, and keeps it
+// while it writes: a client that reads slowly slows the reporting down.
+func (r *Reporter) flush() {
+	if len(r.pending) == 0 {
+		return
+	}
+	r.spare = min(progressSpare, r.spare+float64(time.Since(r.last))/float64(progressInterval))
+	if n := float64(len(r.pending)); n <= max(1, r.spare) {
+		r.spare -= n
+		for _, p := range r.pending {
+			r.write(string(p.text))
+		}
+	} else {
+		r.spare--
+		var all strings.Builder
+		for i, p := range r.pending {
+			if i > 0 {
+				all.WriteByte('\n')
+			}
+			all.Write(p.text)
+		}
+		r.write(all.String())
+	}
+	r.showsText = !r.pending[len(r.pending)-1].line
+	clear(r.pending) // frees the texts
+	r.pending = r.pending[:0]
+}
+
+func (r *Reporter) write(text string) {
+	if r.err == nil {
+		r.err = r.call.Progress(text)
+	}
+	r.last = time.Now()
+	r.heartbeat.Reset(heartbeatInterval)
+}
+
+func (r *Reporter) beat() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	// In the middle of a reply a heartbeat has no words of its own: the stream
+	// may have stalled inside a word.
+	text := ""
+	if !r.showsText {
+		text = fmt.Sprintf("still running after %s", time.Since(r.start).Round(time.Second))
+	}
+	r.write(text)
+}
+
+// Close sends what is pending and stops the heartbeat. Nothing is sent after it
+// returns. It may be called more than once.
+func (r *Reporter) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	r.flush()
+	r.closed = true
+	r.heartbeat.Stop()
+	if r.flushing != nil {
+		r.flushing.Stop()
+	}
+}

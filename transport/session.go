@@ -1,0 +1,214 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+// session is what a legacy client's initialize established: a stdio
+// connection's, or an HTTP session's. A modern request gets one of its own.
+type session struct {
+	id        string
+	principal Principal
+
+	mu       sync.Mutex
+	ready    bool
+	info     mcp.Implementation
+	caps     mcp.ClientCapabilities
+	version  string
+	level    mcp.LoggingLevel
+	lastUsed time.Time
+
+	asked   map[string]chan message // questions to the client, by request id
+	counter atomic.Int64
+}
+
+func newSession(id string, p Principal) *session {
+	return &session{
+		id: id, principal: p, level: mcp.LoggingLevelError,
+		lastUsed: time.Now(), asked: make(map[string]chan message),
+	}
+}
+
+// touch notes that the session is in use.
+func (s *session) touch() {
+	s.mu.Lock()
+	s.lastUsed = time.Now()
+	s.mu.Unlock()
+}
+
+func (s *session) idle(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return now.Sub(s.lastUsed)
+}
+
+// answer hands a client's answer to whoever asked, and reports whether anybody
+// did.
+func (s *session) answer(m message) bool {
+	s.mu.Lock()
+	ch, ok := s.asked[string(m.ID)]
+	delete(s.asked, string(m.ID))
+	s.mu.Unlock()
+	if ok {
+		ch <- m // buffered: never blocks
+	}
+	return ok
+}
+
+// requestSession is the session as one request sees it: what is sent through it
+// goes to that request's own stream. It is the value that mcp-go is given.
+type requestSession struct {
+	*session
+	call *Call
+}
+
+var (
+	_ server.SessionWithClientInfo      = requestSession{}
+	_ server.SessionWithLogging         = requestSession{}
+	_ server.SessionWithProtocolVersion = requestSession{}
+	_ server.SessionWithElicitation     = requestSession{}
+	_ server.SessionWithRoots           = requestSession{}
+)
+
+func (s requestSession) SessionID() string { return s.id }
+
+// NotificationChannel is mcp-go's own way to notify, which drops and misroutes;
+// a nil channel makes sure that nobody uses it by mistake.
+func (s requestSession) NotificationChannel() chan<- mcp.JSONRPCNotification { return nil }
+
+func (s requestSession) Initialize() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = true
+}
+
+func (s requestSession) Initialized() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ready
+}
+
+func (s requestSession) SetLogLevel(l mcp.LoggingLevel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.level = l
+}
+
+func (s requestSession) GetLogLevel() mcp.LoggingLevel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.level
+}
+
+func (s requestSession) SetClientInfo(i mcp.Implementation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.info = i
+}
+
+func (s requestSession) GetClientInfo() mcp.Implementation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.info
+}
+
+func (s requestSession) SetClientCapabilities(c mcp.ClientCapabilities) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.caps = c
+}
+
+func (s requestSession) GetClientCapabilities() mcp.ClientCapabilities {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.caps
+}
+
+func (s requestSession) SetProtocolVersion(v string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.version = v
+}
+
+func (s requestSession) ProtocolVersion() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version
+}
+
+// RequestElicitation asks the user something through the client
+// (elicitation/create, legacy era).
+func (s requestSession) RequestElicitation(ctx context.Context, req mcp.ElicitationRequest) (*mcp.ElicitationResult, error) {
+	if s.GetClientCapabilities().Elicitation == nil {
+		return nil, server.ErrElicitationNotSupported
+	}
+	var result mcp.ElicitationResult
+	if err := s.ask(ctx, string(mcp.MethodElicitationCreate), req.Params, &result); err != nil {
+		return nil, err
+	}
+	return &result, nil
+}
+
+// ListRoots asks the client for its roots (roots/list, legacy era).
+func (s requestSession) ListRoots(ctx context.Context, _ mcp.ListRootsRequest) (*mcp.ListRootsResult, error) {
+	var result mcp.ListRootsResult
+	if err := s.ask(ctx, string(mcp.MethodListRoots), nil, &result); err != nil {
+		return nil, err
+	}
+	return &result, nil
+}
+
+// ask sends a request to the client on this request's stream, and waits for the
+// answer.
+func (s requestSession) ask(ctx context.Context, method string, params, result any) error {
+	if s.call == nil {
+		return errors.New("nothing can be asked outside of a request")
+	}
+	id, _ := json.Marshal(fmt.Sprintf("openclaw-%d", s.counter.Add(1)))
+	ch := make(chan message, 1)
+	s.mu.Lock()
+	s.asked[string(id)] = ch
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.asked, string(id))
+		s.mu.Unlock()
+	}()
+	msg, err := encode(struct {
+		JSONRPC string          `json:"jsonrpc"`
+		ID      json.RawMessage `json:"id"`
+		Method  string          `json:"method"`
+		Params  any             `json:"params,omitempty"`
+	}{"2.0", id, method, params})
+	if err != nil {
+		return err
+	}
+	if err := s.call.sendMessage(msg); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case m := <-ch:
+		if m.Error != nil {
+			var e struct {
+				Message string `json:"message"`
+			}
+			_ = json.Unmarshal(m.Error, &e)
+			return fmt.Errorf("%s: the client answered: %s", method, e.Message)
+		}
+		if err := json.Unmarshal(m.Result, result); err != nil {
+			return fmt.Errorf("%s: the client's answer: %w", method, err)
+		}
+		return nil
+	}
+}
