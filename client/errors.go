@@ -1,10 +1,22 @@
 package client
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
+
+// ErrNoText is the cause of an [Error] that says that the agent's answer came
+// but holds no text that this client can find. The message was taken, so the
+// caller reads the history rather than send it again.
+var ErrNoText = errors.New("no reply text")
+
+// ErrTooLarge is the cause of an [Error] that says that an answer or a file is
+// larger than what was allowed for it.
+var ErrTooLarge = errors.New("too large")
 
 // Outcome says what a failed request did at the service: whether it is safe to
 // repeat.
@@ -50,7 +62,7 @@ func (e *Error) Error() string {
 	if e.Status != 0 {
 		notes = append(notes, fmt.Sprintf("HTTP %d", e.Status))
 	}
-	if e.Code != "" {
+	if e.Code != "" && e.Code != e.Message {
 		notes = append(notes, e.Code)
 	}
 	if e.RequestID != "" {
@@ -67,3 +79,15 @@ func (e *Error) Error() string {
 
 // Unwrap gives the cause to errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Timeout reports whether the failure is that somebody ran out of time: this
+// client, the caller's context, the service (408) or a proxy in front of it
+// (504, 524). With it, an [Outcome] of unknown means that the work may still go
+// on upstream.
+func (e *Error) Timeout() bool {
+	switch e.Status {
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout, 524:
+		return true
+	}
+	return errors.Is(e.Err, context.DeadlineExceeded)
+}

@@ -155,3 +155,18 @@ type FileInfo struct {
 	Size       int64 // bytes, -1 when unknown
 	ModifiedAt time.Time
 }
+
+// Discovery is what the service says of itself at GET /. Each part may be
+// missing.
+type Discovery struct {
+	Name      string
+	Version   string
+	Resources []Resource
+}
+
+// Resource is one thing that the service advertises.
+type Resource struct {
+	Name   string
+	Method string // "" when not said
+	Path   string
+}

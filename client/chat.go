@@ -1,0 +1,231 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// ChatService talks to an instance's agent.
+type ChatService struct{ core *core }
+
+// streamTypes is the Accept header of what may come as a stream or whole.
+const streamTypes = "text/event-stream, application/x-ndjson, application/json"
+
+// Sessions lists an instance's chat sessions in the service's order, newest
+// first (GET /instances/{id}/chat/sessions).
+func (s *ChatService) Sessions(ctx context.Context, instance string) (Page[Session], error) {
+	raw, req, err := s.core.get(ctx, instance, "/chat/sessions", nil)
+	if err != nil {
+		return Page[Session]{}, err
+	}
+	page, err := decodePage(raw, "sessions", decodeSession)
+	if err != nil {
+		return Page[Session]{}, s.core.fail(req, err)
+	}
+	return page, nil
+}
+
+// CreateSession opens a chat session (POST /instances/{id}/chat/sessions). The
+// title may be empty.
+func (s *ChatService) CreateSession(ctx context.Context, instance, title string) (Session, error) {
+	payload := struct {
+		Title string `json:"title,omitempty"`
+	}{title}
+	if err := checkText("title", title); err != nil {
+		return Session{}, notSent("POST /instances/{id}/chat/sessions", err)
+	}
+	raw, req, err := s.core.post(ctx, instance, "/chat/sessions", payload)
+	if err != nil {
+		return Session{}, err
+	}
+	session, err := decodeSession(raw)
+	if err != nil {
+		return Session{}, s.core.fail(req, err)
+	}
+	setIfEmpty(&session.Title, title)
+	return session, nil
+}
+
+// sendCall is the request of Send and Stream.
+func (s *ChatService) sendCall(instance, rest string, r SendRequest) (call, error) {
+	path, op, err := instancePath(http.MethodPost, instance, rest)
+	if err != nil {
+		return call{}, err
+	}
+	if r.Message == "" {
+		return call{}, notSent(op, errors.New("the message is empty"))
+	}
+	if err := checkText("message", r.Message); err != nil {
+		return call{}, notSent(op, err)
+	}
+	payload := struct {
+		Message   string `json:"message"`
+		SessionID string `json:"session_id,omitempty"`
+	}{r.Message, r.SessionID}
+	return call{op: op, method: http.MethodPost, path: path, body: payload}, nil
+}
+
+// Send gives the agent a message and blocks until its reply (POST
+// /instances/{id}/chat). It is never repeated.
+//
+// An error with an [Outcome] of unknown (a proxy's time-out above all) can come
+// while the agent works on: read the history with [ChatService.Messages], do
+// not send again. An error that matches [ErrNoText] is such a case too: the
+// service took the message but its answer holds no text; the Reply beside it
+// has the ids that there were.
+func (s *ChatService) Send(ctx context.Context, instance string, r SendRequest) (Reply, error) {
+	req, err := s.sendCall(instance, "/chat", r)
+	if err != nil {
+		return Reply{}, err
+	}
+	req.timeout = s.core.options.timeouts.Chat
+	raw, resp, err := s.core.bytes(ctx, req)
+	if err != nil {
+		return Reply{}, err
+	}
+	if mediaType(resp.header) == "text/plain" && kindOf(raw) != '{' && kindOf(raw) != '[' && kindOf(raw) != 0 {
+		return Reply{SessionID: r.SessionID, Text: string(raw)}, nil
+	}
+	var reply Reply
+	if t := mediaType(resp.header); t == "text/event-stream" || t == "application/x-ndjson" {
+		reply, err = s.collect(raw, resp.header.Get("Content-Type"))
+	} else {
+		reply, err = decodeReply(raw)
+	}
+	if err == nil && resp.status == http.StatusAccepted {
+		// "Accepted" comes before the reply: what text it has is a remark.
+		reply.Text = ""
+		err = noText(raw)
+	}
+	setIfEmpty(&reply.SessionID, r.SessionID)
+	if err != nil {
+		e := s.core.fail(req, err)
+		e.Status = resp.status
+		return reply, e
+	}
+	return reply, nil
+}
+
+// collect reads a reply out of a stream that came where a whole answer was
+// expected.
+func (s *ChatService) collect(raw []byte, contentType string) (Reply, error) {
+	var a Accumulator
+	for ev, err := range decodeStream(bytes.NewReader(raw), contentType, s.core.options.maxEvent) {
+		if err != nil {
+			return a.Reply(), err
+		}
+		a.Add(ev)
+	}
+	switch {
+	case a.Err() != nil:
+		return a.Reply(), a.Err()
+	case !a.Done():
+		return a.Reply(), &Error{Message: "the stream of the reply ended before the reply did", Err: io.ErrUnexpectedEOF}
+	case a.Text() == "":
+		return a.Reply(), noText(nil)
+	}
+	return a.Reply(), nil
+}
+
+// Messages reads a session's history (GET /instances/{id}/chat/messages),
+// oldest first whatever the service's order, and each message once.
+func (s *ChatService) Messages(ctx context.Context, instance string, q MessagesQuery) (Page[Message], error) {
+	query := url.Values{}
+	if q.SessionID != "" {
+		query.Set("session_id", q.SessionID)
+	}
+	if q.Tail {
+		query.Set("tail", "true")
+	}
+	if q.Limit > 0 {
+		query.Set("limit", strconv.Itoa(q.Limit))
+	}
+	raw, req, err := s.core.get(ctx, instance, "/chat/messages", query)
+	if err != nil {
+		return Page[Message]{}, err
+	}
+	page, err := decodePage(raw, "messages", decodeMessage)
+	if err != nil {
+		return Page[Message]{}, s.core.fail(req, err)
+	}
+	page.Items = orderMessages(page.Items)
+	return page, nil
+}
+
+// Stream gives the agent a message and yields what it does until its reply is
+// complete (POST /instances/{id}/chat/stream). The request is sent when the
+// iteration begins, once: a second iteration sends the message again.
+//
+// The error comes once and last, and is an *[Error]. One with an [Outcome] of
+// unknown leaves the run going on upstream. A failure that the agent itself
+// reports is an event of kind [EventError], not an error of the stream. A
+// stream that ends without [EventFinal] or [EventError] may be incomplete:
+// read the history. Breaking off closes the connection; whether the agent
+// stops is the service's decision.
+func (s *ChatService) Stream(ctx context.Context, instance string, r SendRequest) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		req, err := s.sendCall(instance, "/chat/stream", r)
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		req.accept, req.stream = streamTypes, true
+		resp, err := s.open(ctx, req)
+		if err != nil {
+			yield(Event{}, err)
+			return
+		}
+		defer func() { _ = resp.body.Close() }()
+		for ev, err := range decodeStream(resp.body, resp.header.Get("Content-Type"), s.core.options.maxEvent) {
+			if err != nil {
+				yield(Event{}, s.core.fail(req, err))
+				return
+			}
+			if ev.Err != nil {
+				if ev.Err.Outcome == "" {
+					ev.Err.Outcome = OutcomeUnknown
+				}
+				ev.Err = s.core.finish(req, ev.Err)
+			}
+			if !yield(ev, nil) {
+				return
+			}
+		}
+	}
+}
+
+// open sends a request whose answer is a stream, and refuses a web page in its
+// place.
+func (s *ChatService) open(ctx context.Context, req call) (*reply, error) {
+	resp, err := s.core.do(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if t := mediaType(resp.header); t == "text/html" || t == "application/xhtml+xml" {
+		defer func() { _ = resp.body.Close() }()
+		return nil, s.core.fail(req, pageError(resp.status, resp.body.peek(maxErrorBody)))
+	}
+	return resp, nil
+}
+
+// historyCall is the request of Events.
+func historyCall(instance string, q EventsQuery) (call, error) {
+	path, op, err := instancePath(http.MethodGet, instance, "/chat/events")
+	if err != nil {
+		return call{}, err
+	}
+	query := url.Values{}
+	if q.SessionID != "" {
+		query.Set("session_id", q.SessionID)
+	}
+	if q.After != "" {
+		query.Set("after", q.After)
+	}
+	return call{op: op, method: http.MethodGet, path: path, query: query, accept: streamTypes, stream: true}, nil
+}

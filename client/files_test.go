@@ -1,0 +1,258 @@
+package client
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestDecodeFiles(t *testing.T) {
+	file := func(name string, size int64) FileInfo {
+		return FileInfo{Name: name, Path: "/workspace/" + name, Size: size}
+	}
+	dir := func(name string) FileInfo {
+		return FileInfo{Name: name, Path: "/workspace/" + name, IsDir: true, Size: -1}
+	}
+	at := func(f FileInfo, t time.Time) FileInfo { f.ModifiedAt = t; return f }
+	sub := func(f FileInfo) FileInfo { f.Path = "/workspace/src/" + f.Name; return f }
+	emptyDir := dir("src")
+	emptyDir.Size = 0
+	table(t, "files", map[string]any{
+		"objects.json":                []FileInfo{at(file("a.txt", 12), march20)},
+		"entries.json":                []FileInfo{emptyDir, at(file("a.txt", 3), march20b)},
+		"strings.json":                []FileInfo{dir("src"), file("b.txt", -1)},
+		"strings_absolute.json":       []FileInfo{dir("src"), file("b.txt", -1)},
+		"strings_trailing_slash.json": []FileInfo{dir("src"), file("b.txt", -1)},
+		"recursive_objects.json":      []FileInfo{dir("src"), file("b.txt", 2)},
+		"dir_flags.json":              []FileInfo{dir("a"), dir("b"), dir("c"), dir("d"), dir("e")},
+		"mtime_ms.json":               []FileInfo{at(file("a", 1), march20b.Add(123*time.Millisecond))},
+		"updated_at.json":             []FileInfo{at(file("a", 1), march20)},
+		"no_size.json":                []FileInfo{file("a", -1)},
+		"outside.json":                []FileInfo{{Name: "passwd", Path: "/etc/passwd", Size: -1}},
+		"null.json":                   []FileInfo(nil),
+		"bad_keys.json":               errorHas(`"count"`),
+		"bad_entry.json":              errorHas(`no file entry: it is an object with the keys "color"`),
+		"sub_workspace_relative.json": []FileInfo{sub(file("App.jsx", -1)), sub(dir("lib"))},
+		"sub_resolved_path.json":      []FileInfo{sub(file("App.jsx", -1))},
+	}, func(b []byte) ([]FileInfo, error) {
+		where := "/workspace"
+		if bytes.Contains(b, []byte("lib/x.js")) && !bytes.Contains(b, []byte("b.txt")) || bytes.Contains(b, []byte("/mnt/")) {
+			where = "/workspace/src/"
+		}
+		p, err := decodeFiles(b, where)
+		if rel, err2 := decodeFiles(b, strings.TrimPrefix(where, "/workspace/")); err == nil && strings.HasSuffix(where, "src/") {
+			if diff := cmp.Diff(p, rel); diff != "" || err2 != nil {
+				t.Errorf("a relative path gives another listing: %s %v", diff, err2)
+			}
+		}
+		return p.Items, err
+	})
+}
+
+func TestFileRead(t *testing.T) {
+	raw := func(name string) string { return string(fixture(t, "file_read", name)) }
+	cases := map[string]any{
+		"envelope.json":              "hé\n😀",
+		"base64.json":                "hi",
+		"base64_encoding_first.json": "\x00\x01\xff\xfe",
+		"base64_unpadded.json":       "\xff\xfe\xfd",
+		"base64_bad.json":            errorHas("not valid base64"),
+		"file.json":                  "hi",
+		"all_keys.json":              "hi",
+		"empty_content.json":         "",
+		"error.json":                 errorHas("File not found"),
+	}
+	for _, name := range []string{"raw_json_foreign_key.json", "raw_json_no_content.json", "raw_json_content_object.json",
+		"raw_json_unknown_encoding.json", "raw_package.json", "raw_array.json", "raw_broken.txt", "raw_text.txt",
+		"raw_empty.txt", "raw_spaces.txt", "raw_two_values.txt"} {
+		cases[name] = raw(name)
+	}
+	// In memory, and with every object going through a temporary file.
+	for _, above := range []int64{1 << 20, 4} {
+		table(t, "file_read", cases, func(b []byte) (string, error) {
+			if above == 4 && bytes.Contains(b, []byte(`"error"`)) {
+				return "", errors.New("File not found") // only small answers are looked at
+			}
+			c := serve(t, answer(200, "application/json", string(b)), func(o *options) { o.spoolAbove = above })
+			f, err := c.Files.Open(t.Context(), "i1", "/workspace/a")
+			if err != nil {
+				return "", err
+			}
+			content, err := io.ReadAll(f)
+			if err == nil && f.Size >= 0 && f.Size != int64(len(content)) {
+				t.Errorf("Size is %d, content has %d bytes", f.Size, len(content))
+			}
+			if f.Truncated != bytes.Contains(b, []byte(`"truncated"`)) {
+				t.Errorf("Truncated is %v", f.Truncated)
+			}
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+			return string(content), err
+		})
+	}
+	c := serve(t, answer(200, "application/octet-stream", raw("file.json")))
+	if b, err := c.Files.Read(t.Context(), "i1", "/a", 0); err != nil || string(b) != raw("file.json") {
+		t.Errorf("bytes of another type were unwrapped: %q, %v", b, err)
+	}
+}
+
+// TestFileLarge reads 50 MB as bytes and as JSON text, and some as base64, and
+// leaves no temporary file.
+func TestFileLarge(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	block := bytes.Repeat([]byte("0123456789abcde\n"), 3<<12) // a multiple of 3 for base64
+	quoted, _ := json.Marshal(string(block))
+	for _, tt := range []struct {
+		name                string
+		blocks              int
+		before, piece, post string
+	}{
+		{"raw", 256, "", string(block), ""},
+		{"text", 256, `{"path":"/a","content":"`, string(quoted[1 : len(quoted)-1]), `"}`},
+		{"base64", 64, `{"content":"`, base64.StdEncoding.EncodeToString(block), `","encoding":"base64"}`},
+	} {
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, tt.before)
+			for range tt.blocks {
+				if _, err := io.WriteString(w, tt.piece); err != nil {
+					return
+				}
+			}
+			_, _ = io.WriteString(w, tt.post)
+		})
+		total := int64(tt.blocks * len(block))
+		f, err := c.Files.Open(t.Context(), "i1", "/a")
+		if err != nil {
+			t.Fatal(tt.name, err)
+		}
+		n, err := io.Copy(io.Discard, f)
+		if err != nil || n != total || f.Size >= 0 && f.Size != n {
+			t.Errorf("%s: read %d of %d bytes (Size %d), %v", tt.name, n, total, f.Size, err)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(tt.name, err)
+		}
+		if tt.name != "raw" {
+			continue // going through the file once is slow enough
+		}
+		if _, err := c.Files.Read(t.Context(), "i1", "/a", 1<<20); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%s: got %v, want ErrTooLarge", tt.name, err)
+		}
+	}
+	if left, _ := os.ReadDir(tmp); len(left) > 0 {
+		t.Errorf("%d temporary files are left", len(left))
+	}
+}
+
+func TestFileReadFailures(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		_, _ = io.WriteString(w, "part")
+	})
+	_, err := c.Files.Read(t.Context(), "i1", "/a", 0)
+	if e := wantError(t, err); e.Outcome != "" || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("cut: got %v, outcome %q", e, e.Outcome)
+	}
+	c = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "part")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}, WithTimeouts(Timeouts{Idle: 50 * time.Millisecond}))
+	_, err = c.Files.Read(t.Context(), "i1", "/a", 0)
+	if e := wantError(t, err); !e.Timeout() || !strings.Contains(e.Error(), "nothing came for 50ms") {
+		t.Errorf("silent: got %v", e)
+	}
+}
+
+func TestFileWrites(t *testing.T) {
+	var got string
+	reply := ""
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got = r.URL.Path + " " + string(b)
+		if reply == "204" {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		_, _ = io.WriteString(w, reply)
+	})
+	ctx := t.Context()
+	for _, reply = range []string{"204", "", `{"ok":true}`, `{"success":true}`, `{"path":"/a","size":2}`, `{"status":"ok"}`, "OK"} {
+		if err := c.Files.Write(ctx, "i1", "/a", "<é>"); err != nil {
+			t.Errorf("%q: %v", reply, err)
+		}
+		if want := `/api/instances/i1/files/write {"path":"/a","content":"<é>"}`; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if err := c.Files.Upload(ctx, "i1", "/workspace", "a b", ""); err != nil {
+		t.Error(err)
+	}
+	if want := `/api/instances/i1/files/upload {"targetDir":"/workspace","fileName":"a b","content":""}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if err := c.Files.Mkdir(ctx, "i1", "/a/b"); err != nil {
+		t.Error(err)
+	}
+	if want := `/api/instances/i1/files/mkdir {"path":"/a/b"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for _, reply = range []string{`{"ok":false}`, `{"success":false,"message":"Disk is full"}`, `{"error":"Disk is full"}`} {
+		if e := wantError(t, c.Files.Mkdir(ctx, "i1", "/a")); e.Outcome != OutcomeUnknown {
+			t.Errorf("%s: got %v, outcome %q", reply, e, e.Outcome)
+		}
+	}
+	got = ""
+	for name, err := range map[string]error{
+		"bytes":     c.Files.Write(ctx, "i1", "/a", "\xff"),
+		"no path":   c.Files.Mkdir(ctx, "i1", ""),
+		"no name":   c.Files.Upload(ctx, "i1", "/a", "", "x"),
+		"no id":     c.Files.Write(ctx, "", "/a", "x"),
+		"dots":      c.Files.Write(ctx, "..", "/a", "x"),
+		"line feed": c.Files.Write(ctx, "a\nb", "/a", "x"),
+	} {
+		if e := wantError(t, err); e.Outcome != OutcomeNotSent || got != "" {
+			t.Errorf("%s: got %v, outcome %q, sent %q", name, e, e.Outcome, got)
+		}
+	}
+}
+
+// FuzzUnwrap checks the rule of unwrapping against one that holds everything.
+func FuzzUnwrap(f *testing.F) {
+	for _, s := range []string{`{"content":"x","path":"/a"}`, `{"file":{"content":""}}`, `{"content":"aGk=","encoding":"base64"}`,
+		`{"content":1}`, `{"content":"x","other":1}`, `{"content":"x"}}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		env := scanEnvelope(bytes.NewReader(b))
+		if !env.wrapped {
+			return
+		}
+		o, ok := asObject(b)
+		if !ok {
+			t.Fatalf("%q is unwrapped but no object", b)
+		}
+		if inner, ok := o.object("file"); ok && o["content"] == nil {
+			o = inner
+		}
+		want, ok := asString(o["content"])
+		if !ok {
+			t.Fatalf("%q is unwrapped but has no content", b)
+		}
+		got, err := io.ReadAll(contentReader(bytes.NewReader(b[env.start:]), false))
+		if err != nil || string(got) != want {
+			t.Fatalf("got %q, %v; want %q", got, err, want)
+		}
+	})
+}

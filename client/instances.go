@@ -1,0 +1,100 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+)
+
+// InstancesService manages the instances that the key's user owns.
+type InstancesService struct{ core *core }
+
+// List gives all instances (GET /instances).
+func (s *InstancesService) List(ctx context.Context) (Page[Instance], error) {
+	req := call{op: "GET /instances", method: http.MethodGet, path: "/instances"}
+	raw, _, err := s.core.bytes(ctx, req)
+	if err != nil {
+		return Page[Instance]{}, err
+	}
+	page, err := decodePage(raw, "instances", decodeInstance)
+	if err != nil {
+		return Page[Instance]{}, s.core.fail(req, err)
+	}
+	return page, nil
+}
+
+// Get gives one instance (GET /instances/{id}).
+func (s *InstancesService) Get(ctx context.Context, id string) (Instance, error) {
+	raw, req, err := s.core.get(ctx, id, "", nil)
+	if err != nil {
+		return Instance{}, err
+	}
+	i, err := decodeInstance(raw)
+	if err != nil {
+		return Instance{}, s.core.fail(req, err)
+	}
+	return i, nil
+}
+
+// Create makes an instance (POST /instances). It may block for minutes
+// (Timeouts.Create), or come back early with an instance that is still pending
+// and has to be polled with [InstancesService.Status]. It is never repeated:
+// after an error with an [Outcome] of unknown, List shows whether an instance
+// came to be.
+func (s *InstancesService) Create(ctx context.Context, r CreateInstanceRequest) (Instance, error) {
+	payload := struct {
+		InviteCode string `json:"invite_code,omitempty"`
+	}{r.InviteCode}
+	req := call{op: "POST /instances", method: http.MethodPost, path: "/instances", body: payload,
+		timeout: s.core.options.timeouts.Create}
+	if err := checkText("invite code", r.InviteCode); err != nil {
+		return Instance{}, notSent(req.op, err)
+	}
+	raw, _, err := s.core.bytes(ctx, req)
+	if err != nil {
+		return Instance{}, err
+	}
+	i, err := decodeInstance(raw)
+	if err != nil {
+		return Instance{}, s.core.fail(req, err)
+	}
+	return i, nil
+}
+
+// Reboot restarts an instance (POST /instances/{id}/reboot). The answer says
+// that the request was accepted, not that the instance is up again.
+func (s *InstancesService) Reboot(ctx context.Context, id string) (Lifecycle, error) {
+	return s.lifecycle(ctx, id, "/reboot")
+}
+
+// Shutdown stops an instance (POST /instances/{id}/shutdown).
+func (s *InstancesService) Shutdown(ctx context.Context, id string) (Lifecycle, error) {
+	return s.lifecycle(ctx, id, "/shutdown")
+}
+
+func (s *InstancesService) lifecycle(ctx context.Context, id, rest string) (Lifecycle, error) {
+	raw, _, err := s.core.post(ctx, id, rest, struct{}{})
+	if err != nil {
+		return Lifecycle{}, err
+	}
+	return decodeLifecycle(raw), nil
+}
+
+// Status gives an instance's current status (GET /instances/{id}/status). Where
+// the service has no such endpoint, or answers without a status word, it asks
+// for the instance instead. The ID is always set; dates and sandbox may be
+// missing.
+func (s *InstancesService) Status(ctx context.Context, id string) (Instance, error) {
+	raw, _, err := s.core.get(ctx, id, "/status", nil)
+	if err != nil {
+		e, ok := errors.AsType[*Error](err)
+		if !ok || e.Status != http.StatusNotFound && e.Status != http.StatusMethodNotAllowed && e.Status != http.StatusNotImplemented {
+			return Instance{}, err
+		}
+		return s.Get(ctx, id)
+	}
+	if i, ok := decodeStatus(raw, id); ok {
+		return i, nil
+	}
+	return s.Get(ctx, id)
+}

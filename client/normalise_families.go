@@ -1,0 +1,279 @@
+package client
+
+import "strings"
+
+// openAI takes a chunk of OpenAI's chat completions.
+func (n *normaliser) openAI(o object) {
+	if hasError(o) {
+		n.fail(failure(o))
+		return
+	}
+	choices, _ := asArray(o["choices"])
+	var c object
+	for _, raw := range choices {
+		if o, ok := asObject(raw); ok && (c == nil || o.id("index") == "0") {
+			c = o
+		}
+	}
+	d, _ := c.object("delta")
+	s := blocksText(d["content"])
+	if s == "" {
+		s = c.text("text")
+	}
+	finish := c.text("finish_reason", "finishReason")
+	switch {
+	case s != "" && finish == "error":
+		n.fail(&Error{Message: oneLine(s, maxErrorMessage)})
+		return
+	case s != "" && finish == "stop" && len(n.text.buf) == 0 && n.held == "" && strings.HasPrefix(s, "Error:"):
+		// The gateway reports a failed run so. What follows tells.
+		n.held = s
+		n.put(Event{Kind: EventHeartbeat})
+		return
+	case s != "":
+		n.piece("delta", s)
+	}
+	m, whole := c.object("message")
+	if whole {
+		n.wholeMessage(m, object{})
+	}
+	calls, _ := asArray(d.first("tool_calls", "toolCalls"))
+	for _, raw := range calls {
+		if call, ok := asObject(raw); ok {
+			n.partialCall(call)
+		}
+	}
+	if finish != "" {
+		n.flushPartial()
+	}
+	if s == "" && !whole && len(calls) == 0 {
+		n.put(Event{Kind: EventHeartbeat})
+	}
+}
+
+// isChat recognises the gateway's chat events, whose text is cumulative.
+func isChat(o object) bool {
+	switch canonical(o.text("state")) {
+	case "delta", "final", "error", "aborted":
+	default:
+		return false
+	}
+	t := canonical(o.text("type"))
+	return (t == "" || t == "event" || t == "chat") && kindOf(o["stream"]) != '"'
+}
+
+// chatEvent takes a chat event of the OpenClaw gateway.
+func (n *normaliser) chatEvent(state string, o object) {
+	n.chat = true
+	m, isObject := o.object("message")
+	text := o.text("message")
+	if isObject {
+		if role := m.text("role"); role != "" && decodeRole(role) != RoleAssistant {
+			if state == "delta" {
+				n.foreign(m)
+				return
+			}
+			m = object{}
+		}
+		text = messageText(m)
+	}
+	delta := o.text("deltaText", "delta_text")
+	switch state {
+	case "final":
+		if text == "" && (o.text("errorMessage") != "" || hasError(o)) {
+			n.fail(failure(o))
+			return
+		}
+		n.messageTools(m)
+		n.finish(text)
+	case "error", "aborted":
+		if c := n.text.snapshot(text); text != "" && c.text != "" {
+			n.show(c)
+		}
+		if state == "aborted" {
+			n.abort(o)
+		} else {
+			n.fail(failure(o))
+		}
+	default:
+		n.show(n.grow(text, delta, o.flag("replace")))
+		n.messageTools(m)
+	}
+}
+
+// grow takes a cumulative text, the piece that it grew by, or both.
+func (n *normaliser) grow(text, delta string, replace bool) change {
+	switch {
+	case replace:
+		if text == "" {
+			text = delta
+		}
+		if extends(text, n.text.buf) {
+			return n.text.add(text[len(n.text.buf):])
+		}
+		return n.text.rewrite(0, text)
+	case text == "":
+		return n.text.increment("", delta)
+	case delta != "":
+		return n.text.step(text, delta)
+	case n.chat && n.agent && len(text) < len(n.text.buf) && string(n.text.buf[:len(text)]) == text:
+		return change{} // the slower of two channels that carry the same text
+	}
+	return n.text.snapshot(text)
+}
+
+// isAgent recognises the gateway's agent events.
+func isAgent(o object) bool {
+	return kindOf(o["stream"]) == '"' && kindOf(o["data"]) == '{'
+}
+
+// agentEvent takes an agent event of the OpenClaw gateway.
+func (n *normaliser) agentEvent(o object) {
+	d, _ := o.object("data")
+	n.noteIDs(d.id(sessionKeys...), d.id(messageKeys...), d.id(runKeys...))
+	switch stream := canonical(o.text("stream")); stream {
+	case "assistant":
+		c := n.grow(d.text("text"), d.text("delta"), d.flag("replace"))
+		n.agent = n.agent || c.text != ""
+		n.show(c)
+	case "tool":
+		n.toolEvent("tool", d)
+	case "lifecycle":
+		switch canonical(d.text("phase")) {
+		case "end":
+			switch {
+			case d.flag("aborted"):
+				n.abort(d)
+			case n.chat:
+				// Chat events are throttled: the last words, and the end, come
+				// with theirs.
+				n.put(Event{Kind: EventHeartbeat})
+			default:
+				n.finish("")
+			}
+		case "error":
+			n.fail(failure(d))
+		default:
+			n.put(Event{Kind: EventHeartbeat})
+		}
+	case "error":
+		if d.text("reason") == "seq gap" { // a remark on the event feed, not on the run
+			n.put(Event{Kind: EventUnknown})
+			return
+		}
+		n.fail(failure(d))
+	case "thinking", "reasoning":
+		n.put(Event{Kind: EventHeartbeat})
+	default:
+		n.put(Event{Kind: EventUnknown})
+	}
+}
+
+// openResponses takes an event of OpenAI's Responses API. Texts come up to four
+// times: in increments, with the part, with the item, with the response.
+func (n *normaliser) openResponses(kind string, o object) {
+	key := o.id("output_index", "item_id")
+	part := key
+	if part != "" {
+		part += "/" + o.id("content_index")
+	}
+	switch strings.TrimPrefix(kind, "response.") {
+	case "output_text.delta", "refusal.delta", "text.delta":
+		n.show(n.text.increment(part, o.text("delta", "text")))
+	case "output_text.done", "refusal.done", "text.done":
+		n.show(n.text.message(part, o.text("text", "refusal")))
+	case "content_part.done":
+		p, _ := o.object("part")
+		n.show(n.text.message(part, partText(p)))
+	case "output_item.added":
+		item, _ := o.object("item")
+		n.responseItem(key, item, false)
+	case "output_item.done":
+		item, _ := o.object("item")
+		n.responseItem(key, item, true)
+	case "function_call_arguments.done":
+		n.itemArguments(o.id("item_id"), o["arguments"])
+	case "completed", "done", "incomplete":
+		r, ok := o.object("response")
+		if !ok {
+			r = o
+		}
+		if hasError(r) {
+			n.fail(failure(o))
+			return
+		}
+		n.finish(responseText(r))
+	case "failed", "error":
+		n.fail(failure(o))
+	case "cancelled", "canceled", "aborted":
+		n.abort(o)
+	case "created", "in_progress", "queued", "content_part.added", "function_call_arguments.delta":
+		n.put(Event{Kind: EventHeartbeat})
+	default:
+		if strings.HasPrefix(kind, "response.reasoning") {
+			n.put(Event{Kind: EventHeartbeat})
+			return
+		}
+		n.put(Event{Kind: EventUnknown})
+	}
+}
+
+// responseItem takes an output item, begun or whole.
+func (n *normaliser) responseItem(key string, item object, whole bool) {
+	switch item.text("type") {
+	case "function_call", "custom_tool_call", "mcp_call":
+		n.itemCall(item)
+		return
+	case "function_call_output", "custom_tool_call_output":
+		n.toolEvent("function_call_output", item)
+		return
+	case "message", "":
+	default:
+		n.put(Event{Kind: EventHeartbeat})
+		return
+	}
+	parts, _ := asArray(item["content"])
+	all := itemText(item)
+	if !whole || all == "" || strings.HasSuffix(string(n.text.buf), all) {
+		n.put(Event{Kind: EventHeartbeat})
+		return
+	}
+	setIfEmpty(&key, item.id("id"))
+	for i, raw := range parts {
+		if p, ok := asObject(raw); ok {
+			n.show(n.text.message(key+"/"+itoa(i), partText(p)))
+		}
+	}
+}
+
+func partText(p object) string {
+	if p.text("type") == "refusal" {
+		return p.text("refusal")
+	}
+	return p.text("text")
+}
+
+func itemText(item object) string {
+	parts, _ := asArray(item["content"])
+	var b strings.Builder
+	for _, raw := range parts {
+		if p, ok := asObject(raw); ok {
+			b.WriteString(partText(p))
+		}
+	}
+	return b.String()
+}
+
+func responseText(r object) string {
+	items, _ := asArray(r["output"])
+	var b strings.Builder
+	for _, raw := range items {
+		if item, ok := asObject(raw); ok && item.text("type") == "message" {
+			b.WriteString(itemText(item))
+		}
+	}
+	if b.Len() == 0 {
+		return r.text("output_text")
+	}
+	return b.String()
+}

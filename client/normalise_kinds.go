@@ -1,0 +1,309 @@
+package client
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// class is what a kind of event is about, whatever the family calls it.
+type class int
+
+const (
+	classUnknown class = iota
+	classText
+	classStatus
+	classIDs
+	classTool
+	classFinal
+	classAborted
+	classError
+	classAlive
+)
+
+// kinds folds the names of events, in their canonical spelling. Names of one
+// family only (agent_output, response.…) are dealt with where the family is.
+var kinds = map[string]class{
+	"": classText, "delta": classText, "token": classText, "chunk": classText, "message": classText,
+	"content": classText, "text": classText, "output": classText, "data": classText, "stdout": classText,
+	"text_delta": classText, "content_delta": classText, "message_delta": classText, "output_text": classText,
+	"assistant_delta": classText, "partial": classText, "response": classText, "answer": classText, "reply": classText,
+
+	"status": classStatus, "progress": classStatus, "info": classStatus, "notice": classStatus, "log": classStatus,
+
+	"session": classIDs, "start": classIDs, "started": classIDs, "run": classIDs, "accepted": classIDs,
+	"ack": classIDs, "connected": classIDs, "open": classIDs, "user_message": classIDs,
+
+	"done": classFinal, "complete": classFinal, "completed": classFinal, "end": classFinal,
+	"final": classFinal, "finished": classFinal,
+
+	"aborted": classAborted, "cancelled": classAborted, "canceled": classAborted,
+
+	"error": classError, "failed": classError, "failure": classError, "exception": classError,
+
+	"heartbeat": classAlive, "ping": classAlive, "pong": classAlive, "keepalive": classAlive,
+	"keep_alive": classAlive, "tick": classAlive,
+}
+
+func classOf(kind string) class {
+	if c, ok := kinds[kind]; ok {
+		return c
+	}
+	if kind == "tool" || strings.HasPrefix(kind, "tool_") || strings.HasPrefix(kind, "tool.") ||
+		kind == "toolcall" || kind == "toolresult" || kind == "function_call" || kind == "function_call_output" {
+		return classTool
+	}
+	return classUnknown
+}
+
+// canonical folds the spellings of an event's name.
+func canonical(kind string) string {
+	return strings.ReplaceAll(strings.ToLower(strings.TrimSpace(kind)), "-", "_")
+}
+
+// incrementKeys are the names of a piece of text, the clearest first.
+var incrementKeys = []string{"delta", "deltaText", "delta_text", "token", "chunk", "text", "content", "output", "response", "reply", "answer"}
+
+// named takes the events whose kind tells what they are: those of the author's
+// own style, and the generic ones.
+func (n *normaliser) named(kind string, o object, depth int) {
+	switch classOf(kind) {
+	case classText:
+		n.textEvent(kind, o, depth)
+	case classStatus:
+		n.status(statusText(o))
+	case classIDs:
+		if kind == "session" {
+			n.noteIDs(o.id("id"), "", "")
+		}
+		n.put(Event{Kind: EventHeartbeat})
+	case classTool:
+		n.release()
+		n.toolEvent(kind, o)
+	case classFinal:
+		if failed(o) || hasError(o) {
+			n.fail(failure(o))
+			return
+		}
+		n.finish(n.finalText(o))
+	case classAborted:
+		n.abort(o)
+	case classError:
+		n.fail(failure(o))
+	case classAlive:
+		n.put(Event{Kind: EventHeartbeat})
+	default:
+		n.unknown(kind, o)
+	}
+}
+
+// unknown takes a kind that nobody told of. It never fails the run, but the
+// repetitions that some services make are recognised.
+func (n *normaliser) unknown(kind string, o object) {
+	switch kind {
+	case "assistant", "assistant_message", "result":
+		text := o.text("result")
+		if text == "" {
+			text = n.finalText(o)
+		}
+		if text == "" {
+			break
+		}
+		if kind == "result" {
+			n.show(n.text.final(text))
+		} else {
+			n.show(n.text.message(n.fresh.MessageID, text))
+		}
+		return
+	case "thinking", "reasoning", "thought":
+		n.put(Event{Kind: EventHeartbeat})
+		return
+	case "res":
+		if o.denied() {
+			n.fail(failure(o))
+			return
+		}
+	}
+	n.put(Event{Kind: EventUnknown})
+}
+
+func (n *normaliser) abort(o object) {
+	e := failure(o)
+	e.Code = "aborted"
+	if o.first("message", "error", "errorMessage", "reason") == nil || e.Message == "" {
+		e.Message = "the agent's run was aborted"
+	}
+	n.fail(e)
+}
+
+// textEvent takes an event whose name stands for text, or that has none.
+func (n *normaliser) textEvent(kind string, o object, depth int) {
+	if role := o.text("role"); role != "" && decodeRole(role) != RoleAssistant {
+		n.foreign(o)
+		return
+	}
+	if m, ok := o.object("message"); ok {
+		n.wholeMessage(m, o)
+		return
+	}
+	if d, ok := o.object("delta"); ok {
+		if s := d.text("text", "content"); s != "" {
+			n.piece(kind, s)
+			return
+		}
+	}
+	if o.text("role") != "" && (kind == "" || kind == "message") && (o.id("id") != "" || n.deltas) {
+		n.wholeMessage(o, o)
+		return
+	}
+	for _, k := range incrementKeys {
+		if kindOf(o[k]) == 0 {
+			continue
+		}
+		if s := blocksText(o[k]); s != "" {
+			n.piece(kind, s)
+			if kind == "" && o.flag("done") {
+				n.finish("")
+			}
+			return
+		}
+	}
+	if inner, ok := o.object("data"); ok && depth < maxNesting {
+		n.object(kind, inner, depth+1)
+		return
+	}
+	s := o.text("data", "message")
+	switch {
+	case hasError(o) || failed(o):
+		n.fail(failure(o))
+	case s != "" && (kind != "" || o.text("status") == ""):
+		n.piece(kind, s)
+	case s != "":
+		n.status(s)
+	case o.flag("done"):
+		n.finish("")
+	case kind == "" && n.fresh.SessionID == "" && n.fresh.MessageID == "" && n.fresh.RunID == "" && !hasAny(o, incrementKeys):
+		n.put(Event{Kind: EventUnknown})
+	default:
+		n.put(Event{Kind: EventHeartbeat})
+	}
+}
+
+// piece takes an increment.
+func (n *normaliser) piece(kind, s string) {
+	n.release()
+	if kind != "message" {
+		n.deltas = true
+	}
+	n.show(n.text.increment("", s))
+}
+
+// wholeMessage takes an assistant's message as it is persisted.
+func (n *normaliser) wholeMessage(m, o object) {
+	if role := m.text("role"); role != "" && decodeRole(role) != RoleAssistant {
+		n.foreign(m)
+		return
+	}
+	id := m.id("id", "message_id", "messageId")
+	n.noteIDs("", id, "")
+	text := messageText(m)
+	n.release()
+	switch {
+	case kindOf(o["done"]) == 't':
+		n.finish(text)
+		return
+	case kindOf(o["done"]) == 'f': // Ollama's form: a message a token
+		n.show(n.text.increment("", text))
+		return
+	}
+	n.show(n.text.message(id, text))
+	n.messageTools(m)
+}
+
+// foreign takes a message that is not the agent's: the user's, echoed, or a
+// tool's.
+func (n *normaliser) foreign(m object) {
+	n.fresh.MessageID = ""
+	if decodeRole(m.text("role")) == RoleTool {
+		n.toolMessage(m)
+		return
+	}
+	n.put(Event{Kind: EventUnknown})
+}
+
+// finalText gives the text that an ending event carries, if any.
+func (n *normaliser) finalText(o object) string {
+	if m, ok := o.object("message", "assistant_message", "assistantMessage"); ok {
+		if role := m.text("role"); role == "" || decodeRole(role) == RoleAssistant {
+			n.noteIDs("", m.id("id", "message_id", "messageId"), "")
+			return messageText(m)
+		}
+		return ""
+	}
+	for _, k := range []string{"text", "content", "reply", "response", "result", "output", "answer", "full_text", "fullText"} {
+		if kindOf(o[k]) == '{' {
+			if inner, _ := asObject(o[k]); inner.first("content", "text") != nil {
+				return messageText(inner)
+			}
+			continue
+		}
+		if s := blocksText(o[k]); s != "" {
+			return s
+		}
+	}
+	if inner, ok := o.object("data"); ok {
+		n.takeIDs(inner)
+		return n.finalText(inner)
+	}
+	if o.text("role") == "assistant" {
+		n.noteIDs("", o.id("id"), "")
+	}
+	return ""
+}
+
+// statusText gives the line that a status event has for the person who waits.
+func statusText(o object) string {
+	if s := o.text("message", "text", "status", "content", "label", "detail"); s != "" {
+		return oneLine(s, 500)
+	}
+	if s, ok := asString(o["data"]); ok {
+		return oneLine(s, 500)
+	}
+	if inner, ok := o.object("data"); ok {
+		return oneLine(inner.text("message", "text", "status"), 500)
+	}
+	return oneLine(o.text("phase", "state", "step"), 500)
+}
+
+// messageText gives a message's text.
+func messageText(m object) string {
+	for _, k := range []string{"content", "text", "message", "body"} {
+		if s := blocksText(m[k]); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// blocksText gives the text of a message's content. Unlike contentText it puts
+// nothing between the blocks: the increments, with which it is compared, do
+// not either.
+func blocksText(raw json.RawMessage) string {
+	if kindOf(raw) != '[' {
+		return contentText(raw)
+	}
+	items, _ := asArray(raw)
+	var b strings.Builder
+	for _, item := range items {
+		b.WriteString(contentText(item))
+	}
+	return b.String()
+}
+
+func hasAny(o object, keys []string) bool {
+	for _, k := range keys {
+		if _, ok := o[k]; ok {
+			return true
+		}
+	}
+	return false
+}

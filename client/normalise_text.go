@@ -1,0 +1,284 @@
+package client
+
+import "strings"
+
+// transcript is the reply's text as it was shown so far. Streams repeat
+// themselves: a text comes in increments, then again as a whole message, then
+// again as the result. The transcript decides what of that is new.
+//
+// A reply may consist of several messages with tool calls between them, and a
+// repetition may cover all of it or only the current message. So the text is
+// kept in segments, one a message.
+type transcript struct {
+	buf  []byte
+	segs []segment       // never empty once current was called
+	seen map[string]bool // ids of the segments before the current one
+}
+
+// segment is one message of the reply.
+type segment struct {
+	id    string // "" where the stream names none
+	start int    // where it begins in buf
+	block int    // where the part that the last whole text confirmed begins
+	mark  int    // where that part ends: what lies behind came in increments only
+}
+
+// change is what a consumer has to do to the text it holds. The zero value is
+// nothing.
+type change struct {
+	text    string
+	replace bool // text is all of the reply; else it is added at the end
+}
+
+func (t *transcript) current() *segment {
+	if len(t.segs) == 0 {
+		t.segs = append(t.segs, segment{})
+	}
+	return &t.segs[len(t.segs)-1]
+}
+
+// open begins a segment, unless the current one is still empty.
+func (t *transcript) open(id string) *segment {
+	c := t.current()
+	if c.start == len(t.buf) {
+		c.id = id
+		return c
+	}
+	if c.id != "" {
+		if t.seen == nil {
+			t.seen = map[string]bool{}
+		}
+		t.seen[c.id] = true
+	}
+	end := len(t.buf)
+	t.segs = append(t.segs, segment{id: id, start: end, block: end, mark: end})
+	return t.current()
+}
+
+// boundary notes that what comes next belongs to another message than what was
+// shown: a tool ran in between.
+func (t *transcript) boundary() { t.open("") }
+
+func (t *transcript) add(s string) change {
+	t.buf = append(t.buf, s...)
+	return change{text: s}
+}
+
+// rewrite puts s in place of all text from an offset on.
+func (t *transcript) rewrite(from int, s string) change {
+	t.buf = append(t.buf[:from], s...)
+	for len(t.segs) > 1 && t.current().start >= from && t.segs[len(t.segs)-2].start >= from {
+		t.segs = t.segs[:len(t.segs)-1]
+	}
+	c := t.current()
+	c.start = min(c.start, from)
+	c.block, c.mark = min(c.block, from), min(c.mark, from)
+	return change{text: string(t.buf), replace: true}
+}
+
+// confirm notes that a whole text covered the current segment up to its end.
+func (t *transcript) confirm() {
+	c := t.current()
+	if c.mark < len(t.buf) {
+		c.block, c.mark = c.mark, len(t.buf)
+	}
+}
+
+// increment takes a piece that continues the reply. id names the message that
+// it belongs to, where the stream does.
+func (t *transcript) increment(id, s string) change {
+	if s == "" {
+		return change{}
+	}
+	c := t.current()
+	confirmed := c.mark == len(t.buf) && c.mark > c.start
+	switch {
+	case id != "" && c.id != "":
+		if id != c.id {
+			c = t.open(id)
+		}
+	case confirmed:
+		c = t.open(id)
+	}
+	setIfEmpty(&c.id, id)
+	return t.add(s)
+}
+
+// message takes the whole text of one message, or of one block of it, which may
+// or may not have come in increments before.
+func (t *transcript) message(id, s string) change {
+	c := t.current()
+	if s == "" || t.seen[id] && !t.continues(c, id, s) {
+		return change{}
+	}
+	if id != "" && c.id != "" && id != c.id {
+		c = t.open(id)
+	}
+	if c.start == len(t.buf) && t.coversPrevious(s) {
+		return change{}
+	}
+	setIfEmpty(&c.id, id)
+
+	ch := t.merge(c, id, s)
+	if ch.lags {
+		return change{}
+	}
+	t.confirm()
+	return ch.change
+}
+
+// merged is what message does; lags tells that the whole text covered only the
+// head of the increments.
+type merged struct {
+	change
+	lags bool
+}
+
+func (t *transcript) merge(c *segment, id, s string) merged {
+	seg, fresh := string(t.buf[c.start:]), string(t.buf[c.mark:])
+	switch {
+	case s == seg || s == fresh || s == string(t.buf[c.block:]):
+		return merged{}
+	case strings.HasPrefix(s, seg):
+		return merged{change: t.add(s[len(seg):])}
+	case fresh == "":
+		// All that is shown is accounted for: this is the next block of the
+		// same message, or the next message.
+		if sameTrimmed(s, seg) {
+			return merged{}
+		}
+		if id == "" || c.id != id {
+			t.open(id)
+		}
+		return merged{change: t.add(s)}
+	case strings.HasPrefix(s, fresh):
+		return merged{change: t.add(s[len(fresh):])}
+	case strings.HasSuffix(seg, s) || sameTrimmed(s, seg) || sameTrimmed(s, fresh):
+		return merged{}
+	case strings.HasPrefix(fresh, s):
+		// The whole text lags behind the increments. What is left of them
+		// waits for a whole text of its own.
+		c.block, c.mark = c.mark, c.mark+len(s)
+		t.segs = append(t.segs, segment{id: c.id, start: c.mark, block: c.mark, mark: c.mark})
+		return merged{lags: true}
+	}
+	if lead := strings.TrimLeft(fresh, " \t\r\n"); lead != "" && strings.HasPrefix(s, lead) {
+		return merged{change: t.add(s[len(lead):])}
+	}
+	from := c.mark
+	if strings.HasPrefix(s, string(t.buf[c.start:c.mark])) {
+		from = c.start
+	}
+	return merged{change: t.rewrite(from, s)}
+}
+
+// continues reports whether s, under the id of the segment before, is not that
+// segment again but the next block of its message: increments without an id
+// opened a segment for it.
+func (t *transcript) continues(c *segment, id, s string) bool {
+	if len(t.segs) < 2 || c.id != "" || c.start == len(t.buf) {
+		return false
+	}
+	p := t.segs[len(t.segs)-2]
+	return p.id == id && !sameTrimmed(s, string(t.buf[p.start:c.start]))
+}
+
+// coversPrevious reports whether s is the whole text, come late, of the message
+// before the tool call that the current, empty segment stands behind.
+func (t *transcript) coversPrevious(s string) bool {
+	if len(t.segs) < 2 {
+		return false
+	}
+	p := &t.segs[len(t.segs)-2]
+	end := len(t.buf)
+	if p.mark == end || !sameTrimmed(s, string(t.buf[p.start:])) {
+		return false
+	}
+	p.block, p.mark = p.mark, end
+	return true
+}
+
+// snapshot takes the whole text so far of a stream that sends nothing else, of
+// the current message or of all of the reply. A later snapshot is right where
+// it contradicts an earlier one.
+func (t *transcript) snapshot(s string) change {
+	c := t.current()
+	seg := t.buf[c.start:]
+	switch {
+	case s == "" || s == string(seg) || s == string(t.buf):
+		return change{}
+	case extends(s, t.buf):
+		return t.add(s[len(t.buf):])
+	case extends(s, seg):
+		return t.add(s[len(seg):])
+	case c.start > 0 && extends(s, t.buf[:c.start]):
+		return t.rewrite(0, s)
+	}
+	return t.rewrite(c.start, s)
+}
+
+// step takes a snapshot that comes with the piece that it grew by.
+func (t *transcript) step(s, delta string) change {
+	c := t.current()
+	n := len(s) - len(delta)
+	switch {
+	case delta == "" || s == "":
+		return t.snapshot(s + delta)
+	case n >= 0 && s[n:] == delta && (s[:n] == string(t.buf[c.start:]) || s[:n] == string(t.buf)):
+		return t.add(delta)
+	case n == 0 && s == delta && len(t.buf) > c.start && !extends(s, t.buf[c.start:]):
+		// The piece is all there is of it: the first of another message.
+		t.open("")
+		return t.add(s)
+	}
+	return t.snapshot(s)
+}
+
+// final takes the text that ends the reply: all of it, or its last message
+// only, with or without the white space around it.
+func (t *transcript) final(s string) change {
+	all := string(t.buf)
+	if strings.TrimSpace(s) == "" || sameTrimmed(s, all) && len(s) <= len(all) {
+		return change{}
+	}
+	if strings.HasPrefix(s, all) {
+		return t.add(s[len(all):])
+	}
+	c := t.current()
+	seg := all[c.start:]
+	for i := range t.segs {
+		// A message of the reply, or all from one on.
+		if from := t.segs[i].start; sameTrimmed(s, all[from:]) || i+1 < len(t.segs) && sameTrimmed(s, all[from:t.segs[i+1].start]) {
+			return change{}
+		}
+	}
+	first := strings.TrimSpace(all)
+	if len(t.segs) > 1 {
+		first = strings.TrimSpace(all[:t.segs[1].start])
+	}
+	isAll := first != "" && strings.HasPrefix(strings.TrimSpace(s), first)
+	switch {
+	case seg == "" && isAll:
+		return t.rewrite(0, s)
+	case seg == "":
+		return t.add(s) // only the message before the tool call was shown
+	case strings.HasPrefix(s, seg):
+		return t.add(s[len(seg):])
+	case strings.HasSuffix(strings.TrimSpace(all), strings.TrimSpace(s)),
+		strings.HasPrefix(all, s), strings.HasPrefix(seg, s):
+		return change{} // a part of what was shown: nothing of it is lost
+	case len(t.segs) == 1:
+		if lead := strings.TrimLeft(all, " \t\r\n"); lead != "" && strings.HasPrefix(s, lead) {
+			return t.add(s[len(lead):])
+		}
+		return t.rewrite(0, s)
+	case isAll:
+		return t.rewrite(0, s)
+	}
+	return t.rewrite(c.start, s)
+}
+
+func sameTrimmed(a, b string) bool { return strings.TrimSpace(a) == strings.TrimSpace(b) }
+
+// extends is strings.HasPrefix without a copy of b.
+func extends(s string, b []byte) bool { return len(s) >= len(b) && s[:len(b)] == string(b) }

@@ -1,0 +1,352 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+)
+
+const maxErrorBody = 64 << 10
+
+// call describes one request.
+type call struct {
+	op        string // method and path template, for errors and logs
+	method    string
+	path      string // escaped, behind the base URL
+	query     url.Values
+	body      any // sent as JSON; nil sends none
+	accept    string
+	timeout   time.Duration // of the whole call, up to the end of the body; 0 or less: none
+	anonymous bool          // without the key
+	stream    bool          // timeout ends at the headers
+}
+
+// instancePath gives the escaped path of an instance's endpoint and the op that
+// names it.
+func instancePath(method, instance, rest string) (path, op string, err error) {
+	op = method + " /instances/{id}" + rest
+	if err := checkSegment("instance id", instance); err != nil {
+		return "", "", notSent(op, err)
+	}
+	return "/instances/" + url.PathEscape(instance) + rest, op, nil
+}
+
+// checkSegment refuses what would not stay one segment of a path.
+func checkSegment(what, s string) error {
+	switch {
+	case s == "":
+		return fmt.Errorf("the %s is empty", what)
+	case s == "." || s == "..":
+		return fmt.Errorf("%q is no valid %s", s, what)
+	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError }):
+		return fmt.Errorf("the %s contains a control character", what)
+	}
+	return nil
+}
+
+// checkText refuses text that JSON cannot carry unchanged: encoding/json would
+// replace bytes that are not UTF-8 without a word.
+func checkText(what, s string) error {
+	if !utf8.ValidString(s) {
+		return fmt.Errorf("the %s is not valid UTF-8 text", what)
+	}
+	return nil
+}
+
+func notSent(op string, err error) *Error {
+	return &Error{Op: op, Message: err.Error(), Outcome: OutcomeNotSent}
+}
+
+// reply is an answer with a status of success. Its body belongs to the caller.
+type reply struct {
+	status int
+	header http.Header
+	length int64 // Content-Length, -1 when unknown
+	body   *body
+}
+
+// do sends one request and gives the answer if its status is 2xx. Every error
+// is an *Error, complete and redacted.
+func (c *core) do(ctx context.Context, req call) (*reply, error) {
+	outcome := OutcomeUnknown
+	reading := req.method == http.MethodGet || req.method == http.MethodHead
+	if reading {
+		outcome = ""
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, c.finish(req, &Error{Err: err, Outcome: OutcomeNotSent})
+	}
+	var payload io.Reader
+	if req.body != nil {
+		var buf bytes.Buffer
+		enc := json.NewEncoder(&buf)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(req.body); err != nil {
+			return nil, c.finish(req, &Error{Message: "the request cannot be encoded", Err: err, Outcome: OutcomeNotSent})
+		}
+		payload = bytes.NewReader(bytes.TrimRight(buf.Bytes(), "\n"))
+	}
+	target := c.base + req.path
+	if len(req.query) > 0 {
+		target += "?" + req.query.Encode()
+	}
+
+	b := &body{core: c, req: req, parent: ctx, outcome: outcome}
+	var sent progress
+	inner := httptrace.WithClientTrace(withOp(ctx, req.op), sent.trace())
+	switch {
+	case req.timeout > 0 && req.stream: // up to the headers only
+		inner, b.cancel = context.WithCancel(inner)
+		b.timer = time.AfterFunc(req.timeout, func() { b.expired.Store(true); b.cancel() })
+	case req.timeout > 0: // a deadline, which keeps retries from waiting in vain
+		inner, b.cancel = context.WithTimeout(inner, req.timeout)
+	default:
+		inner, b.cancel = context.WithCancel(inner)
+	}
+	b.inner = inner
+	hr, err := http.NewRequestWithContext(inner, req.method, target, payload)
+	if err != nil {
+		b.stop()
+		return nil, c.finish(req, &Error{Message: "the request cannot be made", Err: err, Outcome: OutcomeNotSent})
+	}
+	c.setHeader(hr.Header, req)
+
+	resp, err := c.http.Do(hr)
+	if err != nil {
+		e := b.failure(err)
+		if !sent.reached(err, inner.Err() != nil) {
+			e.Outcome = OutcomeNotSent
+		}
+		b.stop()
+		return nil, c.finish(req, e)
+	}
+	b.rc = resp.Body
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		if req.stream && b.timer != nil && !b.timer.Stop() {
+			// It fired between the headers and here: the stream is dead.
+			defer func() { _ = b.Close() }()
+			return nil, c.finish(req, b.failure(context.DeadlineExceeded))
+		}
+		return &reply{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength, body: b}, nil
+	}
+	defer func() { _ = b.Close() }()
+	return nil, c.finish(req, c.refusal(resp, b, reading))
+}
+
+func (c *core) setHeader(h http.Header, req call) {
+	if c.hasKey && !req.anonymous {
+		h.Set("Authorization", "Bearer "+c.key.reveal())
+	}
+	h.Set("User-Agent", c.options.userAgent)
+	h.Set("Accept", "application/json")
+	if req.accept != "" {
+		h.Set("Accept", req.accept)
+	}
+	if req.body != nil {
+		h.Set("Content-Type", "application/json")
+	}
+	if req.stream {
+		// Compression buffers: events would arrive in lumps.
+		h.Set("Accept-Encoding", "identity")
+	}
+}
+
+// refusal turns an answer that is no success into an error.
+func (c *core) refusal(resp *http.Response, b *body, reading bool) *Error {
+	status := resp.StatusCode
+	if status >= 300 && status < 400 {
+		e := &Error{Status: status, Message: redirectMessage(resp)}
+		if !reading {
+			e.Outcome = OutcomeRejected
+			if status == http.StatusFound || status == http.StatusSeeOther {
+				e.Outcome = OutcomeUnknown // "done, now look there" is spelt like this
+			}
+		}
+		return e
+	}
+	// What can be read of the body explains the status; that it breaks off
+	// does not matter.
+	raw, _ := io.ReadAll(io.LimitReader(b.rc, maxErrorBody))
+	if len(raw) == maxErrorBody && c.hasKey {
+		// The cut may go through the key, whose first half would not be
+		// recognised; six bytes are the longest escape of one.
+		raw = raw[:max(0, len(raw)-6*len(c.key.reveal()))]
+	}
+	raw = []byte(c.redact(string(raw)))
+	e := decodeError(status, resp.Header, raw, time.Now())
+	if !reading {
+		e.Outcome = statusOutcome(status, raw)
+	}
+	return e
+}
+
+// statusOutcome says what a POST with such an answer did. The service refuses
+// with 4xx before it acts. A 5xx may come after the deed, or from a proxy that
+// lost sight of it; only 501 and 503 in the service's own JSON are refusals
+// (no capacity, not implemented). 408 and 499 say that somebody stopped
+// waiting.
+func statusOutcome(status int, body []byte) Outcome {
+	switch {
+	case status == http.StatusRequestTimeout || status == 499:
+		return OutcomeUnknown
+	case status >= 400 && status < 500:
+		return OutcomeRejected
+	case status == http.StatusNotImplemented || status == http.StatusServiceUnavailable:
+		if o, ok := asObject(body); ok && len(o) > 0 {
+			return OutcomeRejected
+		}
+	}
+	return OutcomeUnknown
+}
+
+// fail completes an error of decoding: the answer came, so what the request
+// asked for may have happened.
+func (c *core) fail(req call, err error) *Error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		e = &Error{Err: err}
+	}
+	if e.Outcome == "" && req.method != http.MethodGet {
+		e.Outcome = OutcomeUnknown
+	}
+	return c.finish(req, e)
+}
+
+// finish names the operation and masks the key.
+func (c *core) finish(req call, e *Error) *Error {
+	if e.Op == "" {
+		e.Op = req.op
+	}
+	return c.redactError(e)
+}
+
+// bytes sends a request and reads its answer whole.
+func (c *core) bytes(ctx context.Context, req call) ([]byte, *reply, error) {
+	if req.timeout == 0 {
+		req.timeout = c.options.timeouts.Write
+		if req.method == http.MethodGet {
+			req.timeout = c.options.timeouts.Read
+		}
+	}
+	r, err := c.do(ctx, req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = r.body.Close() }()
+	limit := c.options.maxJSON
+	raw, err := io.ReadAll(io.LimitReader(r.body, limit+1))
+	if err != nil {
+		return nil, nil, err // of body.Read: complete already
+	}
+	if int64(len(raw)) > limit {
+		return nil, nil, c.fail(req, &Error{Status: r.status, Err: ErrTooLarge,
+			Message: fmt.Sprintf("the answer is larger than %d bytes", limit)})
+	}
+	if kindOf(raw) != 0 && !json.Valid(raw) && isHTML(mediaType(r.header), raw) {
+		return nil, nil, c.fail(req, pageError(r.status, raw))
+	}
+	if e := wholeError(raw); e != nil {
+		e.Status = r.status
+		setIfEmpty(&e.RequestID, oneLine(r.header.Get("X-Request-Id"), 100))
+		return nil, nil, c.fail(req, e)
+	}
+	return raw, r, nil
+}
+
+// pageError says that a web page came where the API should have answered: the
+// usual sign of a wrong base URL or of a login page in between.
+func pageError(status int, page []byte) *Error {
+	e := &Error{Status: status, Message: "the answer is a web page, not the API's"}
+	if t := pageTitle(page); t != "" {
+		e.Message += ": " + t
+	}
+	return e
+}
+
+// post is bytes for a POST on an instance.
+func (c *core) post(ctx context.Context, instance, rest string, payload any) ([]byte, call, error) {
+	path, op, err := instancePath(http.MethodPost, instance, rest)
+	if err != nil {
+		return nil, call{}, err
+	}
+	req := call{op: op, method: http.MethodPost, path: path, body: payload}
+	raw, _, err := c.bytes(ctx, req)
+	return raw, req, err
+}
+
+// get is bytes for a GET on an instance.
+func (c *core) get(ctx context.Context, instance, rest string, query url.Values) ([]byte, call, error) {
+	path, op, err := instancePath(http.MethodGet, instance, rest)
+	if err != nil {
+		return nil, call{}, err
+	}
+	req := call{op: op, method: http.MethodGet, path: path, query: query}
+	raw, _, err := c.bytes(ctx, req)
+	return raw, req, err
+}
+
+// progress notes how far a request got on its way out. Its fields are written
+// by the transport's goroutines.
+type progress struct {
+	wanted, connected, wrote atomic.Bool
+}
+
+func (p *progress) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GetConn:      func(string) { p.wanted.Store(true) },
+		GotConn:      func(httptrace.GotConnInfo) { p.connected.Store(true) },
+		WroteHeaders: func() { p.wrote.Store(true) },
+	}
+}
+
+// reached reports whether a request that failed with err may have come to the
+// service. In doubt it did.
+func (p *progress) reached(err error, cancelled bool) bool {
+	switch {
+	case p.wrote.Load():
+		return true
+	case p.connected.Load():
+		// The transport returns from a cancelled request while its writing
+		// goroutine may just be about to begin.
+		return cancelled
+	case p.wanted.Load():
+		return false // it never had a connection
+	}
+	// A RoundTripper that does not trace: only the error can tell.
+	return !isDialError(err)
+}
+
+// isDialError reports whether err is a failure to connect at all.
+func isDialError(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	return isCertError(err)
+}
+
+func isCertError(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[x509.HostnameError](err)
+	return ok
+}

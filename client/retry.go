@@ -1,0 +1,206 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	// maxRetryAfter is the longest wait that the service can ask for and get;
+	// beyond it the caller is told at once, with the wait in the error.
+	maxRetryAfter = 30 * time.Second
+	// maxDrain is how much of a failed attempt's body is read so that its
+	// connection can be used again.
+	maxDrain = 64 << 10
+)
+
+// newHTTPClient makes the client that all requests go through.
+func newHTTPClient(hc *http.Client, c *core) *http.Client {
+	var next http.RoundTripper
+	switch {
+	case hc == nil:
+		next = newTransport()
+	case hc.Transport != nil:
+		next = hc.Transport
+	default:
+		next = http.DefaultTransport
+	}
+	return &http.Client{
+		Transport:     &retrier{next: next, core: c},
+		CheckRedirect: checkRedirect,
+	}
+}
+
+// newTransport is made for one host and many long calls to it at once. Pings
+// find a peer that went away while a stream was silent.
+func newTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           dialer.DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          512,
+		MaxIdleConnsPerHost:   256,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   15 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+	}
+}
+
+// checkRedirect follows only GETs, and only where the key may go: to the same
+// host, never from https to http. Anything else stays an answer of 3xx, which
+// becomes an error that says where to.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	origin := via[0]
+	if origin.Method != http.MethodGet && origin.Method != http.MethodHead ||
+		!sameService(origin.URL, req.URL) || len(via) >= 10 {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// sameService reports whether a request to a may be sent on to b: the same
+// scheme, host and port, or the same host over https.
+func sameService(a, b *url.URL) bool {
+	if b.User != nil {
+		return false
+	}
+	if strings.EqualFold(a.Host, b.Host) {
+		return a.Scheme == b.Scheme || a.Scheme == "http" && b.Scheme == "https"
+	}
+	return strings.EqualFold(a.Hostname(), b.Hostname()) && a.Scheme == "http" && b.Scheme == "https"
+}
+
+// redirectMessage says why an answer of 3xx was not followed. Of the target it
+// shows the host alone.
+func redirectMessage(resp *http.Response) string {
+	to, err := resp.Location()
+	switch {
+	case err != nil:
+		return "the service redirects to nowhere"
+	case !sameService(resp.Request.URL, to):
+		return fmt.Sprintf("the service redirects to %s://%s, where the API key is not sent; check the base URL", to.Scheme, to.Host)
+	case resp.Request.Method == http.MethodGet || resp.Request.Method == http.MethodHead:
+		return "the service redirects too often"
+	}
+	return "the service redirects a " + resp.Request.Method + ", which is not sent twice; check the base URL"
+}
+
+type opKey struct{}
+
+// withOp carries the path template to the log lines of the attempts.
+func withOp(ctx context.Context, op string) context.Context {
+	return context.WithValue(ctx, opKey{}, op)
+}
+
+// retrier repeats GETs and HEADs, and nothing else, as long as no answer worth
+// having came. It is the one place that repeats.
+type retrier struct {
+	next http.RoundTripper
+	core *core
+}
+
+// CloseIdleConnections lets [http.Client.CloseIdleConnections] through.
+func (t *retrier) CloseIdleConnections() {
+	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
+	attempts := 1
+	if (req.Method == http.MethodGet || req.Method == http.MethodHead) && req.Body == nil {
+		attempts = t.core.options.attempts
+	}
+	for attempt := 1; ; attempt++ {
+		start := time.Now()
+		resp, err := t.next.RoundTrip(req)
+		t.logAttempt(req, resp, err, attempt, time.Since(start))
+		if attempt >= attempts || !worthRepeating(req.Context(), resp, err) {
+			return resp, err
+		}
+		wait, ok := t.wait(req.Context(), resp, attempt)
+		if !ok {
+			return resp, err
+		}
+		status := 0
+		if resp != nil {
+			status = resp.StatusCode
+			_, _ = io.CopyN(io.Discard, resp.Body, maxDrain)
+			_ = resp.Body.Close()
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-req.Context().Done():
+			timer.Stop()
+			if err == nil {
+				err = fmt.Errorf("%w while waiting to repeat after HTTP %d", req.Context().Err(), status)
+			}
+			return nil, err
+		}
+	}
+}
+
+// worthRepeating tells passing failures from lasting ones.
+func worthRepeating(ctx context.Context, resp *http.Response, err error) bool {
+	if err != nil {
+		return ctx.Err() == nil && !isCertError(err)
+	}
+	switch resp.StatusCode {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// wait says how long to wait before the next attempt: what the service asks
+// for, else an exponential back-off with full jitter. It is false when that
+// would be longer than anybody waits.
+func (t *retrier) wait(ctx context.Context, resp *http.Response, attempt int) (time.Duration, bool) {
+	o := t.core.options
+	ceiling := o.backoffMax
+	if shift := attempt - 1; shift < 30 {
+		ceiling = min(ceiling, o.backoffBase<<shift)
+	}
+	d := rand.N(ceiling) + 1
+	if resp != nil {
+		if asked, ok := retryAfter(resp.Header, time.Now()); ok {
+			if asked > maxRetryAfter {
+				return 0, false
+			}
+			d = max(asked, 1)
+		}
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return 0, false
+	}
+	return d, true
+}
+
+func (t *retrier) logAttempt(req *http.Request, resp *http.Response, err error, attempt int, took time.Duration) {
+	log := t.core.log
+	if !log.Enabled(req.Context(), slog.LevelDebug) {
+		return
+	}
+	op, _ := req.Context().Value(opKey{}).(string)
+	attrs := []slog.Attr{slog.String("op", op), slog.Int("attempt", attempt), slog.Duration("took", took)}
+	if resp != nil {
+		attrs = append(attrs, slog.Int("status", resp.StatusCode))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", t.core.redact(err.Error())))
+	}
+	log.LogAttrs(req.Context(), slog.LevelDebug, "request", attrs...)
+}

@@ -1,0 +1,298 @@
+// Package emulator is an embedded service that is compatible with OpenClaw as
+// a Service: real instances with real workspaces, shell commands and files on
+// this machine, and an agent that answers offline.
+//
+// It serves two purposes. A newcomer can try the bridge with no account, and
+// every test of the bridge has an upstream that behaves like one: replies that
+// outlive their streams, several dialects of every answer (the service's own
+// documentation leaves them open), and faults on demand.
+//
+// The package imports nothing of the bridge and has wire structs of its own, so
+// that a wrong JSON tag in the client cannot cancel itself out here.
+//
+// Commands are not confined. Where Linux allows it they run in a private mount
+// and process namespace, which gives them a real /workspace, a /tmp of their
+// own and processes that end with the instance; the rest of the machine stays
+// reachable with the rights of this process. It is a convenience, not a
+// security boundary.
+package emulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Dialect selects one of the shapes in which the service may answer.
+type Dialect string
+
+// The dialects. Snake, Camel and Wrapped apply to Options.Messages and
+// Options.Exec, the other two to Options.Exec only.
+const (
+	Snake   Dialect = "snake"   // bare arrays and objects, snake_case, RFC 3339
+	Camel   Dialect = "camel"   // camelCase, epoch milliseconds, content blocks
+	Wrapped Dialect = "wrapped" // {"instances":[…]}, {"session":{…}}, {"result":{…}}
+	Output  Dialect = "output"  // exec: {"output","exit_code","timed_out"}
+	Bare    Dialect = "bare"    // exec: {"success","stdout"}, with no exit code
+)
+
+// Family selects the dialect of POST /instances/{instance}/chat/stream.
+type Family string
+
+// The stream families.
+const (
+	FamilyA        Family = "A"         // OpenAI chat completion chunks
+	FamilyB        Family = "B"         // named events: status, output, complete
+	FamilyC        Family = "C"         // unnamed events, typed in the data
+	FamilyD        Family = "D"         // generic named events (the default)
+	FamilyE        Family = "E"         // gateway chat events; the text is cumulative
+	FamilyEWrapped Family = "E-wrapped" // E inside {"type":"event",…}, with deltaText and a bare final
+	FamilyF        Family = "F"         // agent events: assistant, tool and lifecycle streams
+	FamilyG        Family = "G"         // OpenResponses
+	FamilyNDJSON   Family = "ndjson"    // the objects of C, one a line
+	FamilyJSON     Family = "json"      // no stream: one JSON body once the reply is complete
+)
+
+// SandboxMode says whether commands get a namespace of their own.
+type SandboxMode string
+
+// The sandbox modes.
+const (
+	SandboxAuto SandboxMode = "auto" // a private namespace where the system allows it
+	SandboxOff  SandboxMode = "off"  // always plain processes in the workspace directory
+)
+
+// Options configure a Server. The zero value works.
+type Options struct {
+	Dir      string   // parent of the workspaces, one folder per instance; "" = a temporary directory removed on Close
+	Keys     []string // accepted bearer keys; empty = any non-empty key, each its own user
+	Family   Family   // dialect of POST chat/stream; "" = FamilyD
+	Messages Dialect  // dialect of instances, sessions, messages, files and errors; "" = Snake
+	Exec     Dialect  // dialect of exec results; "" = Snake
+
+	RawFiles     bool // files/read answers the bytes themselves instead of JSON
+	FileNames    bool // files answers {"files":[…]}: names only, all levels
+	EventsAsPoll bool // chat/events answers {"events":[…],"next":…} as a long poll instead of SSE
+
+	Pace        time.Duration // pause after each text increment of a reply (0 = none)
+	CreateDelay time.Duration // how long a new instance is creating before it is ready
+	RebootDelay time.Duration // how long a reboot takes; 0 = a quarter of CreateDelay
+	Heartbeat   time.Duration // silence after which a stream gets a heartbeat; 0 = 15 s
+	PollWait    time.Duration // how long a long poll waits for news; 0 = 20 s
+
+	InviteCode    string // when set, creating an instance needs it (403 otherwise)
+	Capacity      int    // most instances per key that are not stopped (0 = 16); beyond: 503
+	MaxExecOutput int64  // bytes kept of each of stdout and stderr of one exec; 0 = 256 MiB
+	Sandbox       SandboxMode
+	Agent         Agent // nil = the built-in offline agent
+	Clock         func() time.Time
+	Logger        *slog.Logger
+	Faults        []Fault
+}
+
+func (o Options) withDefaults() (Options, error) {
+	switch o.Family {
+	case "":
+		o.Family = FamilyD
+	case FamilyA, FamilyB, FamilyC, FamilyD, FamilyE, FamilyEWrapped, FamilyF, FamilyG, FamilyNDJSON, FamilyJSON:
+	default:
+		return o, fmt.Errorf("emulator: unknown stream family %q", o.Family)
+	}
+	switch o.Messages {
+	case "":
+		o.Messages = Snake
+	case Snake, Camel, Wrapped:
+	default:
+		return o, fmt.Errorf("emulator: unknown message dialect %q", o.Messages)
+	}
+	switch o.Exec {
+	case "":
+		o.Exec = Snake
+	case Snake, Camel, Wrapped, Output, Bare:
+	default:
+		return o, fmt.Errorf("emulator: unknown exec dialect %q", o.Exec)
+	}
+	switch o.Sandbox {
+	case "":
+		o.Sandbox = SandboxAuto
+	case SandboxAuto, SandboxOff:
+	default:
+		return o, fmt.Errorf("emulator: unknown sandbox mode %q", o.Sandbox)
+	}
+	if o.RebootDelay == 0 {
+		o.RebootDelay = o.CreateDelay / 4
+	}
+	if o.Heartbeat <= 0 {
+		o.Heartbeat = 15 * time.Second
+	}
+	if o.PollWait <= 0 {
+		o.PollWait = 20 * time.Second
+	}
+	if o.Capacity <= 0 {
+		o.Capacity = 16
+	}
+	if o.MaxExecOutput <= 0 {
+		o.MaxExecOutput = 256 << 20
+	}
+	if o.Agent == nil {
+		o.Agent = OfflineAgent()
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
+}
+
+// Server is the emulated service. It is safe for concurrent use.
+type Server struct {
+	opts    Options
+	routes  []route
+	sandbox sandbox
+	scratch string // always ours, removed on Close
+	dir     string // parent of the workspaces
+
+	ctx    context.Context // ends on Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup // replies and commands, which outlive their requests
+
+	streams atomic.Int64
+	faults  faultSet
+
+	mu        sync.Mutex // guards the rest, and all instances and sessions
+	closed    bool
+	instances []*instance
+	calls     map[string]int
+	mutations int
+}
+
+// New makes a server. It starts no process before the first command, and
+// accepts requests at once.
+func New(opts Options) (*Server, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	scratch, err := os.MkdirTemp("", "openclaw-emulator-")
+	if err != nil {
+		return nil, fmt.Errorf("emulator: %w", err)
+	}
+	dir := opts.Dir
+	if dir == "" {
+		dir = filepath.Join(scratch, "instances")
+	}
+	if dir, err = filepath.Abs(dir); err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
+		os.RemoveAll(scratch)
+		return nil, fmt.Errorf("emulator: %w", err)
+	}
+	s := &Server{opts: opts, scratch: scratch, dir: dir, calls: map[string]int{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.sandbox.init(opts.Sandbox, scratch)
+	s.faults.set(opts.Faults)
+	s.routes = s.table()
+	return s, nil
+}
+
+// Close stops every reply, stream and process of the server and removes its
+// temporary files; workspaces under Options.Dir stay. Requests that come later
+// get 503. It waits for replies to end, so an Agent has to honour its context.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	instances := s.instances
+	for _, in := range instances {
+		in.setStatusLocked(statusStopped, s.opts.Clock())
+	}
+	s.mu.Unlock()
+
+	s.cancel()
+	for _, in := range instances {
+		in.powerOff()
+	}
+	s.work.Wait()
+	var errs []error
+	for _, in := range instances {
+		// Again, for what a command started while it was being stopped.
+		in.powerOff()
+		errs = append(errs, in.files.Close())
+	}
+	errs = append(errs, os.RemoveAll(s.scratch))
+	return errors.Join(errs...)
+}
+
+// AddInstance makes an instance for a key that is ready at once, whatever the
+// options say about delay, invitation and capacity.
+func (s *Server) AddInstance(key string) (id string, err error) {
+	in, err := s.addInstance(key, 0, 0)
+	if err != nil {
+		return "", err
+	}
+	return in.id, nil
+}
+
+// SetFaults replaces all faults and starts their counting of calls anew.
+func (s *Server) SetFaults(faults ...Fault) { s.faults.set(faults) }
+
+// Calls gives the number of requests received for an endpoint, which is named
+// as in "POST /instances/{instance}/chat/stream".
+func (s *Server) Calls(endpoint string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[endpoint]
+}
+
+// Mutations gives the number of requests received that could change anything:
+// all POSTs, whether they succeeded or not.
+func (s *Server) Mutations() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mutations
+}
+
+// Messages gives the history of a session as stored, oldest first; nil if
+// there is no such instance or session.
+func (s *Server) Messages(instance, session string) []Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.findLocked(instance)
+	if in == nil {
+		return nil
+	}
+	if sess := in.sessionLocked(session); sess != nil {
+		return append([]Message(nil), sess.messages...)
+	}
+	return nil
+}
+
+// Workspace gives the directory of this machine that is /workspace of an
+// instance; "" if there is no such instance.
+func (s *Server) Workspace(instance string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if in := s.findLocked(instance); in != nil {
+		return in.workspace
+	}
+	return ""
+}
+
+// OpenStreams gives the number of chat/stream and chat/events responses that
+// are open now.
+func (s *Server) OpenStreams() int { return int(s.streams.Load()) }
+
+// SandboxInfo says in one line how commands run, and why so.
+func (s *Server) SandboxInfo() string { return s.sandbox.info() }

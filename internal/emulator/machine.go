@@ -1,0 +1,245 @@
+package emulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// drainGrace is how long an answer waits for the rest of the output once the
+// shell has exited: a process in the background may hold the pipes for ever.
+const drainGrace = 250 * time.Millisecond
+
+// machine is where the commands of one instance run.
+type machine struct {
+	sandbox   *sandbox
+	id        string
+	workspace string
+	tmp       string
+
+	mu     sync.Mutex
+	on     bool
+	holder *holder // of the namespace; nil before the first command
+	procs  map[*process]struct{}
+}
+
+// process is one command, until nobody holds its output any more.
+type process struct {
+	cmd     *exec.Cmd
+	holder  *holder // of the namespace it is in, or nil
+	readers []*os.File
+	exited  chan struct{}
+	drained chan struct{} // all output was read; comes after exited
+}
+
+func newMachine(sb *sandbox, id, workspace, scratch string) *machine {
+	return &machine{sandbox: sb, id: id, workspace: workspace, tmp: filepath.Join(scratch, "tmp-"+id),
+		procs: map[*process]struct{}{}}
+}
+
+// kill ends the command and all in its process group, and waits for it.
+func (p *process) kill() {
+	if p.holder != nil {
+		p.holder.kill(p.cmd.Process.Pid)
+		select {
+		case <-p.exited:
+			return
+		case <-time.After(2 * time.Second):
+		}
+	}
+	killGroup(p.cmd.Process)
+	<-p.exited
+}
+
+// start allows commands.
+func (m *machine) start() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.on = true
+}
+
+// stop kills all that the instance runs, waits for it, and allows no commands
+// until the next start.
+func (m *machine) stop() {
+	m.mu.Lock()
+	m.on = false
+	h := m.holder
+	m.holder = nil
+	var procs []*process
+	for p := range m.procs {
+		procs = append(procs, p)
+	}
+	m.mu.Unlock()
+
+	if h != nil {
+		h.stop()
+	}
+	for _, p := range procs {
+		if p.holder == nil {
+			// Also when the shell has exited: something in its group most
+			// likely holds the output, or p would not be listed.
+			killGroup(p.cmd.Process)
+		}
+	}
+	if h == nil {
+		killMarked(m.marker())
+	}
+	for _, p := range procs {
+		<-p.exited
+		// What nothing could kill may still hold the other end.
+		for _, r := range p.readers {
+			r.Close()
+		}
+		<-p.drained
+	}
+}
+
+// marker is found in the environment of every process that runs outside of a
+// namespace, so that those which leave their process group can be killed too.
+func (m *machine) marker() string { return "OPENCLAW_EMULATOR=" + m.id }
+
+var errOff = errors.New("emulator: the instance is off")
+
+// command prepares a shell command. It holds m.mu.
+func (m *machine) command(command string) (*exec.Cmd, error) {
+	shell := findProgram("bash", "sh")
+	if shell == "" {
+		return nil, errors.New("emulator: no shell on this machine")
+	}
+	if !m.sandbox.works() {
+		cmd := exec.Command(shell, "-c", command)
+		if runtime.GOOS == "windows" && filepath.Base(shell) == "cmd.exe" {
+			cmd = exec.Command(shell, "/C", command)
+		}
+		cmd.Dir = m.workspace
+		cmd.Env = append(environment(m.workspace), m.marker())
+		ownGroup(cmd)
+		return cmd, nil
+	}
+	if m.holder == nil || m.holder.dead() {
+		if err := os.MkdirAll(m.tmp, 0o700); err != nil {
+			return nil, err
+		}
+		if err := os.Chmod(m.tmp, os.ModeSticky|0o777); err != nil {
+			return nil, err
+		}
+		h, err := startHolder(m.sandbox.root, m.workspace, m.tmp)
+		if err != nil {
+			return nil, err
+		}
+		m.holder = h
+	}
+	cmd := m.holder.command(shell, command)
+	cmd.Env = environment("/workspace")
+	ownGroup(cmd)
+	return cmd, nil
+}
+
+// result is the outcome of a command. Its captures are frozen.
+type result struct {
+	stdout, stderr *capture
+	code           int
+	timedOut       bool
+	duration       time.Duration
+}
+
+func (r *result) truncated() bool { return r.stdout.truncated || r.stderr.truncated }
+
+// run executes a shell command and waits for it. Its process group is killed
+// after the time-out, and when ctx ends. With merge, stderr goes into stdout,
+// in the order of printing.
+func (m *machine) run(ctx context.Context, command string, timeout time.Duration, limit int64, merge bool) (*result, error) {
+	res := &result{stdout: &capture{limit: limit}, stderr: &capture{limit: limit}}
+	begin := time.Now()
+	p, err := m.launch(command, res, merge)
+	if err != nil {
+		return nil, err
+	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case <-p.exited:
+	case <-timer.C:
+		res.timedOut = true
+		p.kill()
+	case <-ctx.Done():
+		p.kill()
+	}
+	grace := time.NewTimer(drainGrace)
+	defer grace.Stop()
+	select {
+	case <-p.drained:
+	case <-grace.C:
+	}
+	res.stdout.freeze()
+	res.stderr.freeze()
+	res.duration = time.Since(begin)
+	res.code = exitCode(p.cmd.ProcessState)
+	if res.timedOut {
+		res.code = 124
+	}
+	return res, nil
+}
+
+// launch starts a command. The output is read until nobody can write to it any
+// more, also after the answer, lest a background process dies of a closed pipe.
+func (m *machine) launch(command string, res *result, merge bool) (*process, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.on {
+		return nil, errOff
+	}
+	cmd, err := m.command(command)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{cmd: cmd, holder: m.holder, exited: make(chan struct{}), drained: make(chan struct{})}
+	var drains sync.WaitGroup
+	var writers []*os.File
+	pipe := func(into io.Writer) (*os.File, error) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		p.readers, writers = append(p.readers, r), append(writers, w)
+		drains.Go(func() {
+			io.Copy(into, r)
+			r.Close()
+		})
+		return w, nil
+	}
+	stdout, err := pipe(res.stdout)
+	stderr := stdout
+	if err == nil && !merge {
+		stderr, err = pipe(res.stderr)
+	}
+	if err == nil {
+		cmd.Stdout, cmd.Stderr = stdout, stderr
+		err = cmd.Start()
+	}
+	for _, w := range writers {
+		w.Close()
+	}
+	if err != nil {
+		drains.Wait()
+		return nil, fmt.Errorf("emulator: start of the command: %w", err)
+	}
+	m.procs[p] = struct{}{}
+	go func() {
+		cmd.Wait() // the exit code is in ProcessState
+		close(p.exited)
+		drains.Wait()
+		m.mu.Lock()
+		delete(m.procs, p)
+		m.mu.Unlock()
+		close(p.drained)
+	}()
+	return p, nil
+}

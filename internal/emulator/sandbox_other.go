@@ -1,0 +1,23 @@
+//go:build !linux
+
+package emulator
+
+import (
+	"errors"
+	"os/exec"
+)
+
+// holder does not exist outside of Linux.
+type holder struct{}
+
+func startHolder(root, workspace, tmp string) (*holder, error) {
+	return nil, errors.New("private namespaces need Linux")
+}
+
+func (h *holder) command(shell, command string) *exec.Cmd { return exec.Command(shell, "-c", command) }
+func (h *holder) dead() bool                              { return true }
+func (h *holder) stop()                                   {}
+func (h *holder) kill(int)                                {}
+
+// killMarked cannot see the environment of other processes here.
+func killMarked(string) {}

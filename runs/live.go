@@ -1,0 +1,303 @@
+package runs
+
+import (
+	"context"
+	"hash/fnv"
+	"slices"
+	"sync"
+	"time"
+
+	"openclaw-mcp/client"
+)
+
+// live is a run that this process follows: one goroutine feeds it, any number
+// of waits read it.
+type live struct {
+	m       *Manager
+	ctx     context.Context
+	cancel  context.CancelFunc
+	resumed bool   // taken up from a handle
+	message string // chat: what is sent; "" when taken up
+	what    uint64 // chat: hash of it and its session
+
+	mu           sync.Mutex
+	changed      chan struct{} // closed and replaced at every change
+	done         chan struct{} // closed at the end
+	state        handleState   // without a reader's cursor
+	status       Status
+	err          error
+	notes        []string
+	lastActivity time.Time
+	ended        time.Time
+	waiters      int
+
+	text      []byte // chat: the reply so far
+	revisions []int  // chat: how much of the text each replacement left in place
+	lines     []line // what else happened, for those who watch
+	tools     []client.ToolCall
+	exec      *client.ExecResult // command
+	instance  *client.Instance   // create
+}
+
+// line is something that happened beside the text, and where in the text.
+type line struct {
+	at   int
+	text string
+}
+
+// change runs f under the lock and wakes all waits. After the end, nothing
+// changes any more.
+func (l *live) change(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.status.Over() {
+		return
+	}
+	f()
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// alive notes a sign of life from upstream.
+func (l *live) alive() {
+	l.mu.Lock()
+	l.lastActivity = time.Now()
+	l.mu.Unlock()
+}
+
+func (l *live) end(status Status, err error) {
+	l.change(func() {
+		l.status, l.err, l.ended = status, err, time.Now()
+		close(l.done)
+	})
+}
+
+func (l *live) endedAt() (time.Time, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended, l.status.Over()
+}
+
+// stop ends the run for the caller; see Run.Cancel.
+func (l *live) stop() string {
+	l.mu.Lock()
+	over, kind := l.status.Over(), l.state.Kind
+	l.mu.Unlock()
+	if over {
+		return "the run had ended before"
+	}
+	l.end(StatusCancelled, nil)
+	l.cancel()
+	switch kind {
+	case KindChat:
+		return "the reply is no longer followed; the service has no way to stop the agent, so it may go on, and its reply will then be in the session's history"
+	case KindCreate:
+		return "the creation is no longer followed; the instance may still come up: see list_instances"
+	default:
+		return "the command's connection was closed; the service may let the command go on until its time-out"
+	}
+}
+
+// line notes something beside the text.
+func (l *live) line(text string) {
+	l.change(func() {
+		l.lastActivity = time.Now()
+		l.lines = append(l.lines, line{at: len(l.text), text: text})
+	})
+}
+
+func (l *live) note(text string) {
+	l.change(func() {
+		if !slices.Contains(l.notes, text) {
+			l.notes = append(l.notes, text)
+		}
+	})
+}
+
+// append adds to the reply.
+func (l *live) append(text string) {
+	if text == "" {
+		return
+	}
+	l.change(func() {
+		l.lastActivity = time.Now()
+		l.text = append(l.text, text...)
+	})
+}
+
+// setText makes text the whole reply so far. What it shares with the reply as
+// it was stays read; the rest is a revision.
+func (l *live) setText(text string) {
+	l.change(func() {
+		l.lastActivity = time.Now()
+		common := 0
+		for common < len(text) && common < len(l.text) && text[common] == l.text[common] {
+			common++
+		}
+		if common < len(l.text) {
+			l.revisions = append(l.revisions, common)
+			for i := range l.lines {
+				l.lines[i].at = min(l.lines[i].at, common)
+			}
+		}
+		l.text = append(l.text[:common:common], text[common:]...)
+	})
+}
+
+func (l *live) currentText() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text)
+}
+
+// fill completes a reader's handle state with what is known by now.
+func (l *live) fill(state handleState) handleState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.filled(state)
+}
+
+func (l *live) filled(state handleState) handleState {
+	out := l.state
+	out.Read, out.ReadErr, out.Check = state.Read, state.ReadErr, state.Check
+	return out
+}
+
+// statusAt is the status, with a silent run as stalled; l.mu is held.
+func (l *live) statusAt(now time.Time) Status {
+	if l.status == StatusRunning && now.Sub(l.lastActivity) >= l.m.cfg.StallAfter {
+		return StatusStalled
+	}
+	return l.status
+}
+
+// wait implements Run.Wait.
+func (l *live) wait(ctx context.Context, state handleState, until Until, limit int, p Progress) Update {
+	l.mu.Lock()
+	stalled := l.statusAt(time.Now()) == StatusStalled
+	// Progress starts where the reading does, which may be ahead of a reply that
+	// was taken up again.
+	from := int(state.Read)
+	shown, shownRevs, shownLines := from, len(l.revisions), 0
+	for shownLines < len(l.lines) && l.lines[shownLines].at < shown {
+		shownLines++
+	}
+	l.mu.Unlock()
+	stall := time.NewTimer(l.m.cfg.StallAfter)
+	defer stall.Stop()
+	for {
+		l.mu.Lock()
+		for _, common := range l.revisions[shownRevs:] {
+			shown = min(shown, common)
+		}
+		shownRevs = len(l.revisions)
+		base, text := shown, ""
+		if shown < len(l.text) {
+			text = string(l.text[shown:])
+			shown = len(l.text)
+		}
+		lines := slices.Clone(l.lines[shownLines:])
+		shownLines = len(l.lines)
+		status := l.statusAt(time.Now())
+		silent := time.Since(l.lastActivity)
+		changed := l.changed
+		news := len(l.text) > from || status.Over()
+		l.mu.Unlock()
+
+		replay(p, text, base, lines)
+		if status.Over() || (status == StatusStalled && !stalled) || (until == UntilNews && news) || ctx.Err() != nil {
+			return l.read(state, limit)
+		}
+		if stalled = status == StatusStalled; !stalled {
+			stall.Reset(max(l.m.cfg.StallAfter-silent, time.Millisecond))
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		case <-stall.C:
+		}
+	}
+}
+
+// replay reports text, which starts at base in the reply, and the lines between
+// its parts, in order.
+func replay(p Progress, text string, base int, lines []line) {
+	for _, ln := range lines {
+		if cut := ln.at - base; cut > 0 && cut <= len(text) {
+			p.Text(text[:cut])
+			text, base = text[cut:], ln.at
+		}
+		p.Line(ln.text)
+	}
+	if text != "" {
+		p.Text(text)
+	}
+}
+
+// read gives what is behind a reader's cursor.
+func (l *live) read(state handleState, limit int) Update {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	u := l.update()
+	if l.state.Kind == KindCommand {
+		u.Exec = execOf(l.exec)
+	}
+	from := state.Read
+	if from > int64(len(l.text)) || (from > 0 && checksum(l.text[:from]) != state.Check) {
+		if l.status == StatusRunning && l.resumed {
+			// Taken up again, the reply is not as far as it was read before.
+			u.Handle = l.m.seal.seal(l.filled(state))
+			return u
+		}
+		u.Revised = true
+		from = 0
+	}
+	to := int64(len(l.text))
+	if limit > 0 && to-from > int64(limit) {
+		to = from + int64(runeCut(l.text[from:], limit))
+		u.More = true
+	}
+	u.Text = string(l.text[from:to])
+	state.Read, state.Check = to, checksum(l.text[:to])
+	u.Handle = l.m.seal.seal(l.filled(state))
+	return u
+}
+
+// update is what does not depend on the reader; l.mu is held.
+func (l *live) update() Update {
+	return Update{
+		Kind: l.state.Kind, Status: l.statusAt(time.Now()),
+		Instance: l.state.Instance, Session: l.state.Session,
+		Started: l.state.Started, LastActivity: l.lastActivity,
+		Tools: slices.Clone(l.tools), Created: l.instance,
+		Notes: slices.Clone(l.notes), Err: l.err,
+	}
+}
+
+// summary is the run as a list shows it, with a handle that reads from the
+// start.
+func (l *live) summary() Update {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	u := l.update()
+	u.Handle = l.m.seal.seal(l.state)
+	return u
+}
+
+// runeCut is the largest cut of at most n bytes that splits no character.
+func runeCut(b []byte, n int) int {
+	if n >= len(b) {
+		return len(b)
+	}
+	cut := n
+	for cut > 0 && cut > n-4 && b[cut]&0xC0 == 0x80 {
+		cut--
+	}
+	return max(cut, 1)
+}
+
+func checksum(b []byte) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write(b)
+	return h.Sum32()
+}

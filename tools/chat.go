@@ -1,0 +1,372 @@
+package tools
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"openclaw-mcp/client"
+	"openclaw-mcp/runs"
+)
+
+func chatTools() []*Tool {
+	return []*Tool{
+		define(Spec{
+			Name: "send_chat_message", Title: "Send a chat message", Family: "chat", Effect: Writes,
+			Description: "Sends a message to the instance's agent and waits for its reply, streaming it as progress. The agent may run commands and change files on its instance. If the reply takes longer than the wait, returns status \"running\", the text so far and a `run`: go on with wait_run; do not send the message again. Give an idempotency_key where the call may be repeated: the same key never sends twice. Cancelling this request stops following the reply, except when the reason is a time-out; a lost connection never does.",
+			Props: map[string]Prop{
+				"message":         notEmpty(),
+				"wait_seconds":    waitProp(),
+				"idempotency_key": {MaxLength: 200},
+				"if_busy":         oneOf("queue", "reject", "send").or("queue"),
+			},
+		}, sendChatMessage),
+		define(Spec{
+			Name: "read_chat_history", Title: "Read the chat history", Family: "chat", Effect: Reads,
+			Description: "Reads a session's newest messages, or the ones before a message (`before`), or one message whole in parts (`message` and `offset`).",
+			Props: map[string]Prop{
+				"limit":  between(1, 500).or(20),
+				"offset": between(0, 1<<31),
+			},
+		}, readChatHistory),
+		define(Spec{
+			Name: "list_chat_sessions", Title: "List chat sessions", Family: "chat", Effect: Reads,
+			Description: "Lists an instance's chat sessions, newest first.",
+			Props:       map[string]Prop{"limit": between(1, 500).or(50), "offset": between(0, 1<<31)},
+		}, listChatSessions),
+		define(Spec{
+			Name: "create_chat_session", Title: "Create a chat session", Family: "chat", Effect: Writes,
+			Description: "Creates an empty chat session, to keep a task apart from earlier talk.",
+			Props:       map[string]Prop{"title": {MaxLength: 200}},
+		}, createChatSession),
+	}
+}
+
+type sendChatIn struct {
+	Message        string `json:"message" jsonschema:"what to tell the agent"`
+	Instance       string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Session        string `json:"session,omitempty" jsonschema:"chat session id; default: the newest, or a new one"`
+	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait of this call; default and cap: the server's soft deadline"`
+	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"any string; repeat it to join instead of sending again"`
+	IfBusy         string `json:"if_busy,omitempty" jsonschema:"when the session has a reply under way"`
+}
+
+func sendChatMessage(ctx context.Context, r *request, in sendChatIn) (runOut, error) {
+	if strings.TrimSpace(in.Message) == "" {
+		return runOut{}, badArgument("argument \"message\" must be a string that is not blank")
+	}
+	id, err := r.instance(ctx, in.Instance)
+	if err != nil {
+		return runOut{}, err
+	}
+	run, joined, err := r.Runs.SendChat(ctx, runs.ChatRequest{
+		Instance: id, Session: in.Session, Message: in.Message,
+		IdempotencyKey: in.IdempotencyKey, IfBusy: runs.IfBusy(in.IfBusy),
+	})
+	if err != nil {
+		return runOut{}, err
+	}
+	r.stopOnCancel(ctx, run)
+	out, err := r.waitFor(ctx, run, in.WaitSeconds, runs.UntilDone)
+	if joined != "" && err == nil {
+		out.Notes = append([]string{joined}, out.Notes...)
+	}
+	return out, err
+}
+
+// Message is a message of a session's history in results.
+type Message struct {
+	ID        string    `json:"id,omitempty"`
+	Role      string    `json:"role"`
+	Text      string    `json:"text"`
+	CreatedAt string    `json:"created_at,omitempty"`
+	Tool      string    `json:"tool,omitempty"` // of a tool's message
+	Calls     []toolUse `json:"calls,omitempty"`
+	Failed    bool      `json:"failed,omitempty"`
+	Omitted   int       `json:"omitted_bytes,omitempty"`
+}
+
+func messageOut(m client.Message) Message {
+	o := Message{ID: m.ID, Role: string(m.Role), Text: m.Text, CreatedAt: stamp(m.CreatedAt), Tool: m.ToolName, Failed: m.IsError}
+	for _, c := range m.ToolCalls {
+		o.Calls = append(o.Calls, toolUse{Name: c.Name, Input: clip(string(c.Arguments), 200), Failed: c.IsError})
+	}
+	return o
+}
+
+func (m Message) block() string {
+	var b strings.Builder
+	b.WriteString("## " + m.Role)
+	if m.Tool != "" {
+		b.WriteString(" " + m.Tool)
+	}
+	if m.Failed {
+		b.WriteString(" (failed)")
+	}
+	if m.CreatedAt != "" {
+		b.WriteString(", " + m.CreatedAt)
+	}
+	if m.ID != "" {
+		b.WriteString(", id " + m.ID)
+	}
+	b.WriteString("\n" + m.Text)
+	for _, c := range m.Calls {
+		b.WriteString("\ntool: " + c.Name + " " + c.Input)
+	}
+	return b.String()
+}
+
+type historyIn struct {
+	Instance string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Session  string `json:"session,omitempty" jsonschema:"chat session id; default: the service's, usually the newest"`
+	Limit    int    `json:"limit,omitempty" jsonschema:"how many messages"`
+	Before   string `json:"before,omitempty" jsonschema:"message id: read the messages before it"`
+	Message  string `json:"message,omitempty" jsonschema:"message id: read this one alone"`
+	Offset   int    `json:"offset,omitempty" jsonschema:"byte to start at, with message"`
+}
+
+type historyOut struct {
+	Instance string    `json:"instance"`
+	Session  string    `json:"session,omitempty"`
+	Messages []Message `json:"messages"` // oldest first
+	More     bool      `json:"more,omitempty"`
+	Next     string    `json:"next,omitempty"`
+}
+
+// maxHistory is how far back a history is read: the service has no cursor, so
+// older messages are reached by asking for more of the newest.
+const maxHistory = 20_000
+
+func readChatHistory(ctx context.Context, r *request, in historyIn) (historyOut, error) {
+	switch {
+	case in.Before != "" && in.Message != "":
+		return historyOut{}, badArgument("arguments \"before\" and \"message\" exclude each other")
+	case in.Offset > 0 && in.Message == "":
+		return historyOut{}, badArgument("argument \"offset\" goes with \"message\"")
+	}
+	id, err := r.instance(ctx, in.Instance)
+	if err != nil {
+		return historyOut{}, err
+	}
+	out := historyOut{Instance: id, Session: in.Session, Messages: []Message{}}
+	messages, more, err := r.history(ctx, id, in)
+	if err != nil {
+		return historyOut{}, err
+	}
+	if out.Session == "" && len(messages) > 0 {
+		out.Session = messages[len(messages)-1].SessionID
+	}
+	where := callArgs{{"instance", id}, {"session", out.Session}}
+	if in.Message != "" {
+		return r.oneMessage(out, messages[0], in.Offset, where)
+	}
+	// The newest messages matter most, so the budget is spent from the end.
+	left := r.MaxResultChars
+	share := max(left/4, 1000) // no message takes all the room
+	first := len(messages)
+	for first > 0 {
+		o := messageOut(messages[first-1])
+		if len(o.Text) > share {
+			head, tail, omitted := headTail(o.Text, share)
+			o.Text, o.Omitted = head+omission(int64(omitted))+tail, omitted
+			if out.Next == "" && o.ID != "" {
+				out.Next = "of a long message a part is left out; read on with " +
+					where.call("read_chat_history", arg{"message", o.ID}, arg{"offset", len(head)})
+			}
+		}
+		if left -= len(o.block()) + 1; left < 0 && first < len(messages) {
+			break
+		}
+		out.Messages = append(out.Messages, o)
+		first--
+	}
+	slices.Reverse(out.Messages)
+	if first > 0 || more {
+		out.More = true
+		if oldest := out.Messages[0].ID; oldest != "" {
+			out.Next = joinNext(out.Next, "older messages: "+where.call("read_chat_history", arg{"before", oldest}, arg{"limit", in.Limit}))
+		} else {
+			out.Next = joinNext(out.Next, "there are older messages; ask for more with limit")
+		}
+	}
+	return out, nil
+}
+
+func joinNext(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
+
+// history reads the messages that were asked for, oldest first, and whether
+// there are older ones.
+func (r *request) history(ctx context.Context, instance string, in historyIn) ([]client.Message, bool, error) {
+	anchor := in.Before + in.Message
+	for limit := in.Limit + 1; ; limit *= 4 {
+		if anchor != "" {
+			limit = max(limit, 100)
+		}
+		page, err := r.Client.Chat.Messages(ctx, instance, client.MessagesQuery{SessionID: in.Session, Tail: true, Limit: limit})
+		if err != nil {
+			return nil, false, err
+		}
+		all := page.Items
+		whole := len(all) < limit && !page.More
+		end := len(all)
+		if anchor != "" {
+			end = slices.IndexFunc(all, func(m client.Message) bool { return m.ID == anchor })
+			switch {
+			case end < 0 && (whole || limit > maxHistory):
+				return nil, false, badArgument("message %q is not in this session's history (%d messages looked at)", anchor, len(all))
+			case end < 0:
+				continue
+			case in.Message != "":
+				return all[end : end+1], false, nil
+			case end < in.Limit && !whole && limit <= maxHistory:
+				continue // it may have more before it than this page shows
+			}
+		}
+		start := max(0, end-in.Limit)
+		return all[start:end], start > 0 || page.More, nil
+	}
+}
+
+// oneMessage reads one message from a byte on.
+func (r *request) oneMessage(out historyOut, m client.Message, offset int, where callArgs) (historyOut, error) {
+	if offset > len(m.Text) {
+		return historyOut{}, badArgument("argument \"offset\" is %d, but the message has %d bytes", offset, len(m.Text))
+	}
+	o := messageOut(m)
+	rest := m.Text[offset:]
+	cut := runeCut(rest, r.MaxResultChars)
+	o.Text, o.Omitted = rest[:cut], len(rest)-cut
+	if o.Omitted > 0 {
+		out.More = true
+		out.Next = "read on with " + where.call("read_chat_history", arg{"message", m.ID}, arg{"offset", offset + cut})
+	}
+	out.Messages = []Message{o}
+	return out, nil
+}
+
+func (o historyOut) text(*budget) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d message(s) of instance %s", len(o.Messages), o.Instance)
+	if o.Session != "" {
+		b.WriteString(", session " + o.Session)
+	}
+	for _, m := range o.Messages {
+		b.WriteString("\n\n" + m.block())
+		if m.Omitted > 0 {
+			fmt.Fprintf(&b, "\n[%d bytes of this message are left out]", m.Omitted)
+		}
+	}
+	return withNext(b.String(), o.Next)
+}
+
+type sessionsIn struct {
+	Instance string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Limit    int    `json:"limit,omitempty"`
+	Offset   int    `json:"offset,omitempty" jsonschema:"how many of the newest to skip"`
+}
+
+// Session is a chat session in results.
+type Session struct {
+	ID        string `json:"id"`
+	Title     string `json:"title,omitempty"`
+	CreatedAt string `json:"created_at,omitempty"`
+	UpdatedAt string `json:"updated_at,omitempty"`
+}
+
+func sessionOut(s client.Session) Session {
+	return Session{ID: s.ID, Title: s.Title, CreatedAt: stamp(s.CreatedAt), UpdatedAt: stamp(s.UpdatedAt)}
+}
+
+func (s Session) line() string {
+	line := s.ID
+	if s.Title != "" {
+		line += fmt.Sprintf(" %q", clip(s.Title, 100))
+	}
+	if at := s.UpdatedAt; at != "" {
+		line += ", last used " + at
+	} else if s.CreatedAt != "" {
+		line += ", created " + s.CreatedAt
+	}
+	return line
+}
+
+type sessionsOut struct {
+	Instance string    `json:"instance"`
+	Sessions []Session `json:"sessions"`
+	More     bool      `json:"more,omitempty"`
+	Next     string    `json:"next,omitempty"`
+}
+
+func listChatSessions(ctx context.Context, r *request, in sessionsIn) (sessionsOut, error) {
+	id, err := r.instance(ctx, in.Instance)
+	if err != nil {
+		return sessionsOut{}, err
+	}
+	page, err := r.Client.Chat.Sessions(ctx, id)
+	if err != nil {
+		return sessionsOut{}, err
+	}
+	out := sessionsOut{Instance: id, Sessions: []Session{}, More: page.More}
+	rest := page.Items[min(in.Offset, len(page.Items)):]
+	left := r.MaxResultChars
+	for i, s := range rest {
+		o := sessionOut(s)
+		if left -= len(o.line()) + 1; left < 0 || i == in.Limit {
+			out.More = true
+			out.Next = "older sessions: " + callArgs{{"instance", id}}.call("list_chat_sessions", arg{"offset", in.Offset + i}, arg{"limit", in.Limit})
+			break
+		}
+		out.Sessions = append(out.Sessions, o)
+	}
+	if len(page.Items) == 0 {
+		out.Next = "send_chat_message opens a session by itself"
+	} else if page.More && out.Next == "" {
+		out.Next = "the service has more sessions than it lists here"
+	}
+	return out, nil
+}
+
+func (o sessionsOut) text(*budget) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d session(s) of instance %s\n", len(o.Sessions), o.Instance)
+	for _, s := range o.Sessions {
+		b.WriteString(s.line() + "\n")
+	}
+	return withNext(b.String(), o.Next)
+}
+
+type createSessionIn struct {
+	Instance string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Title    string `json:"title,omitempty"`
+}
+
+type createSessionOut struct {
+	Instance string  `json:"instance"`
+	Session  Session `json:"session"`
+	Next     string  `json:"next"`
+}
+
+func createChatSession(ctx context.Context, r *request, in createSessionIn) (createSessionOut, error) {
+	id, err := r.instance(ctx, in.Instance)
+	if err != nil {
+		return createSessionOut{}, err
+	}
+	s, err := r.Client.Chat.CreateSession(ctx, id, in.Title)
+	if err != nil {
+		return createSessionOut{}, err
+	}
+	return createSessionOut{
+		Instance: id, Session: sessionOut(s),
+		Next: callArgs{{"instance", id}}.call("send_chat_message", arg{"session", s.ID}, arg{"message", "…"}),
+	}, nil
+}
+
+func (o createSessionOut) text(*budget) string {
+	return withNext("session "+o.Session.line()+" of instance "+o.Instance, o.Next)
+}

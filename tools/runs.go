@@ -1,0 +1,453 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"openclaw-mcp/client"
+	"openclaw-mcp/runs"
+)
+
+// runOut is a run in results: what a call started, or found on waiting.
+type runOut struct {
+	Status   string `json:"status"` // completed, running, stalled, failed, cancelled
+	Kind     string `json:"kind,omitempty"`
+	Run      string `json:"run,omitempty"` // the handle that reads on
+	Instance string `json:"instance,omitempty"`
+	Session  string `json:"session,omitempty"`
+
+	Reply   string    `json:"reply,omitempty"` // new text of the agent's reply
+	Revised bool      `json:"revised,omitempty"`
+	Tools   []toolUse `json:"tools,omitempty"`
+
+	Stdout        string `json:"stdout,omitempty"`
+	Stderr        string `json:"stderr,omitempty"`
+	ExitCode      *int   `json:"exit_code,omitempty"`
+	TimedOut      bool   `json:"timed_out,omitempty"`
+	OmittedStdout int64  `json:"omitted_stdout_bytes,omitempty"`
+	OmittedStderr int64  `json:"omitted_stderr_bytes,omitempty"`
+
+	InstanceStatus string `json:"instance_status,omitempty"`
+
+	Started      string   `json:"started,omitempty"`
+	LastActivity string   `json:"last_activity,omitempty"`
+	More         bool     `json:"more,omitempty"`
+	Notes        []string `json:"notes,omitempty"`
+	Error        string   `json:"error,omitempty"`
+	Next         string   `json:"next,omitempty"`
+}
+
+type toolUse struct {
+	Name   string `json:"name"`
+	Input  string `json:"input,omitempty"`
+	Failed bool   `json:"failed,omitempty"`
+}
+
+// maxToolUses bounds how many of an agent's tool uses a result lists.
+const maxToolUses = 20
+
+func (o runOut) failed() bool { return o.Status == string(runs.StatusFailed) }
+
+// waitProp bounds how long a call may be asked to wait. What the server's own
+// cap cuts short is said in the result.
+func waitProp() Prop { return between(0, 3600) }
+
+// waitFor waits for a run within the limits of a call, with progress, and
+// renders what it found.
+func (r *request) waitFor(ctx context.Context, run *runs.Run, seconds *int, until runs.Until) (runOut, error) {
+	wait, note := r.waitTime(seconds)
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	p := r.Progress(ctx)
+	defer p.Close()
+	u, err := run.Wait(ctx, until, r.MaxResultChars, p)
+	if err != nil {
+		return runOut{}, err
+	}
+	out := r.runOut(u)
+	if note != "" && !u.Status.Over() {
+		out.Notes = append(out.Notes, note)
+	}
+	return out, nil
+}
+
+// waitTime is how long a call may wait, and a note where that is less than it
+// asked for.
+func (r *request) waitTime(seconds *int) (time.Duration, string) {
+	if seconds == nil {
+		return r.SoftDeadline, ""
+	}
+	wait := time.Duration(*seconds) * time.Second
+	if wait > r.SoftDeadline {
+		return r.SoftDeadline, fmt.Sprintf("waited %s instead of %s, the longest that this server lets a call wait", r.SoftDeadline, wait)
+	}
+	return wait, ""
+}
+
+// stopOnCancel stops a run when the client cancels the request that started it,
+// except where it only lost patience: then it will ask again.
+func (r *request) stopOnCancel(ctx context.Context, run *runs.Run) {
+	r.OnCancel(ctx, func(reason string) {
+		if lostPatience(reason) {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+		defer cancel()
+		run.CancelUnlessShared(ctx)
+	})
+}
+
+// lostPatience recognises the reasons that MCP clients give when a request took
+// them too long.
+func lostPatience(reason string) bool {
+	reason = strings.ToLower(reason)
+	for _, word := range []string{"timed out", "timeout", "time out", "time-out", "timedout", "deadline"} {
+		if strings.Contains(reason, word) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *request) runOut(u runs.Update) runOut {
+	o := runOut{
+		Status: string(u.Status), Kind: string(u.Kind), Run: u.Handle, Instance: u.Instance, Session: u.Session,
+		Reply: u.Text, Revised: u.Revised, More: u.More,
+		Started: stamp(u.Started), LastActivity: stamp(u.LastActivity), Notes: u.Notes,
+	}
+	for i, t := range u.Tools {
+		if i == maxToolUses {
+			o.Notes = append(o.Notes, fmt.Sprintf("the agent used %d more tools; read_chat_history has them", len(u.Tools)-i))
+			break
+		}
+		o.Tools = append(o.Tools, toolUse{Name: t.Name, Input: clip(string(t.Arguments), 200), Failed: t.IsError})
+	}
+	if e := u.Exec; e != nil {
+		r.fillExec(&o, u, e)
+	}
+	if u.Created != nil {
+		o.InstanceStatus = u.Created.Status
+	}
+	if u.Err != nil {
+		o.Error = u.Err.Error()
+		effect := Writes
+		if a := adviceFor(effect, u.Err); a != (advice{}) {
+			o.Notes = append(o.Notes, "What happened: "+a.happened, "Repeat: "+a.repeat)
+			o.Next = a.next
+		}
+	}
+	if o.Next == "" {
+		o.Next = nextOf(u, o)
+	}
+	if u.Status.Over() && !u.More && u.Kind != runs.KindCommand {
+		o.Run = "" // nothing is left to read with it
+	}
+	return o
+}
+
+// fillExec puts a command's output within the budget, two thirds of it for the
+// start, one third for the end.
+func (r *request) fillExec(o *runOut, u runs.Update, e *runs.Exec) {
+	o.ExitCode, o.TimedOut = e.ExitCode, e.TimedOut
+	errLimit := max(r.MaxResultChars/4, r.MaxResultChars-outputLen(e.Stdout))
+	o.Stderr, o.OmittedStderr = fitOutput(e.Stderr, errLimit)
+	o.Stdout, o.OmittedStdout = fitOutput(e.Stdout, r.MaxResultChars-len(o.Stderr))
+	switch {
+	case u.Status == runs.StatusCompleted && e.ExitCode == nil && !e.TimedOut:
+		o.Notes = append(o.Notes, "the service did not say the exit code: whether the command succeeded is unknown")
+	case e.TimedOut:
+		o.Notes = append(o.Notes, "the command was ended at its time limit; give it more with timeout_seconds, or background: true")
+	}
+	if o.OmittedStdout+o.OmittedStderr > 0 && e.Dir == "" {
+		o.Notes = append(o.Notes, "what was left out is not kept; to read all of it, run the command again with background: true, or with its output in a file for read_file")
+	}
+}
+
+func outputLen(o client.Output) int { return len(o.Head) + len(o.Tail) }
+
+// fitOutput makes one text of an output, within limit bytes.
+func fitOutput(o client.Output, limit int) (string, int64) {
+	if o.Omitted == 0 {
+		if outputLen(o) <= limit {
+			return o.Head + o.Tail, 0
+		}
+		head, tail, omitted := headTail(o.Head+o.Tail, limit)
+		return head + omission(int64(omitted)) + tail, int64(omitted)
+	}
+	head, tail, omitted := o.Head, o.Tail, o.Omitted
+	if h := runeCut(head, limit*2/3); h < len(head) {
+		omitted += int64(len(head) - h)
+		head = head[:h]
+	}
+	if t := limit / 3; len(tail) > t {
+		_, end, cut := headTail(tail, t)
+		_ = cut
+		omitted += int64(len(tail) - len(end))
+		tail = end
+	}
+	return head + omission(omitted) + tail, omitted
+}
+
+// nextOf is the call that goes on from a run's state.
+func nextOf(u runs.Update, o runOut) string {
+	switch {
+	case u.More && u.Status.Over():
+		return fmt.Sprintf("there is more to read: wait_run {\"runs\":[%q]}", u.Handle)
+	case u.Status == runs.StatusRunning:
+		return fmt.Sprintf("it goes on; wait for it with wait_run {\"runs\":[%q]}", u.Handle)
+	case u.Status == runs.StatusStalled:
+		return fmt.Sprintf("nothing was heard of it since %s; it may still go on: wait_run {\"runs\":[%q]}, or cancel_run", o.LastActivity, u.Handle)
+	}
+	return ""
+}
+
+// text renders a run for a model that sees nothing else.
+func (o runOut) text(*budget) string {
+	var b strings.Builder
+	switch {
+	case o.Kind == string(runs.KindChat):
+		if o.Revised {
+			b.WriteString("[the reply was revised; this is all of it so far]\n")
+		}
+		b.WriteString(o.Reply)
+	case o.Kind == string(runs.KindCommand):
+		b.WriteString(o.Stdout)
+		if o.Stderr != "" {
+			endLine(&b)
+			b.WriteString("stderr:\n" + o.Stderr)
+		}
+	case o.InstanceStatus != "":
+		fmt.Fprintf(&b, "instance %s is %s", o.Instance, o.InstanceStatus)
+	}
+	endLine(&b)
+	b.WriteString("[" + o.headline() + "]")
+	for _, t := range o.Tools {
+		fmt.Fprintf(&b, "\ntool: %s %s", t.Name, t.Input)
+		if t.Failed {
+			b.WriteString(" (failed)")
+		}
+	}
+	if o.Error != "" {
+		b.WriteString("\nerror: " + o.Error)
+	}
+	for _, n := range o.Notes {
+		b.WriteString("\nnote: " + n)
+	}
+	if o.Run != "" && o.Next == "" {
+		b.WriteString("\nrun: " + o.Run)
+	}
+	return withNext(b.String(), o.Next)
+}
+
+func endLine(b *strings.Builder) {
+	if s := b.String(); s != "" && !strings.HasSuffix(s, "\n") {
+		b.WriteByte('\n')
+	}
+}
+
+// headline is the run in one line.
+func (o runOut) headline() string {
+	parts := []string{"status: " + o.Status}
+	add := func(name, value string) {
+		if value != "" {
+			parts = append(parts, name+" "+value)
+		}
+	}
+	if o.ExitCode != nil {
+		parts = append(parts, fmt.Sprintf("exit code %d", *o.ExitCode))
+	}
+	if o.TimedOut {
+		parts = append(parts, "timed out")
+	}
+	add("instance", o.Instance)
+	add("session", o.Session)
+	if o.Status != string(runs.StatusCompleted) {
+		add("started", o.Started)
+		add("last activity", o.LastActivity)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func runTools() []*Tool {
+	return []*Tool{
+		define(Spec{
+			Name: "wait_run", Title: "Wait for runs", Family: "runs", Effect: Reads,
+			Description: "Waits for runs that an earlier call left behind, and reads what is new since each handle: a reply's text, a command's output. Returns when any of them has ended or stalls, or when the wait is over (status \"running\": call again with the new `run`). Handles stay valid after a restart of this server. Cancelling this request stops only the waiting.",
+			Props: map[string]Prop{
+				"runs":         {MaxItems: 20},
+				"wait_seconds": waitProp(),
+				"until":        oneOf("done", "news").or("done"),
+			},
+		}, waitRun),
+		define(Spec{
+			Name: "cancel_run", Title: "Cancel a run", Family: "runs", Effect: Destroys,
+			Description: "Stops a run. A background command is killed with all it started. A chat reply or a creation is only no longer followed: the service has no way to stop it.",
+			Props:       map[string]Prop{"run": notEmpty()},
+		}, cancelRun),
+		define(Spec{
+			Name: "list_runs", Title: "List runs", Family: "runs", Effect: Reads,
+			Description: "Lists the runs that this server process knows of, newest first, with handles that read them from the start. Runs of other processes are not listed, but their handles work.",
+		}, listRuns),
+	}
+}
+
+type waitRunIn struct {
+	Runs        []string `json:"runs" jsonschema:"run handles from earlier results"`
+	WaitSeconds *int     `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's soft deadline"`
+	Until       string   `json:"until,omitempty" jsonschema:"done: any run ended or stalled. news: any new text, too"`
+}
+
+type runsOut struct {
+	Runs  []runOut `json:"runs"`
+	Notes []string `json:"notes,omitempty"`
+}
+
+// waitRun waits for all the runs at once and returns when the first of them has
+// something to say; the others are then read as they stand.
+func waitRun(ctx context.Context, r *request, in waitRunIn) (runsOut, error) {
+	until := runs.UntilDone
+	if in.Until == "news" {
+		until = runs.UntilNews
+	}
+	handles := slices.Compact(slices.Clone(in.Runs))
+	opened := make([]*runs.Run, len(handles))
+	for i, h := range handles {
+		run, err := r.Runs.Open(h)
+		if err != nil {
+			return runsOut{}, fmt.Errorf("runs[%d]: %w", i, err)
+		}
+		opened[i] = run
+	}
+	wait, note := r.waitTime(in.WaitSeconds)
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	p := r.Progress(ctx)
+	defer p.Close()
+
+	updates := make([]runs.Update, len(opened))
+	errs := make([]error, len(opened))
+	limit := r.MaxResultChars / len(opened)
+	var wg sync.WaitGroup
+	for i, run := range opened {
+		wg.Go(func() {
+			updates[i], errs[i] = run.Wait(waiting, until, limit, labelled(p, i, len(opened)))
+			if updates[i].Status != runs.StatusRunning || errs[i] != nil || until == runs.UntilNews {
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	out := runsOut{Runs: make([]runOut, len(opened))}
+	running := false
+	for i, u := range updates {
+		if errs[i] != nil {
+			if len(opened) == 1 {
+				return runsOut{}, errs[i]
+			}
+			out.Runs[i] = runOut{Status: "unknown", Kind: string(opened[i].Kind()), Run: handles[i], Error: errs[i].Error(),
+				Next: fmt.Sprintf("its state could not be read; wait_run {\"runs\":[%q]} tries again", handles[i])}
+			continue
+		}
+		out.Runs[i] = r.runOut(u)
+		running = running || !u.Status.Over()
+	}
+	if running && note != "" {
+		out.Notes = append(out.Notes, note)
+	}
+	return out, nil
+}
+
+func (o runsOut) text(b *budget) string {
+	var parts []string
+	for i, run := range o.Runs {
+		text := run.text(b)
+		if len(o.Runs) > 1 {
+			text = fmt.Sprintf("run %d of %d:\n%s", i+1, len(o.Runs), text)
+		}
+		parts = append(parts, text)
+	}
+	for _, n := range o.Notes {
+		parts = append(parts, "note: "+n)
+	}
+	if len(parts) == 0 {
+		return "no runs"
+	}
+	return strings.Join(parts, "\n\n")
+}
+
+func (o runsOut) failed() bool { return len(o.Runs) == 1 && o.Runs[0].failed() }
+
+// labelled tells the runs of one wait apart in its progress.
+func labelled(p runs.Progress, i, n int) runs.Progress {
+	if n == 1 {
+		return p
+	}
+	return labelledProgress{p, fmt.Sprintf("run %d: ", i+1)}
+}
+
+type labelledProgress struct {
+	runs.Progress
+	label string
+}
+
+func (p labelledProgress) Text(s string) { p.Progress.Line(p.label + s) }
+func (p labelledProgress) Line(s string) { p.Progress.Line(p.label + s) }
+
+type cancelRunIn struct {
+	Run string `json:"run" jsonschema:"run handle from an earlier result"`
+}
+
+type cancelRunOut struct {
+	Status   string `json:"status"`
+	Kind     string `json:"kind"`
+	Instance string `json:"instance,omitempty"`
+	Session  string `json:"session,omitempty"`
+	Run      string `json:"run"`
+	Note     string `json:"note"`
+}
+
+func cancelRun(ctx context.Context, r *request, in cancelRunIn) (cancelRunOut, error) {
+	run, err := r.Runs.Open(in.Run)
+	if err != nil {
+		return cancelRunOut{}, err
+	}
+	note, err := run.Cancel(ctx)
+	if err != nil {
+		return cancelRunOut{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	u, err := run.Wait(ctx, runs.UntilDone, 1, nil)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return cancelRunOut{}, err
+	}
+	return cancelRunOut{
+		Status: string(u.Status), Kind: string(run.Kind()), Instance: u.Instance, Session: u.Session,
+		Run: run.Handle(), Note: note,
+	}, nil
+}
+
+func (o cancelRunOut) text(*budget) string {
+	return fmt.Sprintf("status: %s\nnote: %s\nrun: %s", o.Status, o.Note, o.Run)
+}
+
+func listRuns(_ context.Context, r *request, _ noInput) (runsOut, error) {
+	out := runsOut{Runs: []runOut{}, Notes: []string{"these are the runs of this server process since it started; those of other processes are not among them, but their handles work"}}
+	left := r.MaxResultChars
+	all := r.Runs.List()
+	for i, u := range all {
+		o := r.runOut(u)
+		o.Run, o.Tools, o.Next = u.Handle, nil, ""
+		if left -= len(o.text(nil)) + 2; left < 0 {
+			out.Notes = append(out.Notes, fmt.Sprintf("%d older runs are left out", len(all)-i))
+			break
+		}
+		out.Runs = append(out.Runs, o)
+	}
+	return out, nil
+}

@@ -1,0 +1,233 @@
+package tools
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+// inputSchema derives a tool's input schema from its In type and the Spec's
+// Props. Unknown keys are refused: a misspelt argument must not be ignored.
+func inputSchema[In any](spec Spec) *jsonschema.Schema {
+	s, err := jsonschema.For[In](nil)
+	if err != nil {
+		panic(fmt.Sprintf("tool %s: input schema: %v", spec.Name, err))
+	}
+	simplify(s)
+	for name, p := range spec.Props {
+		prop := s.Properties[name]
+		if prop == nil {
+			panic(fmt.Sprintf("tool %s: Props names %q, which is no argument", spec.Name, name))
+		}
+		prop.Minimum, prop.Maximum, prop.Enum = p.Min, p.Max, p.Enum
+		if p.Default != nil {
+			b, err := json.Marshal(p.Default)
+			if err != nil {
+				panic(err)
+			}
+			prop.Default = b
+		}
+		if p.MaxLength > 0 {
+			prop.MaxLength = &p.MaxLength
+		}
+		if p.EmptyError != "" {
+			one := 1
+			prop.MinLength = &one
+		}
+		if p.MaxItems > 0 {
+			one := 1
+			prop.MinItems, prop.MaxItems = &one, &p.MaxItems
+		}
+	}
+	return s
+}
+
+// outputSchema derives a tool's output schema. It says nothing about keys that
+// are not there yet, so that later versions can add some.
+func outputSchema[Out any]() *jsonschema.Schema {
+	s, err := jsonschema.For[Out](nil)
+	if err != nil {
+		panic(fmt.Sprintf("output schema of %T: %v", *new(Out), err))
+	}
+	simplify(s)
+	var open func(*jsonschema.Schema)
+	open = func(s *jsonschema.Schema) {
+		s.AdditionalProperties = nil
+		s.Description = ""
+		for _, p := range s.Properties {
+			open(p)
+		}
+		if s.Items != nil {
+			open(s.Items)
+		}
+	}
+	open(s)
+	return s
+}
+
+// simplify drops "or null" from lists, maps and pointers: this server takes and
+// sends no null, and models copy what a schema offers.
+func simplify(s *jsonschema.Schema) {
+	if len(s.Types) == 2 {
+		i := slices.IndexFunc(s.Types, func(t string) bool { return t != "null" })
+		s.Type, s.Types = s.Types[i], nil
+	}
+	for _, p := range s.Properties {
+		simplify(p)
+	}
+	if s.Items != nil {
+		simplify(s.Items)
+	}
+}
+
+// argumentError is a bad argument; its text names the argument and says what is
+// allowed.
+type argumentError struct{ text string }
+
+func (e *argumentError) Error() string { return e.text }
+
+func badArgument(format string, a ...any) error {
+	return &argumentError{fmt.Sprintf(format, a...)}
+}
+
+// argumentChecker checks arguments against a schema, one by one, so that every
+// mistake is named at once.
+type argumentChecker struct {
+	schema *jsonschema.Schema
+	props  map[string]*jsonschema.Resolved
+	names  []string
+}
+
+func newArgumentChecker(s *jsonschema.Schema) (*argumentChecker, error) {
+	if _, err := s.CloneSchemas().Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true}); err != nil {
+		return nil, err
+	}
+	c := &argumentChecker{schema: s, props: make(map[string]*jsonschema.Resolved)}
+	for name, p := range s.Properties {
+		r, err := p.CloneSchemas().Resolve(nil)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		c.props[name] = r
+	}
+	c.names = slices.Sorted(maps.Keys(s.Properties))
+	return c, nil
+}
+
+// decode checks raw, fills in defaults and stores the arguments in in.
+func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
+	args := map[string]json.RawMessage{}
+	if len(bytes.TrimSpace(raw)) > 0 && string(bytes.TrimSpace(raw)) != "null" {
+		if err := json.Unmarshal(raw, &args); err != nil {
+			return badArgument("the arguments must be a JSON object")
+		}
+	}
+	var wrong []string
+	for _, name := range slices.Sorted(maps.Keys(args)) {
+		r, ok := c.props[name]
+		if !ok {
+			wrong = append(wrong, fmt.Sprintf("unknown argument %q; allowed are: %s", name, c.allowedNames()))
+			continue
+		}
+		if string(args[name]) == "null" && !slices.Contains(c.schema.Required, name) {
+			delete(args, name) // clients send null for what is not given
+			continue
+		}
+		var v any
+		if err := json.Unmarshal(args[name], &v); err != nil {
+			wrong = append(wrong, fmt.Sprintf("argument %q: %v", name, err))
+		} else if r.Validate(v) != nil {
+			wrong = append(wrong, fmt.Sprintf("argument %q must be %s; got %s", name, describeSchema(c.schema.Properties[name]), clip(string(args[name]), 80)))
+		}
+	}
+	for _, name := range c.schema.Required {
+		if _, ok := args[name]; !ok {
+			wrong = append(wrong, fmt.Sprintf("argument %q is missing; it must be %s", name, describeSchema(c.schema.Properties[name])))
+		}
+	}
+	if len(wrong) > 0 {
+		return badArgument("%s", strings.Join(wrong, "\n"))
+	}
+	for name, p := range c.schema.Properties {
+		if _, ok := args[name]; !ok && p.Default != nil {
+			args[name] = p.Default
+		}
+	}
+	b, err := json.Marshal(args)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, in); err != nil {
+		return badArgument("the arguments can't be read: %v", err)
+	}
+	return nil
+}
+
+func (c *argumentChecker) allowedNames() string {
+	if len(c.names) == 0 {
+		return "none"
+	}
+	return strings.Join(c.names, ", ")
+}
+
+// describeSchema says in words what an argument may be.
+func describeSchema(s *jsonschema.Schema) string {
+	if len(s.Enum) > 0 {
+		words := make([]string, len(s.Enum))
+		for i, e := range s.Enum {
+			words[i] = fmt.Sprintf("%q", e)
+		}
+		return "one of " + strings.Join(words, ", ")
+	}
+	var b strings.Builder
+	switch s.Type {
+	case "array":
+		b.WriteString("a list")
+		if s.Items != nil {
+			b.WriteString(" of " + s.Items.Type + "s")
+		}
+	case "integer":
+		b.WriteString("an integer")
+	case "string":
+		b.WriteString("a string")
+	case "boolean":
+		b.WriteString("true or false")
+	default:
+		b.WriteString("a " + s.Type)
+	}
+	switch {
+	case s.Minimum != nil && s.Maximum != nil:
+		fmt.Fprintf(&b, " from %v to %v", *s.Minimum, *s.Maximum)
+	case s.Minimum != nil:
+		fmt.Fprintf(&b, " of at least %v", *s.Minimum)
+	case s.Maximum != nil:
+		fmt.Fprintf(&b, " of at most %v", *s.Maximum)
+	}
+	if s.MinLength != nil && *s.MinLength > 0 {
+		b.WriteString(" that is not empty")
+	}
+	if s.MaxLength != nil {
+		fmt.Fprintf(&b, " of at most %d characters", *s.MaxLength)
+	}
+	if s.MaxItems != nil {
+		fmt.Fprintf(&b, ", 1 to %d of them", *s.MaxItems)
+	}
+	return b.String()
+}
+
+func between(lo, hi float64) (p Prop) { return Prop{Min: &lo, Max: &hi} }
+
+func (p Prop) or(v any) Prop {
+	p.Default = v
+	return p
+}
+
+func oneOf(values ...any) Prop { return Prop{Enum: values} }
+
+// notEmpty is for arguments where "" is surely a mistake.
+func notEmpty() Prop { return Prop{EmptyError: "is empty"} }

@@ -1,0 +1,57 @@
+package tools
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"openclaw-mcp/runs"
+)
+
+func terminalTools() []*Tool {
+	return []*Tool{
+		define(Spec{
+			Name: "exec_command", Title: "Run a command", Family: "terminal", Effect: Destroys,
+			Description: "Runs a shell command on the instance and returns its output and exit code. It can DESTROY anything there: the command decides. For work that may take longer than the wait, pass background: true or a timeout_seconds above it: the command then runs on its own, survives lost connections and restarts, and is read with wait_run. Long output is cut in the middle. Cancelling this request stops the command, except when the reason is a time-out; a lost connection never does.",
+			Props: map[string]Prop{
+				"command":         notEmpty(),
+				"timeout_seconds": between(1, 86400),
+				"wait_seconds":    waitProp(),
+				"background":      {},
+			},
+		}, execCommand),
+	}
+}
+
+type execIn struct {
+	Command        string `json:"command"`
+	Instance       string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Cwd            string `json:"cwd,omitempty" jsonschema:"working directory"`
+	TimeoutSeconds int    `json:"timeout_seconds,omitempty" jsonschema:"the command is ended after this long"`
+	Background     bool   `json:"background,omitempty" jsonschema:"run it on its own and return at once"`
+	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait of this call; default and cap: the server's soft deadline"`
+}
+
+func execCommand(ctx context.Context, r *request, in execIn) (runOut, error) {
+	if strings.TrimSpace(in.Command) == "" {
+		return runOut{}, badArgument("argument \"command\" must be a string that is not blank")
+	}
+	id, err := r.instance(ctx, in.Instance)
+	if err != nil {
+		return runOut{}, err
+	}
+	timeout := time.Duration(in.TimeoutSeconds) * time.Second
+	run, err := r.Runs.StartCommand(ctx, runs.CommandRequest{
+		Instance: id, Command: in.Command, Dir: in.Cwd, Timeout: timeout,
+		Detach: in.Background || timeout > r.SoftDeadline,
+	})
+	if err != nil {
+		return runOut{}, err
+	}
+	r.stopOnCancel(ctx, run)
+	wait := in.WaitSeconds
+	if in.Background && wait == nil {
+		wait = new(int) // at once
+	}
+	return r.waitFor(ctx, run, wait, runs.UntilDone)
+}

@@ -1,0 +1,166 @@
+// Package tools is the MCP tools: what they take, what they do through the
+// client and the runs of the calling principal, and what they answer. A family
+// is a file; All lists them.
+//
+// To add a tool: write its In and Out types, its handler and its Spec in the
+// family's file, add it to the family's list, run the golden tests with
+// -update, and call it in a test.
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"openclaw-mcp/client"
+	"openclaw-mcp/runs"
+)
+
+// Effect is what a tool may do at its worst. The MCP annotations follow from it.
+type Effect string
+
+// The effects of tools.
+const (
+	Reads    Effect = "reads"    // changes nothing
+	Writes   Effect = "writes"   // adds or changes, but takes nothing away
+	Destroys Effect = "destroys" // may overwrite, delete or interrupt
+)
+
+// Spec is what a client is told of a tool.
+type Spec struct {
+	Name        string
+	Title       string
+	Description string
+	Family      string
+	Effect      Effect
+	// Props says of each argument what its Go type can't: bounds, defaults and
+	// allowed values.
+	Props map[string]Prop
+}
+
+// Prop narrows an argument.
+type Prop struct {
+	Min, Max   *float64
+	Default    any
+	Enum       []any
+	MaxLength  int
+	MaxItems   int
+	EmptyError string // set where "" is no value: the error that it gets
+}
+
+// Tool is a tool ready to be registered and called.
+type Tool struct {
+	Spec
+	Input  *jsonschema.Schema
+	Output *jsonschema.Schema
+	call   func(ctx context.Context, d *Deps, args json.RawMessage) (Result, error)
+}
+
+// Result is what a tool answers: once as text for a model that sees only text,
+// once as data; each is complete without the other.
+type Result struct {
+	Text       string
+	Structured any
+	IsError    bool
+}
+
+// texter renders a tool's output as the text of its result.
+type texter interface{ text(*budget) string }
+
+// failer is an output that may report a failure and still has something to
+// show.
+type failer interface{ failed() bool }
+
+// Deps is what tools work with; the program wires it.
+type Deps struct {
+	// Services gives what belongs to the principal that ctx's call is from.
+	Services func(ctx context.Context) (*Services, error)
+	// Progress reports on ctx's call. It is closed before the call returns.
+	Progress func(ctx context.Context) Progress
+	// OnCancel has f called when the client cancels ctx's call explicitly.
+	OnCancel func(ctx context.Context, f func(reason string))
+
+	Instance       string        // used when a call names none; "" to find one
+	SoftDeadline   time.Duration // the longest that a call waits
+	MaxResultChars int           // budget of a result's text
+	Version        string        // of this program
+}
+
+// Progress tells the client how a call goes on.
+type Progress interface {
+	runs.Progress
+	Close()
+}
+
+// Services is what one principal works with. It is kept between calls.
+type Services struct {
+	Client *client.Client
+	Runs   *runs.Manager
+	found  instanceCache
+}
+
+// NewServices makes the services of one principal.
+func NewServices(c *client.Client, r *runs.Manager) *Services {
+	return &Services{Client: c, Runs: r}
+}
+
+// request is one call of a tool.
+type request struct {
+	*Deps
+	*Services
+	tool *Tool
+}
+
+// define makes a tool of a handler. A mistake in its schemas is one of the
+// program, so it panics, at start-up.
+func define[In any, Out texter](spec Spec, handle func(context.Context, *request, In) (Out, error)) *Tool {
+	t := &Tool{Spec: spec, Input: inputSchema[In](spec), Output: outputSchema[Out]()}
+	check, err := newArgumentChecker(t.Input)
+	if err != nil {
+		panic(fmt.Sprintf("tool %s: %v", spec.Name, err))
+	}
+	t.call = func(ctx context.Context, d *Deps, raw json.RawMessage) (Result, error) {
+		var in In
+		if err := check.decode(raw, &in); err != nil {
+			return Result{}, err
+		}
+		s, err := d.Services(ctx)
+		if err != nil {
+			return Result{}, err
+		}
+		out, err := handle(ctx, &request{Deps: d, Services: s, tool: t}, in)
+		if err != nil {
+			return Result{}, err
+		}
+		r := Result{Text: out.text(&budget{left: d.MaxResultChars}), Structured: out}
+		if f, ok := any(out).(failer); ok {
+			r.IsError = f.failed()
+		}
+		return r, nil
+	}
+	return t
+}
+
+// Call runs the tool. Errors are answers, too: they come as a Result that says
+// what failed, what happened, and what to do.
+func (t *Tool) Call(ctx context.Context, d *Deps, args json.RawMessage) Result {
+	r, err := t.call(ctx, d, args)
+	if err != nil {
+		return Result{Text: explain(t, err), IsError: true}
+	}
+	return r
+}
+
+// All lists every tool, in the order in which clients see them.
+func All() []*Tool {
+	var all []*Tool
+	for _, family := range [][]*Tool{
+		instanceTools(), chatTools(), runTools(), terminalTools(), fileTools(), serviceTools(),
+	} {
+		all = append(all, family...)
+	}
+	return all
+}
