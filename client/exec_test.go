@@ -97,7 +97,7 @@ func TestCollector(t *testing.T) {
 // TestExecLarge runs a command whose output is one JSON string of 100 MB, and
 // looks at the memory that this takes.
 func TestExecLarge(t *testing.T) {
-	const size = 100 << 20
+	const size = 100 << 20 / largeScale
 	chunk := []byte(strings.Repeat(`0123456789abcdé\n`, 4096))
 	text := int64(len(strings.Repeat("0123456789abcdé\n", 4096)))
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

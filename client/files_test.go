@@ -124,14 +124,14 @@ func TestFileLarge(t *testing.T) {
 	} {
 		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, tt.before)
-			for range tt.blocks {
+			for range tt.blocks / largeScale {
 				if _, err := io.WriteString(w, tt.piece); err != nil {
 					return
 				}
 			}
 			_, _ = io.WriteString(w, tt.post)
 		})
-		total := int64(tt.blocks * len(block))
+		total := int64(tt.blocks / largeScale * len(block))
 		f, err := c.Files.Open(t.Context(), "i1", "/a")
 		if err != nil {
 			t.Fatal(tt.name, err)

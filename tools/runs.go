@@ -144,7 +144,7 @@ func (r *request) runOut(u runs.Update) runOut {
 	if o.Next == "" {
 		o.Next = nextOf(u, o)
 	}
-	if u.Status.Over() && !u.More && u.Kind != runs.KindCommand {
+	if u.Status.Over() && !u.More && o.OmittedStdout+o.OmittedStderr == 0 {
 		o.Run = "" // nothing is left to read with it
 	}
 	return o
@@ -164,6 +164,7 @@ func (r *request) fillExec(o *runOut, u runs.Update, e *runs.Exec) {
 		o.Notes = append(o.Notes, "the command was ended at its time limit; give it more with timeout_seconds, or background: true")
 	}
 	if o.OmittedStdout+o.OmittedStderr > 0 && e.Dir == "" {
+		o.Run = ""
 		o.Notes = append(o.Notes, "what was left out is not kept; to read all of it, run the command again with background: true, or with its output in a file for read_file")
 	}
 }

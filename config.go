@@ -1,0 +1,180 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/url"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+const defaultBaseURL = "https://openclaw-as-a-service.com/api"
+
+// config is the environment, which is the one source of configuration. The
+// `doc` tags say what --help and the documentation say.
+type config struct {
+	APIKey     secret `env:"OPENCLAW_API_KEY" doc:"API key of the service"`
+	APIKeyFile string `env:"OPENCLAW_API_KEY_FILE" doc:"file that holds the API key"`
+	BaseURL    string `env:"OPENCLAW_API_BASE_URL" envDefault:"https://openclaw-as-a-service.com/api" doc:"the service"`
+	Instance   string `env:"OPENCLAW_INSTANCE_ID" doc:"instance used when a call names none"`
+
+	HTTP           string        `env:"OPENCLAW_MCP_HTTP" doc:"address for streamable HTTP at /mcp; empty: stdio"`
+	SoftDeadline   time.Duration `env:"OPENCLAW_MCP_SOFT_DEADLINE" envDefault:"45s" doc:"longest wait of one call"`
+	StallAfter     time.Duration `env:"OPENCLAW_MCP_STALL_AFTER" envDefault:"3m" doc:"silence after which a run is reported as stalled"`
+	MaxResultChars int           `env:"OPENCLAW_MCP_MAX_RESULT_CHARS" envDefault:"20000" doc:"budget of one result, 1000 to 1048576"`
+	LogLevel       string        `env:"OPENCLAW_MCP_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
+	LogFormat      string        `env:"OPENCLAW_MCP_LOG_FORMAT" envDefault:"text" doc:"text or json"`
+
+	LocalDir string `env:"OPENCLAW_LOCAL_DIR" doc:"with --local: folder of the workspaces; empty: a temporary one"`
+}
+
+// secret is a text that never prints.
+type secret string
+
+func (secret) String() string                  { return "***" }
+func (secret) GoString() string                { return "***" }
+func (secret) LogValue() slog.Value            { return slog.StringValue("***") }
+func (secret) MarshalText() ([]byte, error)    { return []byte("***"), nil }
+func (s *secret) UnmarshalText(b []byte) error { *s = secret(strings.TrimSpace(string(b))); return nil }
+
+// readConfig reads and checks the environment. Its errors name the variable and
+// what it may be, and never repeat a secret.
+func readConfig(environ []string) (config, error) {
+	var c config
+	set := env.ToMap(environ)
+	// Installers write variables for settings that the user left blank.
+	maps.DeleteFunc(set, func(_, value string) bool { return value == "" })
+	if err := env.ParseWithOptions(&c, env.Options{Environment: set}); err != nil {
+		return c, explainEnv(err)
+	}
+	var errs []error
+	bad := func(name, format string, a ...any) {
+		errs = append(errs, fmt.Errorf("%s %s", name, fmt.Sprintf(format, a...)))
+	}
+	if c.APIKeyFile != "" {
+		if c.APIKey != "" {
+			bad("OPENCLAW_API_KEY_FILE", "and OPENCLAW_API_KEY are both set; set one of them")
+		} else if key, err := readKeyFile(c.APIKeyFile); err != nil {
+			bad("OPENCLAW_API_KEY_FILE", "can't be used: %v", err)
+		} else {
+			c.APIKey = secret(key)
+		}
+	}
+	if u, err := url.Parse(c.BaseURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
+		bad("OPENCLAW_API_BASE_URL", "must be an http or https URL without a user name, such as %s", defaultBaseURL)
+	}
+	if c.SoftDeadline < time.Second || c.SoftDeadline > time.Hour {
+		bad("OPENCLAW_MCP_SOFT_DEADLINE", "is %s; it must be a duration from 1s to 1h, such as 45s", c.SoftDeadline)
+	}
+	if c.StallAfter < time.Second {
+		bad("OPENCLAW_MCP_STALL_AFTER", "is %s; it must be a duration of at least 1s, such as 3m", c.StallAfter)
+	}
+	if c.MaxResultChars < 1000 || c.MaxResultChars > 1<<20 {
+		bad("OPENCLAW_MCP_MAX_RESULT_CHARS", "is %d; it must be from 1000 to %d", c.MaxResultChars, 1<<20)
+	}
+	if _, ok := logLevels[c.LogLevel]; !ok {
+		bad("OPENCLAW_MCP_LOG_LEVEL", "is %q; it must be debug, info, warn or error", c.LogLevel)
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		bad("OPENCLAW_MCP_LOG_FORMAT", "is %q; it must be text or json", c.LogFormat)
+	}
+	if err := checkListenAddress(c.HTTP); err != nil {
+		bad("OPENCLAW_MCP_HTTP", "%v", err)
+	}
+	return c, errors.Join(errs...)
+}
+
+// checkListenAddress refuses to listen for the network: over HTTP nobody is
+// authenticated yet, so only this machine may connect.
+func checkListenAddress(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port == "" {
+		return fmt.Errorf("is %q; it must be host:port, such as 127.0.0.1:8080", addr)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("is %q; without authentication the server listens on loopback only: use 127.0.0.1:%s or [::1]:%s", addr, port, port)
+	}
+	return nil
+}
+
+// explainEnv turns the library's error into one that names variables. It drops
+// the values: one of them may be a key.
+func explainEnv(err error) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	var errs []error
+	for _, e := range all.Errors {
+		var parse env.ParseError
+		if errors.As(e, &parse) {
+			errs = append(errs, fmt.Errorf("%s is not a valid %s", variableOf(parse.Name), kindOf(parse)))
+			continue
+		}
+		errs = append(errs, e)
+	}
+	return errors.Join(errs...)
+}
+
+func kindOf(e env.ParseError) string {
+	switch e.Type.String() {
+	case "time.Duration":
+		return "duration (such as 45s or 2m)"
+	case "int":
+		return "whole number"
+	case "bool":
+		return "boolean (true or false)"
+	}
+	return e.Type.String()
+}
+
+// variableOf finds the variable of a field.
+func variableOf(field string) string {
+	f, ok := reflect.TypeFor[config]().FieldByName(field)
+	if !ok {
+		return field
+	}
+	return f.Tag.Get("env")
+}
+
+func readKeyFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 64<<10))
+	if err != nil {
+		return "", err
+	}
+	key := strings.TrimSpace(string(b))
+	if key == "" || strings.ContainsAny(key, "\r\n\t ") {
+		return "", fmt.Errorf("%s must hold one key and nothing else", path)
+	}
+	return key, nil
+}
+
+var logLevels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
+// logger logs to w, which is standard error: standard output may carry the
+// protocol.
+func (c config) logger(w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: logLevels[c.LogLevel]}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"reflect"
+	"runtime/debug"
+	"strings"
+	"text/tabwriter"
+)
+
+// version is set by the linker for releases.
+var version = "dev"
+
+// errUsage marks errors of the command line and of the configuration.
+type usageError struct{ error }
+
+// run is the program. It returns the exit code: 0 for success, 1 for a failure,
+// 2 for a wrong command line or configuration.
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	err := command(ctx, args, environ, stdin, stdout, stderr)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintln(stderr, strings.TrimSpace(err.Error()))
+		return 2
+	default:
+		fmt.Fprintln(stderr, "openclaw-mcp:", err)
+		return 1
+	}
+}
+
+func command(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("openclaw-mcp", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	local := flags.Bool("local", false, "")
+	httpAddr := flags.String("http", "", "")
+	showVersion := flags.Bool("version", false, "")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		help(stdout)
+		return nil
+	} else if err != nil {
+		return usageError{fmt.Errorf("openclaw-mcp: %w\n\nRun 'openclaw-mcp --help' for what there is", err)}
+	}
+	if *showVersion {
+		fmt.Fprintln(stdout, "openclaw-mcp", programVersion())
+		return nil
+	}
+	if rest := flags.Args(); len(rest) > 0 {
+		switch {
+		case rest[0] == "help":
+			help(stdout)
+			return nil
+		case rest[0] != "demo":
+			return usageError{fmt.Errorf("openclaw-mcp: unknown command %q; there is: demo, help\n\nRun 'openclaw-mcp --help' for what there is", rest[0])}
+		case len(rest) > 1:
+			return usageError{fmt.Errorf("openclaw-mcp: demo takes no arguments, but got %q", rest[1])}
+		}
+		return demo(ctx, stdout)
+	}
+	cfg, err := readConfig(environ)
+	if err == nil && *httpAddr != "" {
+		cfg.HTTP = *httpAddr
+		if err = checkListenAddress(cfg.HTTP); err != nil {
+			err = fmt.Errorf("--http %w", err)
+		}
+	}
+	if err != nil {
+		return usageError{fmt.Errorf("openclaw-mcp: wrong configuration\n%w", err)}
+	}
+	if !*local && cfg.APIKey == "" {
+		return usageError{errors.New(noKey)}
+	}
+	return serve(ctx, cfg, *local, stdin, stdout, stderr)
+}
+
+const noKey = `openclaw-mcp needs an OpenClaw service to bridge to. There are two choices:
+
+  your hosted instances   set OPENCLAW_API_KEY to your API key (or
+                          OPENCLAW_API_KEY_FILE to a file that holds it)
+  no account              pass --local: an embedded service runs on this machine
+
+'openclaw-mcp demo' shows what it does, and 'openclaw-mcp --help' all settings.`
+
+// programVersion is the linker's word, else what the Go tool knows of a
+// `go install` of a tagged module.
+func programVersion() string {
+	if version != "dev" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return version
+}
+
+func help(w io.Writer) {
+	fmt.Fprint(w, `openclaw-mcp lets MCP clients operate hosted OpenClaw instances.
+
+Usage:
+  openclaw-mcp                 serve MCP on standard input and output
+  openclaw-mcp --http ADDR     serve MCP over streamable HTTP at http://ADDR/mcp
+  openclaw-mcp --local [...]   the same on an embedded service, with no account
+  openclaw-mcp demo            show a whole session on the embedded service
+  openclaw-mcp --version | --help
+
+Environment:
+`)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := reflect.TypeFor[config]()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		doc := f.Tag.Get("doc")
+		if d := f.Tag.Get("envDefault"); d != "" {
+			doc += " (" + d + ")"
+		}
+		fmt.Fprintf(tw, "  %s\t%s\n", f.Tag.Get("env"), doc)
+	}
+	_ = tw.Flush()
+}

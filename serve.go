@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/mark3labs/mcp-go/server"
+
+	"openclaw-mcp/client"
+	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/runs"
+	"openclaw-mcp/tools"
+	"openclaw-mcp/transport"
+)
+
+// instructions is what a client's model is told of the server as a whole.
+const instructions = `openclaw-mcp operates hosted OpenClaw instances: their agent (send_chat_message), shell (exec_command), files under /workspace (read_file, write_file, …) and lifecycle.
+Long work never times out: a call that would take too long returns status "running" and a "run" handle; go on with wait_run. Never send a message again because its reply takes long.
+Every result that leaves something out says so and spells the call that reads it. "instance" may be left out where one is configured or only one is ready.`
+
+// serve bridges until the client or ctx ends it.
+func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout, stderr io.Writer) error {
+	log := cfg.logger(stderr)
+	if local {
+		l, err := startLocal(emulator.Options{
+			Dir: cfg.LocalDir, Pace: 20 * time.Millisecond, CreateDelay: 3 * time.Second, Logger: log,
+		})
+		if err != nil {
+			return err
+		}
+		defer l.close()
+		cfg.BaseURL, cfg.APIKey = l.url, secret(l.key)
+		log.Info("the embedded service is up", "url", l.url, "commands", l.service.SandboxInfo(), "workspace", l.service.Workspace(l.instance))
+	}
+	b, err := newBridge(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if cfg.HTTP != "" {
+		return serveHTTP(ctx, cfg, b.mcp, log)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go transport.WatchParent(ctx, func() {
+		log.Info("the client's process is gone")
+		stop()
+	})
+	log.Info("serving MCP on standard input and output", "service", cfg.BaseURL, "version", programVersion())
+	return transport.NewStdio(b.mcp, transport.StdioOptions{Log: log}).Serve(ctx, stdin, stdout)
+}
+
+// shutdownLimit bounds how long HTTP clients are waited for at the end.
+const shutdownLimit = 10 * time.Second
+
+func serveHTTP(ctx context.Context, cfg config, s *server.MCPServer, log *slog.Logger) error {
+	h := transport.NewHTTP(s, transport.HTTPOptions{Log: log})
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", h)
+	srv := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	ln, err := net.Listen("tcp", cfg.HTTP)
+	if err != nil {
+		return err
+	}
+	log.Info("serving MCP over streamable HTTP", "url", "http://"+ln.Addr().String()+"/mcp", "service", cfg.BaseURL, "version", programVersion())
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("shutting down")
+	end, cancel := context.WithTimeout(context.Background(), shutdownLimit)
+	defer cancel()
+	// The calls in flight hand over first; then nothing keeps Shutdown waiting.
+	err = errors.Join(h.Close(end), srv.Shutdown(end))
+	if err != nil {
+		_ = srv.Close()
+		log.Warn("some clients were cut off", "error", err)
+	}
+	return nil
+}
+
+// bridge is the MCP server and all that it works with.
+type bridge struct {
+	mcp  *server.MCPServer
+	cfg  config
+	log  *slog.Logger
+	http *http.Client
+
+	mu       sync.Mutex
+	services map[string]*tools.Services // by principal
+}
+
+// newBridge wires everything up.
+func newBridge(cfg config, log *slog.Logger) (*bridge, error) {
+	b := &bridge{cfg: cfg, log: log, services: make(map[string]*tools.Services)}
+	// A key or URL that can't work is to be known at start, not at the first call.
+	if _, err := b.servicesOf(transport.Local); err != nil {
+		return nil, err
+	}
+	b.mcp = server.NewMCPServer("openclaw-mcp", programVersion(),
+		server.WithToolCapabilities(false),
+		server.WithInstructions(instructions),
+	)
+	tools.Register(b.mcp, &tools.Deps{
+		Services: func(ctx context.Context) (*tools.Services, error) {
+			p, ok := transport.PrincipalFrom(ctx)
+			if !ok {
+				return nil, errors.New("the call has no caller")
+			}
+			return b.servicesOf(p)
+		},
+		Progress: func(ctx context.Context) tools.Progress {
+			return transport.NewReporter(transport.CallFrom(ctx))
+		},
+		OnCancel: func(ctx context.Context, f func(string)) {
+			if c := transport.CallFrom(ctx); c != nil {
+				c.OnCancel(f)
+			}
+		},
+		Instance: cfg.Instance, SoftDeadline: cfg.SoftDeadline, MaxResultChars: cfg.MaxResultChars,
+		Version: programVersion(),
+	}, tools.All()...)
+	return b, nil
+}
+
+// servicesOf gives a principal's services, made on first use.
+func (b *bridge) servicesOf(p transport.Principal) (*tools.Services, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s, ok := b.services[p.Name]; ok {
+		return s, nil
+	}
+	c, err := client.New(b.http, b.cfg.BaseURL, string(b.cfg.APIKey),
+		client.WithUserAgent("openclaw-mcp/"+programVersion()), client.WithLogger(b.log))
+	if err != nil {
+		return nil, err
+	}
+	r, err := runs.NewManager(runs.Config{
+		Client: c, APIKey: string(b.cfg.APIKey), Principal: p.Name, StallAfter: b.cfg.StallAfter, Log: b.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := tools.NewServices(c, r)
+	b.services[p.Name] = s
+	return s, nil
+}
+
+func (b *bridge) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.services {
+		s.Runs.Close()
+		s.Client.CloseIdleConnections()
+	}
+}
+
+// localService is the embedded service on a port of its own.
+type localService struct {
+	service  *emulator.Server
+	http     *http.Server
+	url      string
+	key      string
+	instance string
+}
+
+// startLocal starts the embedded service on loopback, with one ready instance.
+// Its key is made up for this process, so that nobody else on the machine can
+// run commands through it.
+func startLocal(opts emulator.Options) (*localService, error) {
+	l := &localService{key: "local-" + rand.Text()}
+	opts.Keys = []string{l.key}
+	var err error
+	if l.service, err = emulator.New(opts); err != nil {
+		return nil, err
+	}
+	if l.instance, err = l.service.AddInstance(l.key); err != nil {
+		return nil, errors.Join(err, l.service.Close())
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, errors.Join(err, l.service.Close())
+	}
+	l.url = fmt.Sprintf("http://%s/api", ln.Addr())
+	l.http = &http.Server{Handler: l.service, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = l.http.Serve(ln) }()
+	return l, nil
+}
+
+func (l *localService) close() {
+	_ = l.http.Close()
+	_ = l.service.Close()
+}
