@@ -74,7 +74,7 @@ func command(ctx context.Context, args, environ []string, stdin io.Reader, stdou
 		return usageError{fmt.Errorf("openclaw-mcp: wrong configuration\n%w", err)}
 	}
 	if !*local && cfg.APIKey == "" {
-		return usageError{errors.New(noKey)}
+		return usageError{errors.New(strings.TrimSuffix(noKey, "."))}
 	}
 	return serve(ctx, cfg, *local, stdin, stdout, stderr)
 }

@@ -6,22 +6,6 @@ import (
 	"unicode/utf8"
 )
 
-// budget bounds the text of a result, in characters (runes would be dearer to
-// count and no truer to tokens: these are bytes).
-type budget struct{ left int }
-
-// take gives as much of s as fits, from its start, and how many bytes were left
-// out.
-func (b *budget) take(s string) (string, int) {
-	if len(s) <= b.left {
-		b.left -= len(s)
-		return s, 0
-	}
-	cut := runeCut(s, b.left)
-	b.left = 0
-	return s[:cut], len(s) - cut
-}
-
 // runeCut is the largest cut of at most n bytes that splits no character.
 func runeCut(s string, n int) int {
 	if n >= len(s) {

@@ -250,7 +250,7 @@ func (r *request) oneMessage(out historyOut, m client.Message, offset int, where
 	return out, nil
 }
 
-func (o historyOut) text(*budget) string {
+func (o historyOut) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d message(s) of instance %s", len(o.Messages), o.Instance)
 	if o.Session != "" {
@@ -332,7 +332,7 @@ func listChatSessions(ctx context.Context, r *request, in sessionsIn) (sessionsO
 	return out, nil
 }
 
-func (o sessionsOut) text(*budget) string {
+func (o sessionsOut) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d session(s) of instance %s\n", len(o.Sessions), o.Instance)
 	for _, s := range o.Sessions {
@@ -367,6 +367,6 @@ func createChatSession(ctx context.Context, r *request, in createSessionIn) (cre
 	}, nil
 }
 
-func (o createSessionOut) text(*budget) string {
+func (o createSessionOut) text() string {
 	return withNext("session "+o.Session.line()+" of instance "+o.Instance, o.Next)
 }

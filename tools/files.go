@@ -120,7 +120,7 @@ func listFiles(ctx context.Context, r *request, in listFilesIn) (listFilesOut, e
 	return out, nil
 }
 
-func (o listFilesOut) text(*budget) string {
+func (o listFilesOut) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d of %d entries\n", o.Path, len(o.Entries), o.Total)
 	for _, f := range o.Entries {
@@ -324,7 +324,7 @@ func (s *slice) skipLine() (int64, error) {
 	}
 }
 
-func (o readFileOut) text(*budget) string {
+func (o readFileOut) text() string {
 	var b strings.Builder
 	size := ""
 	if o.Size != nil {
@@ -391,7 +391,7 @@ func makeDirectory(ctx context.Context, r *request, in makeDirectoryIn) (pathOut
 	return pathOut{Instance: id, Path: path.Clean(in.Path)}, nil
 }
 
-func (o pathOut) text(*budget) string {
+func (o pathOut) text() string {
 	if o.Bytes != nil {
 		return withNext(fmt.Sprintf("wrote %d bytes to %s on instance %s", *o.Bytes, o.Path, o.Instance), o.Next)
 	}

@@ -196,7 +196,7 @@ func listInstances(ctx context.Context, r *request, _ noInput) (listInstancesOut
 	return out, nil
 }
 
-func (o listInstancesOut) text(b *budget) string {
+func (o listInstancesOut) text() string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%d instance(s)\n", len(o.Instances))
 	for _, in := range o.Instances {
@@ -239,7 +239,7 @@ func getInstance(ctx context.Context, r *request, in instanceIn) (getInstanceOut
 	return out, nil
 }
 
-func (o getInstanceOut) text(*budget) string { return withNext(o.Instance.line(), o.Next) }
+func (o getInstanceOut) text() string { return withNext(o.Instance.line(), o.Next) }
 
 type createInstanceIn struct {
 	InviteCode  string `json:"invite_code,omitempty" jsonschema:"where the account needs one"`
@@ -291,7 +291,7 @@ func (r *request) lifecycle(ctx context.Context, named string, act func(context.
 	return out, nil
 }
 
-func (o lifecycleOut) text(*budget) string {
+func (o lifecycleOut) text() string {
 	return withNext(fmt.Sprintf("instance %s: %s (the service accepted it)", o.Instance, o.Status), o.Next)
 }
 

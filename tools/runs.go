@@ -208,7 +208,7 @@ func nextOf(u runs.Update, o runOut) string {
 }
 
 // text renders a run for a model that sees nothing else.
-func (o runOut) text(*budget) string {
+func (o runOut) text() string {
 	var b strings.Builder
 	switch {
 	case o.Kind == string(runs.KindChat):
@@ -363,10 +363,10 @@ func waitRun(ctx context.Context, r *request, in waitRunIn) (runsOut, error) {
 	return out, nil
 }
 
-func (o runsOut) text(b *budget) string {
+func (o runsOut) text() string {
 	var parts []string
 	for i, run := range o.Runs {
-		text := run.text(b)
+		text := run.text()
 		if len(o.Runs) > 1 {
 			text = fmt.Sprintf("run %d of %d:\n%s", i+1, len(o.Runs), text)
 		}
@@ -433,7 +433,7 @@ func cancelRun(ctx context.Context, r *request, in cancelRunIn) (cancelRunOut, e
 	}, nil
 }
 
-func (o cancelRunOut) text(*budget) string {
+func (o cancelRunOut) text() string {
 	return fmt.Sprintf("status: %s\nnote: %s\nrun: %s", o.Status, o.Note, o.Run)
 }
 
@@ -444,7 +444,7 @@ func listRuns(_ context.Context, r *request, _ noInput) (runsOut, error) {
 	for i, u := range all {
 		o := r.runOut(u)
 		o.Run, o.Tools, o.Next = u.Handle, nil, ""
-		if left -= len(o.text(nil)) + 2; left < 0 {
+		if left -= len(o.text()) + 2; left < 0 {
 			out.Notes = append(out.Notes, fmt.Sprintf("%d older runs are left out", len(all)-i))
 			break
 		}

@@ -99,7 +99,7 @@ func asClientError(err error) *client.Error {
 	return e
 }
 
-func (o checkOut) text(*budget) string {
+func (o checkOut) text() string {
 	var b strings.Builder
 	word := map[bool]string{true: "ok", false: "FAILED"}
 	fmt.Fprintf(&b, "service %s: %s\nserver %s, longest wait %s, result budget %d characters\n", o.Service, word[o.OK], o.Server, o.Wait, o.Budget)

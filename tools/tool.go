@@ -67,8 +67,9 @@ type Result struct {
 	IsError    bool
 }
 
-// texter renders a tool's output as the text of its result.
-type texter interface{ text(*budget) string }
+// texter renders a tool's output as the text of its result. What an output
+// holds is within the budget already (Deps.MaxResultChars), so its text is.
+type texter interface{ text() string }
 
 // failer is an output that may report a failure and still has something to
 // show.
@@ -135,7 +136,7 @@ func define[In any, Out texter](spec Spec, handle func(context.Context, *request
 		if err != nil {
 			return Result{}, err
 		}
-		r := Result{Text: out.text(&budget{left: d.MaxResultChars}), Structured: out}
+		r := Result{Text: out.text(), Structured: out}
 		if f, ok := any(out).(failer); ok {
 			r.IsError = f.failed()
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 )
 
@@ -22,10 +24,10 @@ var errCallDone = errors.New("the request was already answered")
 // Call is one request that is being served: its own way back to the client.
 // Its methods may be used concurrently.
 type Call struct {
-	id     json.RawMessage
 	token  json.RawMessage         // progress token, nil when the client wants no progress
 	send   func(msg []byte) error  // writes one message to the request's own stream
 	cancel context.CancelCauseFunc // ends the request's context
+	log    *slog.Logger
 
 	writing sync.Mutex // held while a message goes out, so that they keep their order
 	done    bool       // the result is out
@@ -70,15 +72,16 @@ type progressParams struct {
 // Progress sends one notifications/progress now, and returns when it is
 // written. Its progress value is one more than the last one's, so it rises
 // strictly however many callers there are. Without a progress token it does
-// nothing. Errors: the client is gone, or the request was already answered.
+// nothing. Errors: the client is gone, it cancelled the request, or the request
+// was already answered.
 func (c *Call) Progress(text string) error {
 	if !c.WantsProgress() {
 		return nil
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if c.done {
-		return errCallDone
+	if err := c.over(); err != nil {
+		return err
 	}
 	c.steps++
 	msg, err := encode(notification{
@@ -96,10 +99,22 @@ func (c *Call) Progress(text string) error {
 func (c *Call) sendMessage(msg []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if c.done {
-		return errCallDone
+	if err := c.over(); err != nil {
+		return err
 	}
 	return c.send(msg)
+}
+
+// over reports why nothing more may be said about the request, if so. It is
+// called with writing held.
+func (c *Call) over() error {
+	switch {
+	case c.done:
+		return errCallDone
+	case c.wasCancelled():
+		return ErrCancelled
+	}
+	return nil
 }
 
 // finish runs write, which sends the result, as the last message of the call.
@@ -119,7 +134,7 @@ func (c *Call) OnCancel(f func(reason string)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.reason != nil {
-		go f(*c.reason)
+		go c.runHook(f, *c.reason)
 		return
 	}
 	c.hooks = append(c.hooks, f)
@@ -138,9 +153,19 @@ func (c *Call) cancelled(reason string) {
 		return
 	}
 	for _, f := range hooks {
-		go f(reason)
+		go c.runHook(f, reason)
 	}
 	c.cancel(ErrCancelled)
+}
+
+// runHook contains a panic of a hook as one of a handler is: to the call.
+func (c *Call) runHook(f func(reason string), reason string) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error("panic while cancelling a request", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	f(reason)
 }
 
 // wasCancelled reports whether the client cancelled explicitly: such a request

@@ -41,6 +41,13 @@ func sessionFor(m message, version string, s *session, p Principal) *session {
 	return own
 }
 
+// newCall makes a call, whose messages to the client go through send, and the
+// context that it runs in. Cancel it when the request has ended.
+func (d dispatcher) newCall(ctx context.Context, token json.RawMessage, send func([]byte) error) (context.Context, *Call) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return ctx, &Call{token: token, send: send, cancel: cancel, log: d.log}
+}
+
 // request runs one request to its end and returns the encoded answer, and the
 // JSON-RPC error code in it (0 for a result).
 func (d dispatcher) request(ctx context.Context, raw []byte, m message, s *session, c *Call) ([]byte, int) {
@@ -55,7 +62,7 @@ func (d dispatcher) request(ctx context.Context, raw []byte, m message, s *sessi
 	if e, ok := answer.(mcp.JSONRPCError); ok {
 		code = e.Error.Code
 	}
-	out, err := encode(answer)
+	out, err := encodeAnswer(m.ID, answer)
 	if err != nil {
 		d.log.Error("an answer could not be encoded", "method", m.Method, "error", err)
 		return errorMessage(m.ID, mcp.INTERNAL_ERROR, "the answer could not be encoded"), mcp.INTERNAL_ERROR
@@ -70,9 +77,7 @@ func (d dispatcher) handle(ctx context.Context, raw []byte, m message) (answer m
 	defer func() {
 		if p := recover(); p != nil {
 			d.log.Error("panic while serving a request", "method", m.Method, "panic", p, "stack", string(debug.Stack()))
-			var id any
-			_ = json.Unmarshal(m.ID, &id)
-			answer = mcp.NewJSONRPCError(mcp.NewRequestId(id), mcp.INTERNAL_ERROR,
+			answer = mcp.NewJSONRPCError(mcp.RequestId{}, mcp.INTERNAL_ERROR,
 				"internal error in openclaw-mcp; its log has the details", nil)
 		}
 	}()
@@ -85,7 +90,10 @@ func (d dispatcher) notify(ctx context.Context, raw []byte, m message, s *sessio
 	d.handle(d.mcp.WithContext(ctx, requestSession{session: s}), raw, m)
 }
 
-const methodCancelled = "notifications/cancelled"
+// isCancel reports whether m tells that the client gave up a request.
+func (m message) isCancel() bool {
+	return m.isNotification() && m.Method == string(mcp.MethodNotificationCancelled)
+}
 
 // cancelParams reads which request a cancel means. Numbers are compared as they
 // are written, so 1 and "1" are different requests.

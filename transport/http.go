@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -38,7 +38,7 @@ type HTTP struct {
 
 	base   context.Context // ends with Close; requests inherit its cause
 	closed context.CancelCauseFunc
-	active sync.WaitGroup
+	active gate
 
 	mu       sync.Mutex
 	sessions map[string]*session
@@ -71,11 +71,10 @@ func NewHTTP(s *server.MCPServer, opts HTTPOptions) *HTTP {
 // Close tells requests in flight to hand over what they have, ends open
 // streams, and waits for them until ctx is done.
 func (h *HTTP) Close(ctx context.Context) error {
+	idle := h.active.shut()
 	h.closed(ErrDraining)
-	done := make(chan struct{})
-	go func() { h.active.Wait(); close(done) }()
 	select {
-	case <-done:
+	case <-idle:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -86,13 +85,12 @@ const headerSession = "Mcp-Session-Id"
 
 // ServeHTTP implements http.Handler.
 func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := h.base.Err(); err != nil {
+	if !h.active.enter() {
 		w.Header().Set("Retry-After", "1")
 		plainError(w, http.StatusServiceUnavailable, ErrDraining.Error())
 		return
 	}
-	h.active.Add(1)
-	defer h.active.Done()
+	defer h.active.leave()
 	if err := checkLoopback(r); err != nil {
 		plainError(w, http.StatusForbidden, err.Error())
 		return
@@ -153,11 +151,15 @@ func plainError(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text+"\n")
 }
 
-func jsonAnswer(w http.ResponseWriter, status int, body []byte) error {
+func jsonAnswer(w http.ResponseWriter, status int, body []byte) {
+	jsonHeader(w, status, len(body))
+	_, _ = w.Write(body)
+}
+
+func jsonHeader(w http.ResponseWriter, status, length int) {
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(length))
 	w.WriteHeader(status)
-	_, err := w.Write(append(body, '\n'))
-	return err
 }
 
 // incoming is a POSTed message on its way to be served.
@@ -175,26 +177,29 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
 		plainError(w, http.StatusUnsupportedMediaType, "the Content-Type of a POST is application/json")
 		return
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.opts.MaxMessage)))
+	raw, err := h.readBody(w, r)
+	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
+		jsonAnswer(w, http.StatusRequestEntityTooLarge, errorMessage(nil, mcp.INVALID_REQUEST,
+			fmt.Sprintf("the message is longer than %d bytes", tooBig.Limit)))
+		return
+	}
 	if err != nil {
-		var tooBig *http.MaxBytesError
-		if errors.As(err, &tooBig) {
-			_ = jsonAnswer(w, http.StatusRequestEntityTooLarge, errorMessage(nil, mcp.INVALID_REQUEST,
-				fmt.Sprintf("the message is longer than %d bytes", tooBig.Limit)))
-		}
-		return // otherwise the client is gone
+		plainError(w, http.StatusBadRequest, "the body could not be read: "+err.Error())
+		return
 	}
 	m, code, err := parseMessage(raw)
 	if err != nil {
-		_ = jsonAnswer(w, http.StatusBadRequest, errorMessage(m.ID, code, err.Error()))
+		jsonAnswer(w, http.StatusBadRequest, errorMessage(m.ID, code, err.Error()))
 		return
 	}
 	in := incoming{message: m, raw: raw, meta: m.meta()}
 	if !h.classify(w, r, &in) {
 		return
 	}
+	in.session.enter()
+	defer in.session.leave()
 	switch {
-	case m.Method == methodCancelled:
+	case m.isCancel():
 		id, reason := cancelParams(m)
 		h.inflight.cancel(callID{in.scope, id}, reason)
 		w.WriteHeader(http.StatusAccepted)
@@ -209,20 +214,30 @@ func (h *HTTP) post(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// readBody reads what was POSTed; what announces itself as too long is not even
+// read.
+func (h *HTTP) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limit := int64(h.opts.MaxMessage)
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+}
+
 // classify decides which era a POST belongs to and finds its session; it answers
 // and returns false where the request can't be served.
 func (h *HTTP) classify(w http.ResponseWriter, r *http.Request, in *incoming) bool {
 	header := r.Header.Get(mcp.HeaderProtocolVersion)
 	in.modern = mcp.IsModernProtocol(in.meta.ProtocolVersion) || mcp.IsModernProtocol(header)
 	switch {
-	case in.modern && in.Method == methodCancelled:
+	case in.modern && in.isCancel():
 		// Clients exist that cancel without _meta; refusing that would end them.
 		in.scope = modernScope(r)
 		in.session = newSession("", Local)
 		return true
 	case in.modern:
 		if code, err := h.checkModern(r, header, in); err != nil {
-			_ = jsonAnswer(w, http.StatusBadRequest, errorMessage(in.ID, code, err.Error()))
+			jsonAnswer(w, http.StatusBadRequest, errorMessage(in.ID, code, err.Error()))
 			return false
 		}
 		in.scope = modernScope(r)
@@ -230,7 +245,7 @@ func (h *HTTP) classify(w http.ResponseWriter, r *http.Request, in *incoming) bo
 		return true
 	case in.Method == string(mcp.MethodInitialize):
 		if in.ID == nil {
-			_ = jsonAnswer(w, http.StatusBadRequest, errorMessage(nil, mcp.INVALID_REQUEST, "initialize is a request: it needs an id"))
+			jsonAnswer(w, http.StatusBadRequest, errorMessage(nil, mcp.INVALID_REQUEST, "initialize is a request: it needs an id"))
 			return false
 		}
 		in.session = newSession(rand.Text(), Local)
@@ -238,7 +253,7 @@ func (h *HTTP) classify(w http.ResponseWriter, r *http.Request, in *incoming) bo
 		return true
 	}
 	if header != "" && !mcp.IsValidProtocolVersion(header) {
-		_ = jsonAnswer(w, http.StatusBadRequest, errorMessage(in.ID, mcp.INVALID_REQUEST,
+		jsonAnswer(w, http.StatusBadRequest, errorMessage(in.ID, mcp.INVALID_REQUEST,
 			fmt.Sprintf("unsupported protocol version %q in %s; supported are %s",
 				header, mcp.HeaderProtocolVersion, strings.Join(mcp.ValidProtocolVersions, ", "))))
 		return false
@@ -290,21 +305,22 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in incoming) {
 		plainError(w, http.StatusNotAcceptable, err.Error())
 		return
 	}
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	defer cancel(nil)
+	token := in.meta.ProgressToken
+	if stream.jsonOnly {
+		token = nil // there is no way to send progress, so nobody needs to make any
+	}
 	// The request's own context says only that it ended; which of the two ends
 	// it was matters to the handler.
-	defer context.AfterFunc(r.Context(), func() { cancel(ErrDisconnected) })()
-	defer context.AfterFunc(h.base, func() { cancel(ErrDraining) })()
+	ctx, call := h.newCall(context.WithoutCancel(r.Context()), token, stream.send)
+	defer call.cancel(nil)
+	defer context.AfterFunc(r.Context(), func() { call.cancel(ErrDisconnected) })()
+	defer context.AfterFunc(h.base, func() { call.cancel(ErrDraining) })()
 
-	call := &Call{id: in.ID, token: in.meta.ProgressToken, send: stream.send, cancel: cancel}
 	key := callID{in.scope, string(in.ID)}
 	if !h.inflight.add(key, call, !in.modern) {
-		_ = jsonAnswer(w, http.StatusBadRequest, errorMessage(in.ID, mcp.INVALID_REQUEST, "a request with this id is in flight already"))
+		jsonAnswer(w, http.StatusBadRequest, errorMessage(in.ID, mcp.INVALID_REQUEST, "a request with this id is in flight already"))
 		return
 	}
-	defer func() { h.inflight.remove(key, call, r.Context().Err() != nil, !in.modern) }()
-
 	initialize := !in.modern && in.Method == string(mcp.MethodInitialize)
 	if initialize {
 		w.Header().Set(headerSession, in.session.id)
@@ -312,10 +328,15 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in incoming) {
 	stop := stream.heartbeat()
 	answer, code := h.request(ctx, in.raw, in.message, in.session, call)
 	stop()
-	if initialize && code == 0 {
+	// Before the answer is out: behind it, the client may use the id again, and
+	// a cancel is a late one.
+	h.inflight.remove(key, call, r.Context().Err() != nil, !in.modern)
+	switch {
+	case initialize && code == 0:
 		h.addSession(in.session)
+	case initialize:
+		w.Header().Del(headerSession)
 	}
-	in.session.touch()
 	_ = call.finish(func() error {
 		if call.wasCancelled() {
 			return stream.close()
@@ -338,101 +359,4 @@ func statusFor(modern bool, code int) int {
 		return http.StatusBadRequest
 	}
 	return http.StatusOK
-}
-
-// session finds the legacy session that a request names, or answers 400 or 404.
-func (h *HTTP) session(w http.ResponseWriter, r *http.Request, id json.RawMessage) (*session, bool) {
-	sid := r.Header.Get(headerSession)
-	if sid == "" {
-		_ = jsonAnswer(w, http.StatusBadRequest, errorMessage(id, mcp.INVALID_REQUEST,
-			headerSession+" header is missing: send initialize first and repeat the header of its answer"))
-		return nil, false
-	}
-	h.mu.Lock()
-	s := h.sessions[sid]
-	if s != nil && s.idle(time.Now()) > h.opts.SessionIdle {
-		delete(h.sessions, sid)
-		s = nil
-	}
-	h.mu.Unlock()
-	if s == nil {
-		// 404 tells a client to initialize again (MCP, session management).
-		_ = jsonAnswer(w, http.StatusNotFound, errorMessage(id, mcp.INVALID_REQUEST,
-			"no such session, or it expired: send initialize again"))
-		return nil, false
-	}
-	s.touch()
-	return s, true
-}
-
-// addSession keeps a session, making room for it where there are too many.
-func (h *HTTP) addSession(s *session) {
-	now := time.Now()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.sessions) >= h.opts.MaxSessions {
-		oldest, longest := "", time.Duration(-1)
-		for id, other := range h.sessions {
-			idle := other.idle(now)
-			if idle > h.opts.SessionIdle {
-				delete(h.sessions, id)
-			} else if idle > longest {
-				oldest, longest = id, idle
-			}
-		}
-		if len(h.sessions) >= h.opts.MaxSessions {
-			delete(h.sessions, oldest)
-		}
-	}
-	h.sessions[s.id] = s
-}
-
-// get opens a legacy session's stream for what is not about a request. Nothing
-// of that kind is sent yet, but clients open it and expect it to stay open.
-func (h *HTTP) get(w http.ResponseWriter, r *http.Request) {
-	if !accepts(r, "text/event-stream") {
-		plainError(w, http.StatusNotAcceptable, "a GET opens an event stream: Accept must have text/event-stream")
-		return
-	}
-	s, ok := h.session(w, r, nil)
-	if !ok {
-		return
-	}
-	stream := &postStream{w: w, rc: http.NewResponseController(w), limit: h.opts.WriteLimit}
-	if err := stream.comment("open"); err != nil {
-		return
-	}
-	tick := time.NewTicker(h.opts.Heartbeat)
-	defer tick.Stop()
-	for {
-		select {
-		case <-r.Context().Done():
-			return
-		case <-h.base.Done():
-			return
-		case <-tick.C:
-			s.touch()
-			if !h.hasSession(s) || stream.comment("ping") != nil {
-				return
-			}
-		}
-	}
-}
-
-func (h *HTTP) hasSession(s *session) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.sessions[s.id] == s
-}
-
-// delete ends a legacy session.
-func (h *HTTP) delete(w http.ResponseWriter, r *http.Request) {
-	s, ok := h.session(w, r, nil)
-	if !ok {
-		return
-	}
-	h.mu.Lock()
-	delete(h.sessions, s.id)
-	h.mu.Unlock()
-	w.WriteHeader(http.StatusNoContent)
 }

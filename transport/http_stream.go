@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"errors"
 	"mime"
 	"net/http"
@@ -27,12 +26,10 @@ type postStream struct {
 
 func newPostStream(w http.ResponseWriter, r *http.Request, opts HTTPOptions) (*postStream, error) {
 	s := &postStream{w: w, rc: http.NewResponseController(w), limit: opts.WriteLimit, every: opts.Heartbeat}
-	if !accepts(r, "text/event-stream") {
-		if !accepts(r, "application/json") {
-			return nil, errors.New("Accept must have application/json, and text/event-stream for progress")
-		}
-		s.jsonOnly = true
+	if !accepts(r, "application/json") {
+		return nil, errors.New("Accept must have application/json, and text/event-stream for progress")
 	}
+	s.jsonOnly = !accepts(r, "text/event-stream")
 	return s, nil
 }
 
@@ -55,13 +52,14 @@ func accepts(r *http.Request, want string) bool {
 	return false
 }
 
-// send writes one message as an event. To a client that takes no event streams,
-// nothing but the answer can be said.
+var errJSONOnly = errors.New("the client takes no event stream (Accept), so nothing but the result can be sent to it")
+
+// send writes one message as an event.
 func (s *postStream) send(msg []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.jsonOnly {
-		return nil
+		return errJSONOnly
 	}
 	return s.frame("event: message\ndata: ", msg)
 }
@@ -86,18 +84,29 @@ func (s *postStream) frame(prefix string, data []byte) error {
 		h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 		s.w.WriteHeader(http.StatusOK)
 	}
-	var b bytes.Buffer
-	b.Grow(len(prefix) + len(data) + 2)
-	b.WriteString(prefix)
-	b.Write(data)
-	b.WriteString("\n\n")
 	// A deadline that is left standing would end the stream while it is silent.
-	_ = s.rc.SetWriteDeadline(time.Now().Add(s.limit))
 	defer func() { _ = s.rc.SetWriteDeadline(time.Time{}) }()
-	if _, err := s.w.Write(b.Bytes()); err != nil {
-		return err
+	for _, part := range [][]byte{[]byte(prefix), data, []byte("\n\n")} {
+		if _, err := s.Write(part); err != nil {
+			return err
+		}
 	}
 	return s.rc.Flush()
+}
+
+// writeStep is how much has to get through within one write limit: a client
+// that reads a large answer slowly, but reads it, is not let go.
+const writeStep = 64 << 10
+
+// Write writes to the response. It is called with the lock held.
+func (s *postStream) Write(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		_ = s.rc.SetWriteDeadline(time.Now().Add(s.limit))
+		var k int
+		k, err = s.w.Write(b[n:min(n+writeStep, len(b))])
+		n += k
+	}
+	return n, err
 }
 
 // finish sends the answer: as the last event of an open stream, else as JSON.
@@ -108,9 +117,10 @@ func (s *postStream) finish(answer []byte, status int) error {
 	if s.started {
 		return s.frame("event: message\ndata: ", answer)
 	}
-	_ = s.rc.SetWriteDeadline(time.Now().Add(s.limit))
 	defer func() { _ = s.rc.SetWriteDeadline(time.Time{}) }()
-	return jsonAnswer(s.w, status, answer)
+	jsonHeader(s.w, status, len(answer))
+	_, err := s.Write(answer)
+	return err
 }
 
 // close ends the response without an answer, as a cancelled request wants it.

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -25,19 +26,19 @@ type inflight struct {
 	// A cancel that could mean either is not obeyed; and since a late cancel
 	// must not hit another client's call that happens to have the same id,
 	// answered calls are remembered for a while, too.
-	ended     map[callID]time.Time
-	endedList []callID
-	now       func() time.Time
+	ended map[callID]*endedCall // the latest of each id
+	queue []*endedCall          // all of them, oldest first
 }
 
 type callID struct{ scope, id string }
 
+type endedCall struct {
+	id callID
+	at time.Time
+}
+
 func newInflight() *inflight {
-	return &inflight{
-		calls: make(map[callID][]*Call),
-		ended: make(map[callID]time.Time),
-		now:   time.Now,
-	}
+	return &inflight{calls: make(map[callID][]*Call), ended: make(map[callID]*endedCall)}
 }
 
 // add registers a call; where ids are unique by protocol, it refuses a second
@@ -52,46 +53,34 @@ func (f *inflight) add(id callID, c *Call, unique bool) bool {
 	return true
 }
 
-// remove forgets a call: at once when it was answered, a little later when its
-// connection was lost before.
+// remove forgets a call: at once when it is about to be answered, a little later
+// when its connection was lost before.
 func (f *inflight) remove(id callID, c *Call, lost, unique bool) {
 	if lost {
-		time.AfterFunc(lostCallMemory, func() { f.drop(id, c) })
+		time.AfterFunc(lostCallMemory, func() { f.remove(id, c, false, unique) })
 		return
 	}
-	f.drop(id, c)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	// A new slice: cancel reads the old one without the lock.
+	rest := slices.DeleteFunc(slices.Clone(f.calls[id]), func(other *Call) bool { return other == c })
+	if len(rest) > 0 {
+		f.calls[id] = rest
+	} else {
+		delete(f.calls, id)
+	}
 	if unique {
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := f.now()
-	f.ended[id] = now
-	f.endedList = append(f.endedList, id)
-	for len(f.endedList) > 0 {
-		oldest := f.endedList[0]
-		if len(f.endedList) <= maxEnded && now.Sub(f.ended[oldest]) < endedMemory {
-			break
+	latest := &endedCall{id, time.Now()}
+	f.ended[id] = latest
+	f.queue = append(f.queue, latest)
+	for len(f.queue) > maxEnded || latest.at.Sub(f.queue[0].at) >= endedMemory {
+		oldest := f.queue[0]
+		f.queue = f.queue[1:]
+		if f.ended[oldest.id] == oldest {
+			delete(f.ended, oldest.id)
 		}
-		if now.Sub(f.ended[oldest]) >= endedMemory || len(f.endedList) > maxEnded {
-			delete(f.ended, oldest)
-		}
-		f.endedList = f.endedList[1:]
-	}
-}
-
-func (f *inflight) drop(id callID, c *Call) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	calls := f.calls[id]
-	for i := range calls {
-		if calls[i] == c {
-			f.calls[id] = append(calls[:i:i], calls[i+1:]...)
-			break
-		}
-	}
-	if len(f.calls[id]) == 0 {
-		delete(f.calls, id)
 	}
 }
 
@@ -99,23 +88,11 @@ func (f *inflight) drop(id callID, c *Call) {
 func (f *inflight) cancel(id callID, reason string) bool {
 	f.mu.Lock()
 	calls := f.calls[id]
-	ended, wasEnded := f.ended[id]
-	ambiguous := len(calls) != 1 || (wasEnded && f.now().Sub(ended) < endedMemory)
+	ended := f.ended[id]
 	f.mu.Unlock()
-	if ambiguous {
+	if len(calls) != 1 || (ended != nil && time.Since(ended.at) < endedMemory) {
 		return false
 	}
 	calls[0].cancelled(reason)
 	return true
-}
-
-// len counts the calls in flight, lost ones included.
-func (f *inflight) len() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := 0
-	for _, calls := range f.calls {
-		n += len(calls)
-	}
-	return n
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"unicode/utf8"
 
 	"github.com/mark3labs/mcp-go/mcp"
 )
@@ -24,6 +26,7 @@ var (
 	errNotObject  = errors.New("a JSON-RPC message is a JSON object")
 	errBadID      = errors.New("a request id is a string or an integer")
 	errNoMethod   = errors.New("a message has a method, or an id with a result or an error")
+	errBothKinds  = errors.New("a message is a request or an answer, not both")
 	errBadVersion = errors.New(`jsonrpc must be "2.0"`)
 )
 
@@ -36,40 +39,48 @@ func parseMessage(raw []byte) (message, int, error) {
 	if len(trimmed) > 0 && trimmed[0] == '[' && json.Valid(trimmed) {
 		return m, mcp.INVALID_REQUEST, errBatch
 	}
-	if err := json.Unmarshal(raw, &m); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) || len(trimmed) == 0 {
-			return m, mcp.PARSE_ERROR, errors.New("not valid JSON: " + err.Error())
-		}
-		if len(trimmed) > 0 && trimmed[0] != '{' {
-			return m, mcp.INVALID_REQUEST, errNotObject
-		}
-		return m, mcp.INVALID_REQUEST, errors.New("not a JSON-RPC message: " + err.Error())
+	err := json.Unmarshal(raw, &m)
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		return message{}, mcp.PARSE_ERROR, errors.New("not valid JSON: " + err.Error())
 	}
-	if len(m.ID) > 0 && !validID(m.ID) {
+	if trimmed[0] != '{' {
+		return m, mcp.INVALID_REQUEST, errNotObject
+	}
+	if m.ID != nil && !validID(m.ID) {
 		m.ID = nil
 		return m, mcp.INVALID_REQUEST, errBadID
 	}
-	if m.JSONRPC != "2.0" {
-		return m, mcp.INVALID_REQUEST, errBadVersion
+	// Some clients send "error": null beside a result.
+	if string(m.Error) == "null" {
+		m.Error = nil
 	}
-	if m.Method == "" && (m.ID == nil || (m.Result == nil && m.Error == nil)) {
-		return m, mcp.INVALID_REQUEST, errNoMethod
+	answers := m.Result != nil || m.Error != nil
+	mistyped := (*json.UnmarshalTypeError)(nil)
+	switch {
+	case errors.As(err, &mistyped):
+		err = fmt.Errorf("%s must be a string, not %s", mistyped.Field, mistyped.Value)
+	case err != nil:
+	case m.JSONRPC != "2.0":
+		err = errBadVersion
+	case m.Method != "" && answers:
+		err = errBothKinds
+	case m.Method == "" && (m.ID == nil || !answers):
+		err = errNoMethod
+	default:
+		return m, 0, nil
 	}
-	return m, 0, nil
+	return m, mcp.INVALID_REQUEST, err
 }
 
 // validID accepts what MCP allows as a request id: a string or an integer. MCP
 // forbids null, which a JSON-RPC notification is not either.
 func validID(id json.RawMessage) bool {
 	if id[0] == '"' {
-		return true
+		// It comes back byte for byte, and everything sent must be UTF-8.
+		return utf8.Valid(id)
 	}
-	var n json.Number
-	if json.Unmarshal(id, &n) != nil {
-		return false
-	}
-	return !bytes.ContainsAny(id, ".eE")
+	// The id is valid JSON, so what looks like an integer is one.
+	return len(bytes.Trim(id, "-0123456789")) == 0
 }
 
 func (m message) isRequest() bool      { return m.Method != "" && m.ID != nil }
@@ -93,8 +104,9 @@ func (m message) meta() requestMeta {
 	return p.Meta
 }
 
-// encode renders a message on one line. HTML characters are left as they are:
-// tool results hold much of them, and each would grow sixfold.
+// encode renders a message on one line. HTML characters are left as they are,
+// since each would grow sixfold; types of mcp-go that render themselves escape
+// them all the same.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -105,15 +117,34 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
+type resultAnswer struct {
+	JSONRPC string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"`
+	Result  any             `json:"result"`
+}
+
+type errorAnswer struct {
+	JSONRPC string                  `json:"jsonrpc"`
+	ID      json.RawMessage         `json:"id"` // nil renders as null
+	Error   mcp.JSONRPCErrorDetails `json:"error"`
+}
+
+// encodeAnswer renders mcp-go's answer to the request with this id. mcp-go's own
+// copy of the id went through a float64, which is not the number that the client
+// waits for when it is a large one.
+func encodeAnswer(id json.RawMessage, answer mcp.JSONRPCMessage) ([]byte, error) {
+	switch a := answer.(type) {
+	case mcp.JSONRPCResponse:
+		return encode(resultAnswer{"2.0", id, a.Result})
+	case mcp.JSONRPCError:
+		return encode(errorAnswer{"2.0", id, a.Error})
+	}
+	return nil, fmt.Errorf("mcp-go answered with a %T", answer)
+}
+
 // errorMessage is a JSON-RPC error answer; a nil id renders as null.
 func errorMessage(id json.RawMessage, code int, text string) []byte {
-	if id == nil {
-		id = json.RawMessage("null")
-	}
-	b, err := encode(map[string]any{
-		"jsonrpc": "2.0", "id": id,
-		"error": map[string]any{"code": code, "message": text},
-	})
+	b, err := encode(errorAnswer{"2.0", id, mcp.NewJSONRPCErrorDetails(code, text, nil)})
 	if err != nil { // impossible: id is valid JSON, the rest are a number and a string
 		return []byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}`)
 	}

@@ -12,7 +12,10 @@ import (
 // died, until ctx is done. A stdio server whose client was killed is told by
 // the end of its input, except where somebody else still holds the pipe open.
 func WatchParent(ctx context.Context, gone func()) {
-	parent := os.Getppid()
+	watchParent(ctx, os.Getppid(), gone)
+}
+
+func watchParent(ctx context.Context, parent int, gone func()) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

@@ -54,6 +54,8 @@ func NewReporter(call *Call) *Reporter {
 		r.closed = true
 		return r
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.heartbeat = time.AfterFunc(heartbeatInterval, r.beat)
 	return r
 }

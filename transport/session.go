@@ -26,6 +26,7 @@ type session struct {
 	version  string
 	level    mcp.LoggingLevel
 	lastUsed time.Time
+	uses     int // requests and streams that are open
 
 	asked   map[string]chan message // questions to the client, by request id
 	counter atomic.Int64
@@ -38,16 +39,26 @@ func newSession(id string, p Principal) *session {
 	}
 }
 
-// touch notes that the session is in use.
-func (s *session) touch() {
+// enter notes that the session is in use until leave.
+func (s *session) enter() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uses++
+}
+
+func (s *session) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uses--
 	s.lastUsed = time.Now()
-	s.mu.Unlock()
 }
 
 func (s *session) idle(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.uses > 0 {
+		return 0
+	}
 	return now.Sub(s.lastUsed)
 }
 

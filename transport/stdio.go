@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -57,48 +58,46 @@ const hurryGrace = 3 * time.Second
 func (t *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c := &stdioConn{
-		Stdio:   t,
-		ctx:     ctx,
-		session: newSession("stdio", Local),
-		out:     &lineWriter{w: out, broken: func(err error) { cancel(fmt.Errorf("standard output: %w", err)) }},
-		slots:   make(chan struct{}, t.opts.MaxCalls),
-	}
 	// Requests outlive ctx for as long as it takes them to hand over.
 	calls, hurry := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer hurry(nil)
-	c.calls = calls
+	c := &stdioConn{
+		Stdio:   t,
+		ctx:     ctx,
+		calls:   calls,
+		session: newSession("stdio", Local),
+		out:     &lineWriter{w: out, broken: cancel},
+		slots:   make(chan struct{}, t.opts.MaxCalls),
+		replies: make(chan []byte, maxReplies),
+		over:    make(chan struct{}),
+	}
+	defer close(c.over)
+	go c.replyLoop()
 
 	read := make(chan error, 1)
 	go func() { read <- c.readLoop(in) }()
 	var err error
+	drain := t.opts.Drain
 	select {
 	case err = <-read:
-		t.wait(ctx, &c.running, t.opts.Drain)
 	case <-ctx.Done():
+		drain = 0
 	}
-	hurry(ErrDraining)
-	if c.out.err() == nil { // nobody is there to hand over to, otherwise
-		t.wait(context.Background(), &c.running, hurryGrace)
+	idle := c.active.shut()
+	await(ctx, idle, drain)
+	if c.out.err() == nil {
+		hurry(ErrDraining)
+		await(context.Background(), idle, hurryGrace)
 	}
 	if werr := c.out.err(); werr != nil {
-		return fmt.Errorf("standard output: %w", werr)
+		hurry(ErrDisconnected) // nobody is there to hand over to
+		return werr
 	}
 	return err
 }
 
-// wait waits for g, but no longer than limit or ctx.
-func (t *Stdio) wait(ctx context.Context, g *sync.WaitGroup, limit time.Duration) {
-	done := make(chan struct{})
-	go func() { g.Wait(); close(done) }()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
+// maxReplies bounds the replies that wait to be written; see stdioConn.replies.
+const maxReplies = 256
 
 // stdioConn is one Serve.
 type stdioConn struct {
@@ -107,20 +106,28 @@ type stdioConn struct {
 	calls   context.Context // of the requests
 	session *session
 	out     *lineWriter
-	running sync.WaitGroup
+	active  gate // requests in flight, and replies that wait
 	slots   chan struct{}
+	// replies are what the reading goroutine has to say itself. It leaves them
+	// to another goroutine, because a client that does not read blocks whoever
+	// writes to it, and must still be able to cancel.
+	replies chan []byte
+	over    chan struct{} // Serve has returned
 }
 
 func (c *stdioConn) readLoop(in io.Reader) error {
 	r := bufio.NewReaderSize(in, 64<<10)
 	for {
 		line, err := readLine(r, c.opts.MaxMessage)
-		switch {
-		case errors.Is(err, errLineTooLong):
-			c.out.send(errorMessage(nil, mcp.INVALID_REQUEST,
+		if c.ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, errLineTooLong) {
+			c.reply(errorMessage(nil, mcp.INVALID_REQUEST,
 				fmt.Sprintf("the message is longer than %d bytes", c.opts.MaxMessage)))
 			continue
-		case len(line) > 0 && c.ctx.Err() == nil:
+		}
+		if len(line) > 0 {
 			c.receive(line)
 		}
 		if err == io.EOF {
@@ -129,37 +136,55 @@ func (c *stdioConn) readLoop(in io.Reader) error {
 		if err != nil {
 			return fmt.Errorf("standard input: %w", err)
 		}
-		if c.ctx.Err() != nil {
-			return nil
+	}
+}
+
+func (c *stdioConn) reply(msg []byte) {
+	if !c.active.enter() {
+		return
+	}
+	select {
+	case c.replies <- msg:
+	case <-c.over:
+		c.active.leave()
+	}
+}
+
+func (c *stdioConn) replyLoop() {
+	for {
+		select {
+		case msg := <-c.replies:
+			_ = c.out.send(msg)
+			c.active.leave()
+		case <-c.over:
+			return
 		}
 	}
 }
 
 var errLineTooLong = errors.New("line too long")
 
-// readLine reads up to a newline or the end, without either. A line beyond max
-// is skipped whole, so that the next one can be read.
-func readLine(r *bufio.Reader, max int) ([]byte, error) {
+// readLine reads up to a newline or the end, without white space around it. A
+// line of more than limit bytes is skipped whole, so that the next one can be
+// read.
+func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	var line []byte
 	tooLong := false
 	for {
 		part, err := r.ReadSlice('\n')
 		if !tooLong {
 			line = append(line, part...) // part is the reader's buffer: copy
-			if len(line) > max+1 {
-				tooLong, line = true, nil
+			if tooLong = len(bytes.TrimRight(line, "\r\n")) > limit; tooLong {
+				line = nil
 			}
 		}
-		if err == bufio.ErrBufferFull {
-			continue
-		}
-		if tooLong && (err == nil || err == io.EOF) {
+		switch {
+		case err == bufio.ErrBufferFull:
+		case tooLong && (err == nil || err == io.EOF):
 			return nil, errLineTooLong
+		default:
+			return bytes.TrimSpace(line), err
 		}
-		for n := len(line); n > 0 && (line[n-1] == '\n' || line[n-1] == '\r'); n-- {
-			line = line[:n-1]
-		}
-		return line, err
 	}
 }
 
@@ -168,61 +193,72 @@ func readLine(r *bufio.Reader, max int) ([]byte, error) {
 // a goroutine each.
 func (c *stdioConn) receive(line []byte) {
 	m, code, err := parseMessage(line)
-	if err != nil {
-		c.out.send(errorMessage(m.ID, code, err.Error()))
-		return
-	}
 	switch {
-	case m.Method == methodCancelled:
+	case err != nil:
+		c.reply(errorMessage(m.ID, code, err.Error()))
+	case m.isCancel():
 		id, reason := cancelParams(m)
 		c.inflight.cancel(callID{id: id}, reason)
 	case m.isNotification():
 		c.notify(c.ctx, line, m, c.session)
+	case m.Method == string(mcp.MethodInitialize), m.Method == string(mcp.MethodPing):
+		// Quick, and the first must take effect before the next message.
+		c.quick(line, m)
 	case m.isRequest():
-		c.request(line, m)
+		c.start(line, m)
 	default:
 		c.session.answer(m)
 	}
 }
 
-func (c *stdioConn) request(line []byte, m message) {
+// quick serves a request on the reading goroutine. It can't be cancelled.
+func (c *stdioConn) quick(line []byte, m message) {
+	meta := m.meta()
+	ctx, call := c.newCall(c.calls, meta.ProgressToken, c.out.send)
+	defer call.cancel(nil)
+	answer, _ := c.request(ctx, line, m, sessionFor(m, meta.ProtocolVersion, c.session, Local), call)
+	_ = call.finish(func() error { c.reply(answer); return nil })
+}
+
+// start serves a request on a goroutine of its own.
+func (c *stdioConn) start(line []byte, m message) {
 	select {
 	case c.slots <- struct{}{}:
 	default:
-		c.out.send(errorMessage(m.ID, mcp.INTERNAL_ERROR, fmt.Sprintf(
+		c.reply(errorMessage(m.ID, mcp.INTERNAL_ERROR, fmt.Sprintf(
 			"%d requests are in flight already; wait for one to end and send this one again: it was not started", cap(c.slots))))
 		return
 	}
+	if !c.active.enter() {
+		<-c.slots
+		return
+	}
 	meta := m.meta()
-	ctx, cancel := context.WithCancelCause(c.calls)
-	call := &Call{id: m.ID, token: meta.ProgressToken, send: c.out.send, cancel: cancel}
+	ctx, call := c.newCall(c.calls, meta.ProgressToken, c.out.send)
+	end := func() {
+		call.cancel(nil)
+		c.active.leave()
+		<-c.slots
+	}
 	key := callID{id: string(m.ID)}
 	// Registered before the next line is read: a cancel always finds it.
 	if !c.inflight.add(key, call, true) {
-		cancel(nil)
-		<-c.slots
-		c.out.send(errorMessage(m.ID, mcp.INVALID_REQUEST, "a request with this id is in flight already"))
+		end()
+		c.reply(errorMessage(m.ID, mcp.INVALID_REQUEST, "a request with this id is in flight already"))
 		return
 	}
-	session := sessionFor(m, meta.ProtocolVersion, c.session, Local)
-	serve := func() {
-		defer func() { <-c.slots }()
-		defer cancel(nil)
-		defer c.inflight.remove(key, call, false, true)
-		answer, _ := c.dispatcher.request(ctx, line, m, session, call)
+	go func() {
+		defer end()
+		answer, _ := c.request(ctx, line, m, sessionFor(m, meta.ProtocolVersion, c.session, Local), call)
+		// Before the answer is out: behind it, the client may use the id again.
+		c.inflight.remove(key, call, false, true)
 		_ = call.finish(func() error {
 			if call.wasCancelled() {
 				return nil
 			}
 			return c.out.send(answer)
 		})
-	}
-	// These two are quick and must take effect before the next message.
-	if m.Method == string(mcp.MethodInitialize) || m.Method == string(mcp.MethodPing) {
-		serve()
-		return
-	}
-	c.running.Go(serve)
+	}()
 }
 
 // lineWriter writes whole lines, one writer at a time.
@@ -244,6 +280,7 @@ func (l *lineWriter) send(msg []byte) error {
 		return err
 	}
 	if _, err := l.w.Write(append(msg, '\n')); err != nil {
+		err = fmt.Errorf("standard output: %w", err)
 		l.emu.Lock()
 		l.fail = err
 		l.emu.Unlock()

@@ -1,0 +1,61 @@
+# Everything that a developer or CI runs. `make help` lists it.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME   ?= 10s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/openclaw-mcp, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/openclaw-mcp .
+
+.PHONY: test
+test: ## run the tests that need nothing but Go
+	go test ./...
+
+.PHONY: race
+race: ## run them under the race detector
+	go test -race ./...
+
+.PHONY: e2e
+e2e: ## run the suites that need more: Node clients
+	$(MAKE) -C e2e test
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@for pkg in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; done
+
+.PHONY: bench
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: lint
+lint: fmt vet ## check formatting, vet, static analysis and go.mod
+	go run $(STATICCHECK) ./...
+	go mod tidy -diff
+	go mod verify
+
+.PHONY: fmt
+fmt:
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not formatted: $$out"; exit 1; fi
+
+.PHONY: vet
+vet:
+	go vet ./...
+	GOOS=windows GOARCH=amd64 go vet ./...
+	GOOS=darwin GOARCH=arm64 go vet ./...
+
+.PHONY: golden
+golden: ## write the golden files anew (look at the diff)
+	go test . -run Golden -update
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist

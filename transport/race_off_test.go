@@ -1,0 +1,5 @@
+//go:build !race
+
+package transport
+
+const largeSize = 20 << 20
