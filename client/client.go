@@ -168,6 +168,7 @@ type options struct {
 	maxJSON      int64
 	spoolAbove   int64
 	historyQuiet time.Duration
+	readOnly     func(context.Context) bool
 }
 
 func defaultOptions() options {
@@ -190,6 +191,7 @@ func defaultOptions() options {
 		maxJSON:      64 << 20,
 		spoolAbove:   4 << 20,
 		historyQuiet: 2 * time.Second,
+		readOnly:     func(context.Context) bool { return false },
 	}
 }
 
@@ -245,6 +247,12 @@ func WithTimeouts(t Timeouts) Option {
 		set(&o.timeouts.Exec, t.Exec)
 		set(&o.timeouts.Idle, t.Idle)
 	}
+}
+
+// WithReadOnly has everything but GETs refused, as not sent, where readOnly says
+// so of the call's context.
+func WithReadOnly(readOnly func(context.Context) bool) Option {
+	return func(o *options) { o.readOnly = readOnly }
 }
 
 // WithMaxExecOutput bounds how many bytes of each stream of a command's output

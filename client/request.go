@@ -89,6 +89,9 @@ func (c *core) do(ctx context.Context, req call) (*reply, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, c.finish(req, &Error{Err: err, Outcome: OutcomeNotSent})
 	}
+	if !reading && c.options.readOnly(ctx) {
+		return nil, c.finish(req, &Error{Code: "read_only", Message: "read-only: nothing but GET requests is sent", Outcome: OutcomeNotSent})
+	}
 	var payload io.Reader
 	if req.body != nil {
 		var buf bytes.Buffer

@@ -98,7 +98,7 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	version := r.Header.Get(mcp.HeaderProtocolVersion)
 	switch {
 	case r.Method == http.MethodPost:
-		h.post(w, r)
+		h.post(w, r.WithContext(withHeader(r.Context(), r.Header)))
 	case mcp.IsModernProtocol(version):
 		w.Header().Set("Allow", http.MethodPost)
 		plainError(w, http.StatusMethodNotAllowed, "protocol version "+version+" has only POST: it has no sessions")

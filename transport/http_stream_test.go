@@ -170,7 +170,7 @@ func TestElicitation(t *testing.T) {
 		for _, tt := range []struct{ answer, want string }{
 			{`"result":{"action":"accept","content":{"color":"red"}},"error":null`, "accept map[color:red]"},
 			{`"result":{"action":"decline"}`, "decline <nil>"},
-			{`"error":{"code":-1,"message":"no user here"}`, "no user here"},
+			{`"error":{"code":-1,"message":"no user here"}`, "cancel <nil>"},
 		} {
 			ch := call(t, c, "1", "elicit", nil)
 			questions := ch
@@ -189,9 +189,6 @@ func TestElicitation(t *testing.T) {
 				c.notifyBody(t, []byte(answer))
 			}
 			m := result(t, ch)
-			if m.Error != nil {
-				m.Result.Content = []struct{ Text string }{{m.Error.Message}}
-			}
 			if !strings.HasSuffix(m.text(), tt.want) {
 				t.Errorf("%s: got %q", tt.answer, m.text())
 			}
@@ -199,13 +196,13 @@ func TestElicitation(t *testing.T) {
 	})
 }
 
-// Who can't be asked is not waited for.
+// Who can't be asked is not waited for: the answer is "cancel" at once.
 func TestElicitationImpossible(t *testing.T) {
 	f := newFixture()
 	srv := newHTTPServer(t, f, HTTPOptions{})
 	c := newHTTPClient(t, srv, legacy)
 	body := string(encodeRequest(t, legacy, "1", "tools/call", params{"name": "elicit"}))
-	c.status(t, "a client without event streams", "POST", body, http.Header{"Accept": {"application/json"}}, 200, "-32603", "no event stream")
+	c.status(t, "a client without event streams", "POST", body, http.Header{"Accept": {"application/json"}}, 200, "cancel")
 
 	ctx, hangUp := context.WithCancel(t.Context())
 	ch := c.startCtx(t, ctx, "2", "tools/call", params{"name": "elicit"})

@@ -1,6 +1,9 @@
 package transport
 
-import "context"
+import (
+	"context"
+	"net/http"
+)
 
 // Principal is who calls. On stdio, and over HTTP without authentication, there
 // is one, [Local]. Everything that is kept between calls belongs to one.
@@ -21,4 +24,17 @@ func withPrincipal(ctx context.Context, p Principal) context.Context {
 func PrincipalFrom(ctx context.Context) (Principal, bool) {
 	p, ok := ctx.Value(principalKey{}).(Principal)
 	return p, ok
+}
+
+type headerKey struct{}
+
+func withHeader(ctx context.Context, h http.Header) context.Context {
+	return context.WithValue(ctx, headerKey{}, h)
+}
+
+// HeaderFrom gives the HTTP header of the request that ctx belongs to, nil on
+// stdio. It must not be changed.
+func HeaderFrom(ctx context.Context) http.Header {
+	h, _ := ctx.Value(headerKey{}).(http.Header)
+	return h
 }

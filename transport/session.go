@@ -157,14 +157,19 @@ func (s requestSession) ProtocolVersion() string {
 }
 
 // RequestElicitation asks the user something through the client
-// (elicitation/create, legacy era).
+// (elicitation/create, legacy era). A client that announces elicitation but
+// answers with an error, or can't be asked on this stream, counts as one whose
+// user was not asked: the answer is "cancel", and the tool finds another way.
 func (s requestSession) RequestElicitation(ctx context.Context, req mcp.ElicitationRequest) (*mcp.ElicitationResult, error) {
 	if s.GetClientCapabilities().Elicitation == nil {
 		return nil, server.ErrElicitationNotSupported
 	}
 	var result mcp.ElicitationResult
 	if err := s.ask(ctx, string(mcp.MethodElicitationCreate), req.Params, &result); err != nil {
-		return nil, err
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		result.Action = mcp.ElicitationResponseActionCancel
 	}
 	return &result, nil
 }
