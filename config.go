@@ -7,13 +7,18 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"openclaw-mcp/tools"
 )
 
 const defaultBaseURL = "https://openclaw-as-a-service.com/api"
@@ -26,14 +31,73 @@ type config struct {
 	BaseURL    string `env:"OPENCLAW_API_BASE_URL" envDefault:"https://openclaw-as-a-service.com/api" doc:"the service"`
 	Instance   string `env:"OPENCLAW_INSTANCE_ID" doc:"instance used when a call names none"`
 
-	HTTP           string        `env:"OPENCLAW_MCP_HTTP" doc:"address for streamable HTTP at /mcp; empty: stdio"`
-	SoftDeadline   time.Duration `env:"OPENCLAW_MCP_SOFT_DEADLINE" envDefault:"45s" doc:"longest wait of one call"`
-	StallAfter     time.Duration `env:"OPENCLAW_MCP_STALL_AFTER" envDefault:"3m" doc:"silence after which a run is reported as stalled"`
-	MaxResultChars int           `env:"OPENCLAW_MCP_MAX_RESULT_CHARS" envDefault:"20000" doc:"budget of one result, 1000 to 1048576"`
-	LogLevel       string        `env:"OPENCLAW_MCP_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
-	LogFormat      string        `env:"OPENCLAW_MCP_LOG_FORMAT" envDefault:"text" doc:"text or json"`
+	HTTP             string        `env:"OPENCLAW_MCP_HTTP" doc:"address for streamable HTTP at /mcp; empty: stdio"`
+	SoftDeadline     time.Duration `env:"OPENCLAW_MCP_SOFT_DEADLINE" envDefault:"45s" doc:"longest wait of one call"`
+	StallAfter       time.Duration `env:"OPENCLAW_MCP_STALL_AFTER" envDefault:"3m" doc:"silence after which a run is reported as stalled"`
+	MaxResultChars   int           `env:"OPENCLAW_MCP_MAX_RESULT_CHARS" envDefault:"20000" doc:"budget of one result, 1000 to 1048576"`
+	ReadOnly         bool          `env:"OPENCLAW_MCP_READ_ONLY" doc:"true: nothing is changed upstream; only reading tools"`
+	Toolsets         []string      `env:"OPENCLAW_MCP_TOOLSETS" doc:"families of tools to offer, with commas; empty: all"`
+	Tools            []string      `env:"OPENCLAW_MCP_TOOLS" doc:"tools to offer; empty: all"`
+	ExcludeTools     []string      `env:"OPENCLAW_MCP_EXCLUDE_TOOLS" doc:"tools not to offer"`
+	Instances        []string      `env:"OPENCLAW_MCP_INSTANCES" doc:"instances to use, * for any part; empty: all"`
+	ExcludeInstances []string      `env:"OPENCLAW_MCP_EXCLUDE_INSTANCES" doc:"instances not to use"`
+	Commands         regexpValue   `env:"OPENCLAW_MCP_COMMANDS" doc:"regular expression that commands must match"`
+	ExcludeCommands  regexpValue   `env:"OPENCLAW_MCP_EXCLUDE_COMMANDS" doc:"regular expression that no command may match"`
+	Paths            []string      `env:"OPENCLAW_MCP_PATHS" doc:"folders or globs that file tools may touch; empty: all"`
+	ExcludePaths     []string      `env:"OPENCLAW_MCP_EXCLUDE_PATHS" doc:"folders or globs that they may not touch"`
+	Confirm          string        `env:"OPENCLAW_MCP_CONFIRM" envDefault:"ask" doc:"before what destroys: ask, allow or deny"`
+	LogLevel         string        `env:"OPENCLAW_MCP_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
+	LogFormat        string        `env:"OPENCLAW_MCP_LOG_FORMAT" envDefault:"text" doc:"text or json"`
 
 	LocalDir string `env:"OPENCLAW_LOCAL_DIR" doc:"with --local: folder of the workspaces; empty: a temporary one"`
+}
+
+// regexpValue is an optional regular expression (RE2).
+type regexpValue struct{ *regexp.Regexp }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *regexpValue) UnmarshalText(b []byte) (err error) {
+	r.Regexp, err = regexp.Compile(string(b))
+	return err
+}
+
+func (r regexpValue) list() []*regexp.Regexp {
+	if r.Regexp == nil {
+		return nil
+	}
+	return []*regexp.Regexp{r.Regexp}
+}
+
+// rails are the limits that the configuration sets on every call.
+func (c config) rails() *tools.Rails {
+	return &tools.Rails{
+		ReadOnly: c.ReadOnly, Toolsets: words(c.Toolsets), Tools: words(c.Tools), ExcludeTools: words(c.ExcludeTools),
+		Instances: words(c.Instances), ExcludeInstances: words(c.ExcludeInstances),
+		Commands: c.Commands.list(), ExcludeCommands: c.ExcludeCommands.list(),
+		Paths: words(c.Paths), ExcludePaths: words(c.ExcludePaths),
+	}
+}
+
+// headerRails are the limits that an HTTP request sets on itself.
+func headerRails(h http.Header) *tools.Rails {
+	list := func(name string) []string { return words(strings.Split(strings.Join(h.Values(name), ","), ",")) }
+	return &tools.Rails{
+		// Anything but a clear "no" counts: a rail is not to be lost by a typo.
+		ReadOnly: h.Get("X-MCP-Readonly") != "" && !slices.Contains([]string{"false", "0", "no"}, strings.ToLower(h.Get("X-MCP-Readonly"))),
+		Toolsets: list("X-MCP-Toolsets"), Tools: list("X-MCP-Tools"), ExcludeTools: list("X-MCP-Exclude-Tools"),
+		Instances: list("X-MCP-Instances"), ExcludeInstances: list("X-MCP-Exclude-Instances"),
+	}
+}
+
+// words trims the items of a list and leaves empty ones out.
+func words(list []string) []string {
+	var out []string
+	for _, w := range list {
+		if w = strings.TrimSpace(w); w != "" {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 // secret is a text that never prints.
@@ -79,6 +143,21 @@ func readConfig(environ []string) (config, error) {
 	}
 	if c.MaxResultChars < 1000 || c.MaxResultChars > 1<<20 {
 		bad("OPENCLAW_MCP_MAX_RESULT_CHARS", "is %d; it must be from 1000 to %d", c.MaxResultChars, 1<<20)
+	}
+	if !slices.Contains([]string{"ask", "allow", "deny"}, c.Confirm) {
+		bad("OPENCLAW_MCP_CONFIRM", "is %q; it must be ask, allow or deny", c.Confirm)
+	}
+	for _, one := range []struct {
+		name  string
+		rails tools.Rails
+	}{
+		{"OPENCLAW_MCP_TOOLSETS", tools.Rails{Toolsets: words(c.Toolsets)}},
+		{"OPENCLAW_MCP_TOOLS", tools.Rails{Tools: words(c.Tools)}},
+		{"OPENCLAW_MCP_EXCLUDE_TOOLS", tools.Rails{ExcludeTools: words(c.ExcludeTools)}},
+	} {
+		if err := one.rails.Check(); err != nil {
+			bad(one.name, "%v", err)
+		}
 	}
 	if _, ok := logLevels[c.LogLevel]; !ok {
 		bad("OPENCLAW_MCP_LOG_LEVEL", "is %q; it must be debug, info, warn or error", c.LogLevel)
@@ -133,6 +212,8 @@ func kindOf(e env.ParseError) string {
 		return "duration (such as 45s or 2m)"
 	case "int":
 		return "whole number"
+	case "main.regexpValue":
+		return "regular expression: " + e.Err.Error()
 	case "bool":
 		return "boolean (true or false)"
 	}

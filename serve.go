@@ -111,17 +111,37 @@ func newBridge(cfg config, log *slog.Logger) (*bridge, error) {
 	if _, err := b.servicesOf(transport.Local); err != nil {
 		return nil, err
 	}
+	deps := b.deps()
+	all := tools.All()
 	b.mcp = server.NewMCPServer("openclaw-mcp", programVersion(),
 		server.WithToolCapabilities(false),
+		server.WithToolFilter(tools.Filter(deps, all)),
 		server.WithInstructions(instructions),
 	)
-	tools.Register(b.mcp, &tools.Deps{
+	tools.Register(b.mcp, deps, all...)
+	return b, nil
+}
+
+// deps is what the tools need of the rest.
+func (b *bridge) deps() *tools.Deps {
+	rails := b.cfg.rails()
+	return &tools.Deps{
 		Services: func(ctx context.Context) (*tools.Services, error) {
 			p, ok := transport.PrincipalFrom(ctx)
 			if !ok {
 				return nil, errors.New("the call has no caller")
 			}
 			return b.servicesOf(p)
+		},
+		Principal: func(ctx context.Context) string {
+			p, _ := transport.PrincipalFrom(ctx)
+			return p.Name
+		},
+		Rails: func(ctx context.Context) *tools.Rails {
+			if h := transport.HeaderFrom(ctx); h != nil {
+				return rails.Tighten(headerRails(h))
+			}
+			return rails
 		},
 		Progress: func(ctx context.Context) tools.Progress {
 			return transport.NewReporter(transport.CallFrom(ctx))
@@ -131,10 +151,10 @@ func newBridge(cfg config, log *slog.Logger) (*bridge, error) {
 				c.OnCancel(f)
 			}
 		},
-		Instance: cfg.Instance, SoftDeadline: cfg.SoftDeadline, MaxResultChars: cfg.MaxResultChars,
+		Confirm:  tools.NewConfirmer(tools.ConfirmPolicy(b.cfg.Confirm)),
+		Instance: b.cfg.Instance, SoftDeadline: b.cfg.SoftDeadline, MaxResultChars: b.cfg.MaxResultChars,
 		Version: programVersion(),
-	}, tools.All()...)
-	return b, nil
+	}
 }
 
 // servicesOf gives a principal's services, made on first use.
@@ -145,7 +165,8 @@ func (b *bridge) servicesOf(p transport.Principal) (*tools.Services, error) {
 		return s, nil
 	}
 	c, err := client.New(b.http, b.cfg.BaseURL, string(b.cfg.APIKey),
-		client.WithUserAgent("openclaw-mcp/"+programVersion()), client.WithLogger(b.log))
+		client.WithUserAgent("openclaw-mcp/"+programVersion()), client.WithLogger(b.log),
+		client.WithReadOnly(tools.IsReadOnly))
 	if err != nil {
 		return nil, err
 	}

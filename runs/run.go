@@ -55,7 +55,7 @@ type Update struct {
 	Text    string            // chat: the reply's text since the handle that was waited with
 	Revised bool              // chat: Text starts over, since what was read before has changed
 	More    bool              // there is more to read at once
-	Tools   []client.ToolCall // chat: what the agent used, where the process saw it
+	Tools   []client.ToolCall // chat: what the agent last used, where the process saw it; long values are cut
 	Exec    *Exec             // command
 	Created *client.Instance  // create
 
@@ -80,15 +80,23 @@ type Run struct {
 	state handleState
 	live  *live // nil for what is followed from its handle alone
 
-	waits int // under live.mu: how many waits of this reader are under way
+	waits int // how many waits of this reader are under way; under live.mu, or else m.mu
 }
 
 // Handle gives the handle that reads on from here.
 func (r *Run) Handle() string {
 	if r.live != nil {
-		r.state = r.live.fill(r.state)
+		return r.m.seal.seal(r.live.fill(r.state))
 	}
 	return r.m.seal.seal(r.state)
+}
+
+// Instance is the instance that the run is on, "" while it is not known.
+func (r *Run) Instance() string {
+	if r.live != nil {
+		return r.live.fill(r.state).Instance
+	}
+	return r.state.Instance
 }
 
 // Kind says what the run does.
@@ -102,20 +110,41 @@ func (r *Run) Wait(ctx context.Context, until Until, limit int, p Progress) (Upd
 	if p == nil {
 		p = noProgress{}
 	}
-	if r.live != nil {
-		r.live.mu.Lock()
-		r.waits++
-		r.live.waiters++
-		r.live.mu.Unlock()
-		defer func() {
-			r.live.mu.Lock()
-			r.waits--
-			r.live.waiters--
-			r.live.mu.Unlock()
-		}()
-		return r.live.wait(ctx, r.state, until, limit, p), nil
+	if r.live == nil {
+		defer r.m.watching(r)()
+		return r.m.waitDetached(ctx, r.state, until, limit, p)
 	}
-	return r.m.waitDetached(ctx, r.state, until, limit, p)
+	l := r.live
+	l.mu.Lock()
+	r.waits++
+	l.waiters++
+	left := l.left
+	l.mu.Unlock()
+	if left {
+		r.m.revive(l)
+	}
+	defer func() {
+		l.mu.Lock()
+		r.waits--
+		l.waiters--
+		l.mu.Unlock()
+	}()
+	return l.wait(ctx, r.state, until, limit, p), nil
+}
+
+// watching counts a wait for a background command, until the returned function
+// is called.
+func (m *Manager) watching(r *Run) func() {
+	count := func(n int) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		r.waits += n
+		if m.watched[r.state.ID] += n; m.watched[r.state.ID] == 0 {
+			delete(m.watched, r.state.ID)
+		}
+	}
+	count(1)
+	return func() { count(-1) }
 }
 
 // Cancel ends the run as far as the service allows: a detached command's
@@ -132,17 +161,25 @@ func (r *Run) Cancel(ctx context.Context) (note string, err error) {
 // CancelUnlessShared cancels the run for a caller whose request was cancelled,
 // unless another call is waiting for the same run.
 func (r *Run) CancelUnlessShared(ctx context.Context) {
-	if r.live != nil {
-		r.live.mu.Lock()
-		others := r.live.waiters - r.waits
-		r.live.mu.Unlock()
-		if others > 0 {
-			return
-		}
+	if r.others() > 0 {
+		return
 	}
 	if _, err := r.Cancel(ctx); err != nil {
 		r.m.log.Warn("a cancelled request's run could not be stopped", "error", err)
 	}
+}
+
+// others is how many waits for the same run are under way that are not this
+// reader's.
+func (r *Run) others() int {
+	if r.live == nil {
+		r.m.mu.Lock()
+		defer r.m.mu.Unlock()
+		return r.m.watched[r.state.ID] - r.waits
+	}
+	r.live.mu.Lock()
+	defer r.live.mu.Unlock()
+	return r.live.waiters - r.waits
 }
 
 type noProgress struct{}

@@ -68,7 +68,7 @@ func sendChatMessage(ctx context.Context, r *request, in sendChatIn) (runOut, er
 		return runOut{}, err
 	}
 	r.stopOnCancel(ctx, run)
-	out, err := r.waitFor(ctx, run, in.WaitSeconds, runs.UntilDone)
+	out, err := r.waitFor(ctx, run, in.WaitSeconds, false)
 	if joined != "" && err == nil {
 		out.Notes = append([]string{joined}, out.Notes...)
 	}

@@ -28,8 +28,14 @@ type advice struct{ happened, repeat, next string }
 
 func adviceFor(effect Effect, err error) advice {
 	var arg *argumentError
+	var rail *railError
+	var unconfirmed *unconfirmedError
 	var e *client.Error
 	switch {
+	case errors.As(err, &unconfirmed):
+		return advice{} // its text says it all
+	case errors.As(err, &rail), errors.Is(err, errDenied):
+		return advice{"nothing, the call was refused before it was sent.", "no, the same will happen.", "do without it, or ask the person who runs this server."}
 	case errors.As(err, &arg):
 		return advice{"nothing, the call was refused before it was sent.", "yes, with the arguments corrected.", "correct the arguments named above."}
 	case errors.Is(err, runs.ErrHandle):

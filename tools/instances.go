@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"openclaw-mcp/client"
-	"openclaw-mcp/runs"
 )
 
 // instanceCache remembers, briefly, which instance is meant when none is named.
@@ -25,22 +24,22 @@ const instanceMemory = 15 * time.Second
 // instance decides which instance a call is about: the one it names, else the
 // configured one, else the only one, else the only one that is ready.
 func (r *request) instance(ctx context.Context, named string) (string, error) {
-	if named = strings.TrimSpace(named); named != "" {
-		return named, nil
+	if named = strings.TrimSpace(named); named == "" {
+		named = r.Deps.Instance
 	}
-	if r.Deps.Instance != "" {
-		return r.Deps.Instance, nil
+	if named != "" {
+		return named, r.rails.instance(named)
 	}
 	r.found.mu.Lock()
 	defer r.found.mu.Unlock()
-	if r.found.id != "" && time.Since(r.found.at) < instanceMemory {
+	if r.found.id != "" && time.Since(r.found.at) < instanceMemory && r.rails.instance(r.found.id) == nil {
 		return r.found.id, nil
 	}
 	page, err := r.Client.Instances.List(ctx)
 	if err != nil {
 		return "", fmt.Errorf("no instance was named, and finding one failed: %w", asNotSent(err))
 	}
-	id, err := chooseInstance(page.Items)
+	id, err := chooseInstance(r.allowedInstances(page.Items))
 	if err != nil {
 		return "", err
 	}
@@ -177,6 +176,7 @@ func listInstances(ctx context.Context, r *request, _ noInput) (listInstancesOut
 	if err != nil {
 		return listInstancesOut{}, err
 	}
+	page.Items = r.allowedInstances(page.Items)
 	out := listInstancesOut{Instances: []Instance{}, More: page.More}
 	left := r.MaxResultChars
 	for i, in := range page.Items {
@@ -252,7 +252,7 @@ func createInstance(ctx context.Context, r *request, in createInstanceIn) (runOu
 		return runOut{}, err
 	}
 	r.stopOnCancel(ctx, run)
-	return r.waitFor(ctx, run, in.WaitSeconds, runs.UntilDone)
+	return r.waitFor(ctx, run, in.WaitSeconds, false)
 }
 
 type lifecycleOut struct {
@@ -261,20 +261,42 @@ type lifecycleOut struct {
 	Next     string `json:"next,omitempty"`
 }
 
-func rebootInstance(ctx context.Context, r *request, in instanceIn) (lifecycleOut, error) {
-	return r.lifecycle(ctx, in.Instance, r.Client.Instances.Reboot, "rebooting", "get_instance shows when it is ready again")
+type lifecycleIn struct {
+	Instance string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Confirm  string `json:"confirm,omitempty" jsonschema:"token that the first call gave"`
 }
 
-func shutdownInstance(ctx context.Context, r *request, in instanceIn) (lifecycleOut, error) {
-	return r.lifecycle(ctx, in.Instance, r.Client.Instances.Shutdown, "shutting_down", "reboot_instance starts it again")
+func rebootInstance(ctx context.Context, r *request, in lifecycleIn) (lifecycleOut, error) {
+	return r.lifecycle(ctx, in, lifecycle{
+		act: r.Client.Instances.Reboot, warning: "It reboots instance %s and interrupts everything that runs on it.",
+		status: "rebooting", next: "get_instance shows when it is ready again",
+	})
 }
 
-func (r *request) lifecycle(ctx context.Context, named string, act func(context.Context, string) (client.Lifecycle, error), word, next string) (lifecycleOut, error) {
-	id, err := r.instance(ctx, named)
+func shutdownInstance(ctx context.Context, r *request, in lifecycleIn) (lifecycleOut, error) {
+	return r.lifecycle(ctx, in, lifecycle{
+		act: r.Client.Instances.Shutdown, warning: "It shuts instance %s down and ends everything that runs on it.",
+		status: "shutting_down", next: "reboot_instance starts it again",
+	})
+}
+
+// lifecycle is one way to interrupt an instance.
+type lifecycle struct {
+	act     func(context.Context, string) (client.Lifecycle, error)
+	warning string // what it will do, for the user who confirms
+	status  string // where the service does not say
+	next    string
+}
+
+func (r *request) lifecycle(ctx context.Context, in lifecycleIn, do lifecycle) (lifecycleOut, error) {
+	id, err := r.instance(ctx, in.Instance)
 	if err != nil {
 		return lifecycleOut{}, err
 	}
-	l, err := act(ctx, id)
+	if err := r.confirm(ctx, fmt.Sprintf(do.warning, id), in.Confirm); err != nil {
+		return lifecycleOut{}, err
+	}
+	l, err := do.act(ctx, id)
 	if err != nil {
 		var e *client.Error
 		if errors.As(err, &e) && e.Status == http.StatusNotFound {
@@ -284,7 +306,7 @@ func (r *request) lifecycle(ctx context.Context, named string, act func(context.
 		}
 		return lifecycleOut{}, err
 	}
-	out := lifecycleOut{Instance: id, Status: word, Next: next}
+	out := lifecycleOut{Instance: id, Status: do.status, Next: do.next}
 	if l.Status != "" {
 		out.Status = l.Status
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
@@ -17,9 +18,47 @@ func Register(s *server.MCPServer, d *Deps, tools ...*Tool) {
 			if err != nil {
 				return nil, err
 			}
-			return t.Call(ctx, d, args).mcp(), nil
+			return t.Call(ctx, d, args, exchangeOf(ctx, req)).mcp(), nil
 		})
 	}
+}
+
+// Filter is a server.ToolFilterFunc that hides, and so refuses, the tools that
+// the rails of the request at hand do not allow.
+func Filter(d *Deps, all []*Tool) server.ToolFilterFunc {
+	byName := make(map[string]*Tool, len(all))
+	for _, t := range all {
+		byName[t.Name] = t
+	}
+	return func(ctx context.Context, listed []mcp.Tool) []mcp.Tool {
+		rails := d.Rails(ctx)
+		return slices.DeleteFunc(slices.Clone(listed), func(m mcp.Tool) bool {
+			t, ok := byName[m.Name]
+			return ok && rails.tool(t) != nil
+		})
+	}
+}
+
+// confirmID names the question in multi-round-trip requests.
+const confirmID = "confirm"
+
+// exchangeOf reads what a request says of its client's ability to ask the user,
+// and the user's answer where it brings one.
+func exchangeOf(ctx context.Context, req mcp.CallToolRequest) Exchange {
+	var x Exchange
+	if info := server.RequestProtocolInfoFromContext(ctx); info != nil && info.Modern {
+		x.CanAsk = info.ClientCapabilities != nil && info.ClientCapabilities.Elicitation != nil
+	} else if s, ok := server.ClientSessionFromContext(ctx).(server.SessionWithClientInfo); ok {
+		x.CanAsk = s.GetClientCapabilities().Elicitation != nil
+	}
+	if _, ok := req.Params.InputResponses[confirmID]; ok {
+		x.Answer = &Answer{State: req.Params.RequestState}
+		if r := server.ElicitationResponse(req.Params.InputResponses, confirmID); r != nil && r.Action == mcp.ElicitationResponseActionAccept {
+			content, _ := r.Content.(map[string]any)
+			x.Answer.Yes, _ = content[confirmID].(bool)
+		}
+	}
+	return x
 }
 
 // Definition is the tool as tools/list shows it.
@@ -44,6 +83,18 @@ func schemaJSON(s any) json.RawMessage {
 }
 
 func (r Result) mcp() *mcp.CallToolResult {
+	if q := r.Ask; q != nil {
+		return server.NewInputRequestBuilder(q.State).Elicit(confirmID, mcp.ElicitationParams{
+			Message: q.Text,
+			RequestedSchema: map[string]any{
+				"type": "object",
+				"properties": map[string]any{
+					confirmID: map[string]any{"type": "boolean", "title": "Do it", "description": "Nothing is done without your yes."},
+				},
+				"required": []string{confirmID},
+			},
+		}).ToolResult()
+	}
 	return &mcp.CallToolResult{
 		Content:           []mcp.Content{mcp.NewTextContent(r.Text)},
 		StructuredContent: r.Structured,

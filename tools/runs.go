@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"openclaw-mcp/client"
 	"openclaw-mcp/runs"
@@ -59,21 +60,30 @@ func waitProp() Prop { return between(0, 3600) }
 
 // waitFor waits for a run within the limits of a call, with progress, and
 // renders what it found.
-func (r *request) waitFor(ctx context.Context, run *runs.Run, seconds *int, until runs.Until) (runOut, error) {
+func (r *request) waitFor(ctx context.Context, run *runs.Run, seconds *int, raw bool) (runOut, error) {
 	wait, note := r.waitTime(seconds)
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	p := r.Progress(ctx)
+	p := r.progress(ctx, run)
 	defer p.Close()
-	u, err := run.Wait(ctx, until, r.MaxResultChars, p)
+	u, err := run.Wait(ctx, runs.UntilDone, r.MaxResultChars, p)
 	if err != nil {
 		return runOut{}, err
 	}
-	out := r.runOut(u)
+	out := r.runOut(u, raw)
 	if note != "" && !u.Status.Over() {
 		out.Notes = append(out.Notes, note)
 	}
 	return out, nil
+}
+
+// progress reports on a call that waits for a run.
+func (r *request) progress(ctx context.Context, run *runs.Run) Progress {
+	p := r.Progress(ctx)
+	if run.Kind() == runs.KindCommand {
+		return cleanProgress{p}
+	}
+	return p
 }
 
 // waitTime is how long a call may wait, and a note where that is less than it
@@ -114,7 +124,9 @@ func lostPatience(reason string) bool {
 	return false
 }
 
-func (r *request) runOut(u runs.Update) runOut {
+// runOut renders an update. A command's output is made plain text, except where
+// raw asks for it as it is.
+func (r *request) runOut(u runs.Update, raw bool) runOut {
 	o := runOut{
 		Status: string(u.Status), Kind: string(u.Kind), Run: u.Handle, Instance: u.Instance, Session: u.Session,
 		Reply: u.Text, Revised: u.Revised, More: u.More,
@@ -128,7 +140,7 @@ func (r *request) runOut(u runs.Update) runOut {
 		o.Tools = append(o.Tools, toolUse{Name: t.Name, Input: clip(string(t.Arguments), 200), Failed: t.IsError})
 	}
 	if e := u.Exec; e != nil {
-		r.fillExec(&o, u, e)
+		r.fillExec(&o, u, e, raw)
 	}
 	if u.Created != nil {
 		o.InstanceStatus = u.Created.Status
@@ -152,11 +164,21 @@ func (r *request) runOut(u runs.Update) runOut {
 
 // fillExec puts a command's output within the budget, two thirds of it for the
 // start, one third for the end.
-func (r *request) fillExec(o *runOut, u runs.Update, e *runs.Exec) {
+func (r *request) fillExec(o *runOut, u runs.Update, e *runs.Exec, raw bool) {
 	o.ExitCode, o.TimedOut = e.ExitCode, e.TimedOut
-	errLimit := max(r.MaxResultChars/4, r.MaxResultChars-outputLen(e.Stdout))
-	o.Stderr, o.OmittedStderr = fitOutput(e.Stderr, errLimit)
-	o.Stdout, o.OmittedStdout = fitOutput(e.Stdout, r.MaxResultChars-len(o.Stderr))
+	stdout, stderr := e.Stdout, e.Stderr
+	if !raw {
+		stdout, stderr = cleaned(stdout), cleaned(stderr)
+	}
+	limit := r.MaxResultChars
+	if e.Dir != "" {
+		// Of a detached command no more was read than fits; what is read is
+		// shown whole, since the handle goes on behind it.
+		limit = max(limit, outputLen(stdout)+outputLen(stderr))
+	}
+	errLimit := max(limit/4, limit-outputLen(stdout))
+	o.Stderr, o.OmittedStderr = fitOutput(stderr, errLimit)
+	o.Stdout, o.OmittedStdout = fitOutput(stdout, limit-len(o.Stderr))
 	switch {
 	case u.Status == runs.StatusCompleted && e.ExitCode == nil && !e.TimedOut:
 		o.Notes = append(o.Notes, "the service did not say the exit code: whether the command succeeded is unknown")
@@ -167,6 +189,11 @@ func (r *request) fillExec(o *runOut, u runs.Update, e *runs.Exec) {
 		o.Run = ""
 		o.Notes = append(o.Notes, "what was left out is not kept; to read all of it, run the command again with background: true, or with its output in a file for read_file")
 	}
+}
+
+func cleaned(o client.Output) client.Output {
+	o.Head, o.Tail = cleanOutput(o.Head), cleanOutput(o.Tail)
+	return o
 }
 
 func outputLen(o client.Output) int { return len(o.Head) + len(o.Tail) }
@@ -186,10 +213,12 @@ func fitOutput(o client.Output, limit int) (string, int64) {
 		head = head[:h]
 	}
 	if t := limit / 3; len(tail) > t {
-		_, end, cut := headTail(tail, t)
-		_ = cut
-		omitted += int64(len(tail) - len(end))
-		tail = end
+		cut := len(tail) - t
+		for cut < len(tail) && !utf8.RuneStart(tail[cut]) {
+			cut++
+		}
+		omitted += int64(cut)
+		tail = tail[cut:]
 	}
 	return head + omission(omitted) + tail, omitted
 }
@@ -300,12 +329,27 @@ func runTools() []*Tool {
 type waitRunIn struct {
 	Runs        []string `json:"runs" jsonschema:"run handles from earlier results"`
 	WaitSeconds *int     `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's soft deadline"`
+	Raw         bool     `json:"raw,omitempty" jsonschema:"keep control sequences in output"`
 	Until       string   `json:"until,omitempty" jsonschema:"done: any run ended or stalled. news: any new text, too"`
 }
 
 type runsOut struct {
 	Runs  []runOut `json:"runs"`
 	Notes []string `json:"notes,omitempty"`
+}
+
+// open opens a handle, within the rails.
+func (r *request) open(handle string) (*runs.Run, error) {
+	run, err := r.Runs.Open(handle)
+	if err != nil {
+		return nil, err
+	}
+	if id := run.Instance(); id != "" {
+		if err := r.rails.instance(id); err != nil {
+			return nil, err
+		}
+	}
+	return run, nil
 }
 
 // waitRun waits for all the runs at once and returns when the first of them has
@@ -318,7 +362,7 @@ func waitRun(ctx context.Context, r *request, in waitRunIn) (runsOut, error) {
 	handles := slices.Compact(slices.Clone(in.Runs))
 	opened := make([]*runs.Run, len(handles))
 	for i, h := range handles {
-		run, err := r.Runs.Open(h)
+		run, err := r.open(h)
 		if err != nil {
 			return runsOut{}, fmt.Errorf("runs[%d]: %w", i, err)
 		}
@@ -329,14 +373,19 @@ func waitRun(ctx context.Context, r *request, in waitRunIn) (runsOut, error) {
 	defer cancel()
 	p := r.Progress(ctx)
 	defer p.Close()
+	clean := cleanProgress{p}
 
 	updates := make([]runs.Update, len(opened))
 	errs := make([]error, len(opened))
 	limit := r.MaxResultChars / len(opened)
 	var wg sync.WaitGroup
 	for i, run := range opened {
+		shown := p
+		if run.Kind() == runs.KindCommand {
+			shown = clean
+		}
 		wg.Go(func() {
-			updates[i], errs[i] = run.Wait(waiting, until, limit, labelled(p, i, len(opened)))
+			updates[i], errs[i] = run.Wait(waiting, until, limit, labelled(shown, i, len(opened)))
 			if updates[i].Status != runs.StatusRunning || errs[i] != nil || until == runs.UntilNews {
 				cancel()
 			}
@@ -354,7 +403,7 @@ func waitRun(ctx context.Context, r *request, in waitRunIn) (runsOut, error) {
 				Next: fmt.Sprintf("its state could not be read; wait_run {\"runs\":[%q]} tries again", handles[i])}
 			continue
 		}
-		out.Runs[i] = r.runOut(u)
+		out.Runs[i] = r.runOut(u, in.Raw)
 		running = running || !u.Status.Over()
 	}
 	if running && note != "" {
@@ -413,7 +462,7 @@ type cancelRunOut struct {
 }
 
 func cancelRun(ctx context.Context, r *request, in cancelRunIn) (cancelRunOut, error) {
-	run, err := r.Runs.Open(in.Run)
+	run, err := r.open(in.Run)
 	if err != nil {
 		return cancelRunOut{}, err
 	}
@@ -434,15 +483,18 @@ func cancelRun(ctx context.Context, r *request, in cancelRunIn) (cancelRunOut, e
 }
 
 func (o cancelRunOut) text() string {
-	return fmt.Sprintf("status: %s\nnote: %s\nrun: %s", o.Status, o.Note, o.Run)
+	where := runOut{Status: o.Status, Instance: o.Instance, Session: o.Session}
+	return fmt.Sprintf("[%s]\nnote: %s\nrun: %s", where.headline(), o.Note, o.Run)
 }
 
 func listRuns(_ context.Context, r *request, _ noInput) (runsOut, error) {
 	out := runsOut{Runs: []runOut{}, Notes: []string{"these are the runs of this server process since it started; those of other processes are not among them, but their handles work"}}
 	left := r.MaxResultChars
-	all := r.Runs.List()
+	all := slices.DeleteFunc(r.Runs.List(), func(u runs.Update) bool {
+		return u.Instance != "" && r.rails.instance(u.Instance) != nil
+	})
 	for i, u := range all {
-		o := r.runOut(u)
+		o := r.runOut(u, false)
 		o.Run, o.Tools, o.Next = u.Handle, nil, ""
 		if left -= len(o.text()) + 2; left < 0 {
 			out.Notes = append(out.Notes, fmt.Sprintf("%d older runs are left out", len(all)-i))

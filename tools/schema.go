@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -202,11 +203,11 @@ func describeSchema(s *jsonschema.Schema) string {
 	}
 	switch {
 	case s.Minimum != nil && s.Maximum != nil:
-		fmt.Fprintf(&b, " from %v to %v", *s.Minimum, *s.Maximum)
+		b.WriteString(" from " + number(*s.Minimum) + " to " + number(*s.Maximum))
 	case s.Minimum != nil:
-		fmt.Fprintf(&b, " of at least %v", *s.Minimum)
+		b.WriteString(" of at least " + number(*s.Minimum))
 	case s.Maximum != nil:
-		fmt.Fprintf(&b, " of at most %v", *s.Maximum)
+		b.WriteString(" of at most " + number(*s.Maximum))
 	}
 	if s.MinLength != nil && *s.MinLength > 0 {
 		b.WriteString(" that is not empty")
@@ -219,6 +220,9 @@ func describeSchema(s *jsonschema.Schema) string {
 	}
 	return b.String()
 }
+
+// number renders a bound without an exponent: people read it.
+func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 func between(lo, hi float64) (p Prop) { return Prop{Min: &lo, Max: &hi} }
 

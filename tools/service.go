@@ -64,6 +64,7 @@ func checkService(ctx context.Context, r *request, _ noInput) (checkOut, error) 
 		keyTime = time.Since(start)
 	})
 	wg.Wait()
+	page.Items = r.allowedInstances(page.Items)
 
 	reach := checkLine{What: "GET /", OK: reachErr == nil, Millis: reachTime.Milliseconds()}
 	reach.Detail = strings.TrimSpace(cmp.Or(found.Name, "the service answers") + " " + found.Version)

@@ -29,6 +29,7 @@ type execIn struct {
 	Cwd            string `json:"cwd,omitempty" jsonschema:"working directory"`
 	TimeoutSeconds int    `json:"timeout_seconds,omitempty" jsonschema:"the command is ended after this long"`
 	Background     bool   `json:"background,omitempty" jsonschema:"run it on its own and return at once"`
+	Raw            bool   `json:"raw,omitempty" jsonschema:"keep control sequences in output"`
 	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait of this call; default and cap: the server's soft deadline"`
 }
 
@@ -38,6 +39,9 @@ func execCommand(ctx context.Context, r *request, in execIn) (runOut, error) {
 	}
 	id, err := r.instance(ctx, in.Instance)
 	if err != nil {
+		return runOut{}, err
+	}
+	if err := r.rails.command(in.Command); err != nil {
 		return runOut{}, err
 	}
 	timeout := time.Duration(in.TimeoutSeconds) * time.Second
@@ -53,5 +57,5 @@ func execCommand(ctx context.Context, r *request, in execIn) (runOut, error) {
 	if in.Background && wait == nil {
 		wait = new(int) // at once
 	}
-	return r.waitFor(ctx, run, wait, runs.UntilDone)
+	return r.waitFor(ctx, run, wait, in.Raw)
 }

@@ -10,6 +10,7 @@ package tools
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -56,7 +57,7 @@ type Tool struct {
 	Spec
 	Input  *jsonschema.Schema
 	Output *jsonschema.Schema
-	call   func(ctx context.Context, d *Deps, args json.RawMessage) (Result, error)
+	call   func(ctx context.Context, d *Deps, args json.RawMessage, x Exchange) (Result, error)
 }
 
 // Result is what a tool answers: once as text for a model that sees only text,
@@ -65,6 +66,27 @@ type Result struct {
 	Text       string
 	Structured any
 	IsError    bool
+	Ask        *Question // instead of an answer: something to ask the user first
+}
+
+// Question is a yes-or-no question that the client is to put to its user. The
+// call is then made again, with the answer.
+type Question struct {
+	Text  string
+	State string // comes back with the answer
+}
+
+// Exchange is what a call knows of the client beyond its arguments.
+type Exchange struct {
+	CanAsk bool    // the client can put a question to its user
+	Answer *Answer // to the question of the call before this one
+}
+
+// Answer is the user's answer to a Question, as far as there is one: a client
+// that can't or won't ask has not been told "no" by anybody.
+type Answer struct {
+	Yes   bool
+	State string
 }
 
 // texter renders a tool's output as the text of its result. What an output
@@ -81,9 +103,14 @@ type Deps struct {
 	Services func(ctx context.Context) (*Services, error)
 	// Progress reports on ctx's call. It is closed before the call returns.
 	Progress func(ctx context.Context) Progress
+	// Principal names who ctx's call is from.
+	Principal func(ctx context.Context) string
+	// Rails gives the limits that ctx's call is held to.
+	Rails func(ctx context.Context) *Rails
 	// OnCancel has f called when the client cancels ctx's call explicitly.
 	OnCancel func(ctx context.Context, f func(reason string))
 
+	Confirm        *Confirmer    // asks before what destroys
 	Instance       string        // used when a call names none; "" to find one
 	SoftDeadline   time.Duration // the longest that a call waits
 	MaxResultChars int           // budget of a result's text
@@ -112,7 +139,9 @@ func NewServices(c *client.Client, r *runs.Manager) *Services {
 type request struct {
 	*Deps
 	*Services
-	tool *Tool
+	tool     *Tool
+	rails    *Rails
+	exchange Exchange
 }
 
 // define makes a tool of a handler. A mistake in its schemas is one of the
@@ -123,7 +152,14 @@ func define[In any, Out texter](spec Spec, handle func(context.Context, *request
 	if err != nil {
 		panic(fmt.Sprintf("tool %s: %v", spec.Name, err))
 	}
-	t.call = func(ctx context.Context, d *Deps, raw json.RawMessage) (Result, error) {
+	t.call = func(ctx context.Context, d *Deps, raw json.RawMessage, x Exchange) (Result, error) {
+		rails := d.Rails(ctx)
+		if err := rails.tool(t); err != nil {
+			return Result{}, err
+		}
+		if rails.ReadOnly {
+			ctx = context.WithValue(ctx, readOnlyKey{}, true)
+		}
 		var in In
 		if err := check.decode(raw, &in); err != nil {
 			return Result{}, err
@@ -132,7 +168,7 @@ func define[In any, Out texter](spec Spec, handle func(context.Context, *request
 		if err != nil {
 			return Result{}, err
 		}
-		out, err := handle(ctx, &request{Deps: d, Services: s, tool: t}, in)
+		out, err := handle(ctx, &request{Deps: d, Services: s, tool: t, rails: rails, exchange: x}, in)
 		if err != nil {
 			return Result{}, err
 		}
@@ -147,8 +183,12 @@ func define[In any, Out texter](spec Spec, handle func(context.Context, *request
 
 // Call runs the tool. Errors are answers, too: they come as a Result that says
 // what failed, what happened, and what to do.
-func (t *Tool) Call(ctx context.Context, d *Deps, args json.RawMessage) Result {
-	r, err := t.call(ctx, d, args)
+func (t *Tool) Call(ctx context.Context, d *Deps, args json.RawMessage, x Exchange) Result {
+	r, err := t.call(ctx, d, args, x)
+	var unconfirmed *unconfirmedError
+	if errors.As(err, &unconfirmed) && unconfirmed.ask != nil {
+		return Result{Ask: unconfirmed.ask}
+	}
 	if err != nil {
 		return Result{Text: explain(t, err), IsError: true}
 	}
