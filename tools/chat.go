@@ -45,9 +45,9 @@ func chatTools() []*Tool {
 
 type sendChatIn struct {
 	Message        string `json:"message" jsonschema:"what to tell the agent"`
-	Instance       string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Instance       string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
 	Session        string `json:"session,omitempty" jsonschema:"chat session id; default: the newest, or a new one"`
-	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait of this call; default and cap: the server's soft deadline"`
+	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's"`
 	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"any string; repeat it to join instead of sending again"`
 	IfBusy         string `json:"if_busy,omitempty" jsonschema:"when the session has a reply under way"`
 }
@@ -118,7 +118,7 @@ func (m Message) block() string {
 }
 
 type historyIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
 	Session  string `json:"session,omitempty" jsonschema:"chat session id; default: the service's, usually the newest"`
 	Limit    int    `json:"limit,omitempty" jsonschema:"how many messages"`
 	Before   string `json:"before,omitempty" jsonschema:"message id: read the messages before it"`
@@ -266,7 +266,7 @@ func (o historyOut) text() string {
 }
 
 type sessionsIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
 	Limit    int    `json:"limit,omitempty"`
 	Offset   int    `json:"offset,omitempty" jsonschema:"how many of the newest to skip"`
 }
@@ -342,7 +342,7 @@ func (o sessionsOut) text() string {
 }
 
 type createSessionIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
 	Title    string `json:"title,omitempty"`
 }
 

@@ -206,7 +206,7 @@ func (o listInstancesOut) text() string {
 }
 
 type instanceIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
 }
 
 type getInstanceOut struct {
@@ -243,7 +243,7 @@ func (o getInstanceOut) text() string { return withNext(o.Instance.line(), o.Nex
 
 type createInstanceIn struct {
 	InviteCode  string `json:"invite_code,omitempty" jsonschema:"where the account needs one"`
-	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait of this call; default and cap: the server's soft deadline"`
+	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's"`
 }
 
 func createInstance(ctx context.Context, r *request, in createInstanceIn) (runOut, error) {
@@ -262,7 +262,7 @@ type lifecycleOut struct {
 }
 
 type lifecycleIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
 	Confirm  string `json:"confirm,omitempty" jsonschema:"token that the first call gave"`
 }
 

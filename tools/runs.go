@@ -52,6 +52,10 @@ type toolUse struct {
 // maxToolUses bounds how many of an agent's tool uses a result lists.
 const maxToolUses = 20
 
+func (o runOut) promised() []string {
+	return []string{"status", "run", "instance", "session", "reply", "stdout", "stderr", "exit_code", "more", "error", "next"}
+}
+
 func (o runOut) failed() bool { return o.Status == string(runs.StatusFailed) }
 
 // waitProp bounds how long a call may be asked to wait. What the server's own
@@ -328,7 +332,7 @@ func runTools() []*Tool {
 
 type waitRunIn struct {
 	Runs        []string `json:"runs" jsonschema:"run handles from earlier results"`
-	WaitSeconds *int     `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's soft deadline"`
+	WaitSeconds *int     `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's"`
 	Raw         bool     `json:"raw,omitempty" jsonschema:"keep control sequences in output"`
 	Until       string   `json:"until,omitempty" jsonschema:"done: any run ended or stalled. news: any new text, too"`
 }

@@ -48,28 +48,30 @@ func inputSchema[In any](spec Spec) *jsonschema.Schema {
 	return s
 }
 
-// outputSchema derives a tool's output schema. It says nothing about keys that
-// are not there yet, so that later versions can add some.
+// outputSchema derives a tool's output schema, one level deep: it names what a
+// result holds, and leaves what is inside of lists and objects to the result.
+// Clients put every schema before their model, so each byte of it costs. It
+// says nothing about keys that are not there yet, so that later versions can
+// add some.
 func outputSchema[Out any]() *jsonschema.Schema {
 	s, err := jsonschema.For[Out](nil)
 	if err != nil {
 		panic(fmt.Sprintf("output schema of %T: %v", *new(Out), err))
 	}
 	simplify(s)
-	var open func(*jsonschema.Schema)
-	open = func(s *jsonschema.Schema) {
-		s.AdditionalProperties = nil
-		s.Description = ""
-		for _, p := range s.Properties {
-			open(p)
-		}
-		if s.Items != nil {
-			open(s.Items)
-		}
+	s.AdditionalProperties = nil
+	if p, ok := any(*new(Out)).(promiser); ok {
+		maps.DeleteFunc(s.Properties, func(name string, _ *jsonschema.Schema) bool { return !slices.Contains(p.promised(), name) })
 	}
-	open(s)
+	for name, p := range s.Properties {
+		s.Properties[name] = &jsonschema.Schema{Type: p.Type}
+	}
 	return s
 }
+
+// promiser is an output of which the schema names only a part: what callers
+// rely on, out of much that explains itself where it appears.
+type promiser interface{ promised() []string }
 
 // simplify drops "or null" from lists, maps and pointers: this server takes and
 // sends no null, and models copy what a schema offers.

@@ -25,12 +25,12 @@ func terminalTools() []*Tool {
 
 type execIn struct {
 	Command        string `json:"command"`
-	Instance       string `json:"instance,omitempty" jsonschema:"instance id; default: the configured, only or only ready one"`
+	Instance       string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
 	Cwd            string `json:"cwd,omitempty" jsonschema:"working directory"`
 	TimeoutSeconds int    `json:"timeout_seconds,omitempty" jsonschema:"the command is ended after this long"`
 	Background     bool   `json:"background,omitempty" jsonschema:"run it on its own and return at once"`
 	Raw            bool   `json:"raw,omitempty" jsonschema:"keep control sequences in output"`
-	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait of this call; default and cap: the server's soft deadline"`
+	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's"`
 }
 
 func execCommand(ctx context.Context, r *request, in execIn) (runOut, error) {
