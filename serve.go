@@ -113,9 +113,11 @@ func newBridge(cfg config, log *slog.Logger) (*bridge, error) {
 	}
 	deps := b.deps()
 	all := tools.All()
+	hooks := &server.Hooks{}
+	tools.HideForbidden(hooks, deps, all)
 	b.mcp = server.NewMCPServer("openclaw-mcp", programVersion(),
 		server.WithToolCapabilities(false),
-		server.WithToolFilter(tools.Filter(deps, all)),
+		server.WithHooks(hooks),
 		server.WithInstructions(instructions),
 	)
 	tools.Register(b.mcp, deps, all...)

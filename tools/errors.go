@@ -15,6 +15,10 @@ import (
 // explain renders an error as the text of a result: what failed, whether
 // anything happened upstream, whether to repeat it, and what to do next.
 func explain(t *Tool, err error) string {
+	var unconfirmed *unconfirmedError
+	if errors.As(err, &unconfirmed) {
+		return unconfirmed.text // nothing failed, and its text says what to do
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s failed: %v\n", t.Name, err)
 	if a := adviceFor(t.Effect, err); a != (advice{}) {
@@ -29,11 +33,8 @@ type advice struct{ happened, repeat, next string }
 func adviceFor(effect Effect, err error) advice {
 	var arg *argumentError
 	var rail *railError
-	var unconfirmed *unconfirmedError
 	var e *client.Error
 	switch {
-	case errors.As(err, &unconfirmed):
-		return advice{} // its text says it all
 	case errors.As(err, &rail), errors.Is(err, errDenied):
 		return advice{"nothing, the call was refused before it was sent.", "no, the same will happen.", "do without it, or ask the person who runs this server."}
 	case errors.As(err, &arg):

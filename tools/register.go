@@ -23,20 +23,21 @@ func Register(s *server.MCPServer, d *Deps, tools ...*Tool) {
 	}
 }
 
-// Filter is a server.ToolFilterFunc that hides, and so refuses, the tools that
-// the rails of the request at hand do not allow.
-func Filter(d *Deps, all []*Tool) server.ToolFilterFunc {
+// HideForbidden takes the tools out of every tools/list that the rails of the
+// request at hand do not allow. A call of one is refused by the tool itself,
+// with the reason, which mcp-go's own filter would not give.
+func HideForbidden(h *server.Hooks, d *Deps, all []*Tool) {
 	byName := make(map[string]*Tool, len(all))
 	for _, t := range all {
 		byName[t.Name] = t
 	}
-	return func(ctx context.Context, listed []mcp.Tool) []mcp.Tool {
+	h.AddAfterListTools(func(ctx context.Context, _ any, _ *mcp.ListToolsRequest, result *mcp.ListToolsResult) {
 		rails := d.Rails(ctx)
-		return slices.DeleteFunc(slices.Clone(listed), func(m mcp.Tool) bool {
+		result.Tools = slices.DeleteFunc(slices.Clone(result.Tools), func(m mcp.Tool) bool {
 			t, ok := byName[m.Name]
 			return ok && rails.tool(t) != nil
 		})
-	}
+	})
 }
 
 // confirmID names the question in multi-round-trip requests.
