@@ -257,6 +257,10 @@ func decodeMessage(raw json.RawMessage) (Message, error) {
 		}
 	}
 	m.ToolCalls = decodeToolCalls(o)
+	if reason := strings.ToLower(o.text("stopReason", "stop_reason")); reason == "error" || reason == "aborted" {
+		m.Failure = o.text("errorMessage", "error_message")
+		setIfEmpty(&m.Failure, "the reply ended with "+reason)
+	}
 	return m, nil
 }
 

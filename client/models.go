@@ -75,6 +75,7 @@ type Message struct {
 	ToolCallID string     // of a tool's message: the call that it answers
 	ToolName   string     // of a tool's message
 	IsError    bool       // of a tool's message
+	Failure    string     // of an assistant's message: why the reply broke off, "" if it did not
 	CreatedAt  time.Time  // zero when unknown
 	Raw        []byte     // the item as it came
 }

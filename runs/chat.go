@@ -2,12 +2,10 @@ package runs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"openclaw-mcp/client"
@@ -64,29 +62,27 @@ func (m *Manager) SendChat(ctx context.Context, req ChatRequest) (run *Run, join
 	if m.base.Err() != nil {
 		return nil, "", ErrClosed
 	}
-	if req.IdempotencyKey != "" {
-		if k, ok := m.keys[key]; ok && !k.run.neverSent() {
-			if k.what != what {
-				return nil, "", ErrKeyReused
+	if k, ok := m.keys[key]; ok && req.IdempotencyKey != "" && (k.run == nil || !k.run.neverSent()) {
+		if k.what != what {
+			return nil, "", ErrKeyReused
+		}
+		if k.run == nil {
+			if k.run, err = m.takeUp(k.state); err != nil {
+				return nil, "", err
 			}
-			return k.run.reader(), "an earlier call with this idempotency_key sent the message; nothing was sent again", nil
+		}
+		return k.run.reader(), "an earlier call with this idempotency_key sent the message; nothing was sent again", nil
+	}
+	before := m.inFlight(place)
+	if req.IdempotencyKey == "" && req.IfBusy != IfBusySend {
+		for _, other := range before {
+			if other.what == what && time.Since(other.state.Started) < joinWindow {
+				return other.reader(), "the same message to this session is being answered already; nothing was sent again (pass a new idempotency_key to send it once more)", nil
+			}
 		}
 	}
-	previous := m.last[place]
-	if previous != nil {
-		if _, over := previous.endedAt(); over {
-			previous = nil
-		}
-	}
-	if previous != nil && req.IdempotencyKey == "" && req.IfBusy != IfBusySend &&
-		previous.what == what && time.Since(previous.state.Started) < joinWindow {
-		return previous.reader(), "the same message to this session is being answered already; nothing was sent again (pass a new idempotency_key to send it once more)", nil
-	}
-	if previous != nil && req.IfBusy == IfBusyReject {
+	if len(before) > 0 && req.IfBusy == IfBusyReject {
 		return nil, "", ErrBusy
-	}
-	if req.IfBusy == IfBusySend {
-		previous = nil
 	}
 	l := m.newLive(handleState{
 		Kind: KindChat, ID: newID(), Instance: req.Instance, Session: session,
@@ -94,88 +90,30 @@ func (m *Manager) SendChat(ctx context.Context, req ChatRequest) (run *Run, join
 	})
 	l.what, l.message = what, req.Message
 	if req.IdempotencyKey != "" {
-		m.keys[key] = keyed{run: l, what: what}
+		m.keys[key] = keyed{what: what, run: l, state: l.state}
 	}
-	m.last[place] = l
-	m.start(l, func(ctx context.Context) { l.chat(ctx, previous) })
+	m.claim(place, l)
+	if req.IfBusy == IfBusySend {
+		l.beside, before = before, nil
+	}
+	m.start(l, func(ctx context.Context) { l.chat(ctx, before) })
 	return l.reader(), "", nil
 }
 
 // reader reads a live run from its start.
 func (l *live) reader() *Run { return &Run{m: l.m, state: handleState{Kind: l.state.Kind}, live: l} }
 
-// neverSent reports whether the run failed before anything happened upstream,
+// neverSent reports whether the run ended before anything happened upstream,
 // so that doing it now is not doing it again.
 func (l *live) neverSent() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.resumed || !l.status.Over() {
+		return false
+	}
 	var e *client.Error
-	return l.status == StatusFailed && errors.As(l.err, &e) &&
+	return !l.sent || l.status == StatusFailed && errors.As(l.err, &e) &&
 		(e.Outcome == client.OutcomeNotSent || e.Outcome == client.OutcomeRejected)
-}
-
-// defaultSession finds the session that is used when a call names none: the
-// newest one, or a new one where there is none. It stays the same for as long
-// as this process knows it, so that a conversation does not change its session
-// because somebody else opened a newer one. A service without sessions gets "".
-func (m *Manager) defaultSession(ctx context.Context, instance string) (string, error) {
-	m.mu.Lock()
-	lock := m.resolve[instance]
-	if lock == nil {
-		lock = new(sync.Mutex)
-		m.resolve[instance] = lock
-	}
-	m.mu.Unlock()
-	// One at a time, or two first messages would make two sessions.
-	lock.Lock()
-	defer lock.Unlock()
-	m.mu.Lock()
-	known, ok := m.sessions[instance]
-	m.mu.Unlock()
-	if ok {
-		return known, nil
-	}
-	id, err := m.findSession(ctx, instance)
-	if err != nil {
-		return "", notSent(err, "finding the session to send to")
-	}
-	m.mu.Lock()
-	m.sessions[instance] = id
-	m.mu.Unlock()
-	return id, nil
-}
-
-func (m *Manager) findSession(ctx context.Context, instance string) (string, error) {
-	page, err := m.c.Chat.Sessions(ctx, instance)
-	switch {
-	case unsupported(err):
-		return "", nil
-	case err != nil:
-		return "", err
-	case len(page.Items) > 0:
-		return page.Items[0].ID, nil
-	}
-	s, err := m.c.Chat.CreateSession(ctx, instance, "openclaw-mcp")
-	if unsupported(err) {
-		return "", nil
-	}
-	return s.ID, err
-}
-
-// forgetSession makes the next message look for its session again.
-func (m *Manager) forgetSession(instance, session string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.sessions[instance] == session {
-		delete(m.sessions, instance)
-	}
-}
-
-// unsupported reports whether the service lacks an endpoint. A 404 may also
-// mean that the instance is not there; the next call tells.
-func unsupported(err error) bool {
-	var e *client.Error
-	return errors.As(err, &e) && (e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotImplemented)
 }
 
 // notSent makes an error of something that came before the send say so.
@@ -189,23 +127,29 @@ func notSent(err error, doing string) error {
 	return fmt.Errorf("%s: %w", doing, &client.Error{Outcome: client.OutcomeNotSent, Err: err})
 }
 
-// chat is the whole life of a chat run: wait for the reply before it, note where
-// the history stands, send, read the stream, and make up from the history for
-// whatever the stream left open.
-func (l *live) chat(ctx context.Context, previous *live) {
-	if previous != nil {
+// chat is the whole life of a chat run: wait for the replies before it, note
+// where the history stands, send, read the stream, and make up from the history
+// for whatever the stream left open.
+func (l *live) chat(ctx context.Context, before []*live) {
+	defer func() { l.beside = nil }() // or runs would keep each other in memory
+	if len(before) > 0 {
 		l.note("queued behind a reply that was under way in this session")
 		l.line("status: waiting for the reply before this one")
-		if !l.waitFor(ctx, previous) {
+	}
+	for _, other := range before {
+		if !l.waitFor(ctx, other) {
 			return
 		}
 	}
-	history, err := l.markHistory(ctx)
-	if err != nil {
+	if err := l.markHistory(ctx); err != nil {
 		if ctx.Err() == nil {
 			l.end(StatusFailed, notSent(err, "reading the session's history before sending"))
 		}
 		return
+	}
+	l.change(func() { l.sent = true })
+	if _, over := l.endedAt(); over {
+		return // cancelled before
 	}
 	accepted, final, err := l.stream(ctx)
 	if ctx.Err() != nil {
@@ -222,11 +166,9 @@ func (l *live) chat(ctx context.Context, previous *live) {
 			l.m.forgetSession(l.state.Instance, l.state.Session)
 		}
 		l.end(StatusFailed, err)
-	case !history:
-		l.endWithoutHistory(accepted, final, err)
 	default:
 		l.line("status: the stream ended early; reading the reply from the session's history")
-		l.followHistory(ctx, follow{accepted: accepted, ended: final || err == nil, cause: err})
+		l.followHistory(ctx, follow{accepted: accepted, final: final, ended: final || err == nil, cause: err})
 	}
 }
 
@@ -256,8 +198,15 @@ func (l *live) waitFor(ctx context.Context, previous *live) bool {
 // agent's error.
 func (l *live) stream(ctx context.Context) (accepted, final bool, err error) {
 	req := client.SendRequest{Message: l.message, SessionID: l.state.Session}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watchdog := l.watchStream(ctx, cancel)
+	defer watchdog()
 	for ev, err := range l.m.c.Chat.Stream(ctx, l.state.Instance, req) {
 		if err != nil {
+			if cause := context.Cause(ctx); errors.Is(cause, errDeadStream) {
+				return true, false, cause
+			}
 			return accepted, false, err
 		}
 		accepted = true
@@ -266,10 +215,56 @@ func (l *live) stream(ctx context.Context) (accepted, final bool, err error) {
 		case client.EventFinal:
 			return true, true, nil
 		case client.EventError:
+			if ev.Err == nil {
+				return true, true, &client.Error{Message: "the agent failed without saying how", Outcome: client.OutcomeUnknown}
+			}
 			return true, true, ev.Err
 		}
 	}
 	return true, false, nil
+}
+
+// errDeadStream ends a stream whose reply the history has already.
+var errDeadStream = errors.New("the stream went silent, and the history has more of the reply than it brought")
+
+// watchStream looks at the history whenever the stream has been silent, without
+// so much as a heartbeat, for as long as it takes to count as stalled: a
+// connection can die without a word. Where the history has more of the reply
+// than the stream has brought, or the stream goes on being silent behind the
+// whole reply, it cancels the stream. The returned function ends the watch.
+func (l *live) watchStream(ctx context.Context, cancel context.CancelCauseFunc) (stop func()) {
+	const patience = 5 // stalls, until a reply without an end marker counts as ended
+	watch, end := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for wait := l.m.cfg.StallAfter; pause(watch, wait); {
+			silent := l.silence()
+			if wait = l.m.cfg.StallAfter - silent; wait > 0 {
+				continue
+			}
+			wait = max(l.m.cfg.StallAfter/4, l.m.timing.pollMin)
+			messages, err := l.history(watch)
+			if err != nil {
+				continue
+			}
+			found := l.locate(messages)
+			text, shown := l.fit(found), l.currentText()
+			ahead := len(text) > len(strings.TrimSpace(shown))
+			if found.whole() && text != "" && (ahead || silent > patience*l.m.cfg.StallAfter) && l.silence() >= silent {
+				cancel(errDeadStream)
+				return
+			}
+		}
+	}()
+	return func() { end(); <-done }
+}
+
+// silence is for how long nothing was heard from upstream.
+func (l *live) silence() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.lastActivity)
 }
 
 // event takes in one step of the reply.
@@ -304,90 +299,32 @@ func (l *live) sessionID() string {
 	return l.state.Session
 }
 
-// tool merges a tool event into the run's list and tells those who watch.
-func (l *live) tool(ev client.Event) {
-	l.change(func() {
-		l.lastActivity = time.Now()
-		i := len(l.tools) - 1
-		for ; i >= 0; i-- {
-			if t := l.tools[i]; t.ID == ev.Tool.ID && (t.ID != "" || (t.Name == ev.Tool.Name && t.Result == "")) {
-				break
-			}
-		}
-		isNew := i < 0
-		if isNew {
-			l.tools = append(l.tools, ev.Tool)
-			i = len(l.tools) - 1
-		} else {
-			t := &l.tools[i]
-			if t.Name == "" {
-				t.Name = ev.Tool.Name
-			}
-			if t.Arguments == nil {
-				t.Arguments = ev.Tool.Arguments
-			}
-			if ev.Tool.Result != "" {
-				t.Result = ev.Tool.Result
-			}
-			t.IsError = t.IsError || ev.Tool.IsError
-		}
-		t := l.tools[i]
-		if isNew {
-			l.lines = append(l.lines, line{len(l.text), strings.TrimSpace("tool: " + t.Name + " " + summarise(t.Arguments))})
-		}
-		if ev.Kind == client.EventToolEnd && t.IsError {
-			l.lines = append(l.lines, line{len(l.text), "tool: " + t.Name + " failed: " + clip(t.Result)})
-		}
-	})
-}
-
-// summarise renders a tool's arguments for a person: the one that says what it
-// does where there is such a one, else all of them.
-func summarise(args []byte) string {
-	var m map[string]any
-	if json.Unmarshal(args, &m) == nil {
-		for _, key := range []string{"command", "cmd", "path", "file_path", "file", "url", "query", "pattern"} {
-			if s, ok := m[key].(string); ok {
-				return clip(s)
-			}
-		}
-		if len(m) == 0 {
-			return ""
-		}
-	}
-	return clip(string(args))
-}
-
-// clip makes a text fit on a line.
-func clip(s string) string {
-	const limit = 160
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) <= limit {
-		return s
-	}
-	return s[:runeCut([]byte(s), limit)] + "…"
-}
-
 // endWithoutHistory ends a run whose stream did not end well on a service that
-// keeps no history to look at.
-func (l *live) endWithoutHistory(accepted, final bool, cause error) {
-	switch {
-	case final:
+// has no history to look at; err is what it says instead.
+func (l *live) endWithoutHistory(f follow, err error) {
+	switch blank := strings.TrimSpace(l.currentText()) == ""; {
+	case f.final && blank:
 		l.note("the reply has no text")
 		l.end(StatusCompleted, nil)
-	case cause == nil && strings.TrimSpace(l.currentText()) != "":
+	case f.ended && !blank:
 		l.note("the stream ended without an end marker, and this service has no history to check it against: the reply may be incomplete")
 		l.end(StatusCompleted, nil)
+	case l.resumed:
+		l.end(StatusFailed, l.unknownOutcome(f, err))
 	default:
-		l.end(StatusFailed, unknownOutcome(accepted, cause))
+		l.note("the service has no history to look at: " + err.Error())
+		l.end(StatusFailed, l.unknownOutcome(f, f.cause))
 	}
 }
 
 // unknownOutcome is the error of a message whose fate could not be found out.
-func unknownOutcome(accepted bool, cause error) error {
+func (l *live) unknownOutcome(f follow, cause error) error {
 	text := "the connection was lost before the service answered, so the message may or may not have arrived"
-	if accepted {
+	switch {
+	case f.accepted:
 		text = "the service took the message, but the reply broke off, and the agent may go on with it"
+	case l.resumed:
+		text = "the server process that was to send the message is gone, so the message may or may not have arrived"
 	}
 	e := &client.Error{Op: "POST /instances/{id}/chat/stream", Message: text, Outcome: client.OutcomeUnknown, Err: cause}
 	var c *client.Error

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,41 +19,24 @@ const (
 	// looked for may lie further back.
 	historyPage    = 50
 	maxHistoryPage = 3200
-
-	// pollMin and pollMax bound the pause between two looks at the history.
-	pollMin = 100 * time.Millisecond
-	pollMax = 3 * time.Second
-
-	// settle is how long a reply must stand unchanged in the history to count
-	// as complete when no end marker said so: the service may store a reply in
-	// several messages.
-	settle = 500 * time.Millisecond
-	// appear is how long a message of unknown fate may take to show up in the
-	// history of a service that answers.
-	appear = 10 * time.Second
-	// lag is how long a history may be behind a stream that has ended.
-	lag = 5 * time.Second
-	// giveUp ends the following of a reply that never shows up.
-	giveUp = 2 * time.Hour
-	// idleFollow ends the following of a run that was taken up and then left.
-	idleFollow = 5 * time.Minute
 )
 
 // markHistory notes the newest message before ours, so that ours and its reply
-// can be told from earlier ones with the same text. history is false where the
-// service keeps none.
-func (l *live) markHistory(ctx context.Context) (history bool, err error) {
+// can be told from earlier ones with the same text. A service that keeps no
+// history has nothing to note.
+func (l *live) markHistory(ctx context.Context) error {
 	page, err := l.m.c.Chat.Messages(ctx, l.state.Instance, client.MessagesQuery{SessionID: l.sessionID(), Tail: true, Limit: 5})
 	if unsupported(err) {
-		return false, nil
+		l.noHistory = true
+		return nil
 	}
 	if err != nil {
-		return false, err
+		return err
 	}
 	if n := len(page.Items); n > 0 {
 		l.change(func() { l.state.Anchor = identity(page.Items[n-1]) })
 	}
-	return true, nil
+	return nil
 }
 
 // identity tells a message from all others of its session, and never is 0.
@@ -77,8 +61,11 @@ func hashMessage(s string) uint64 { return hashText(strings.TrimSpace(s)) }
 // follow is what is known when a reply has to be read from the history.
 type follow struct {
 	accepted bool  // the service took the message
-	ended    bool  // the stream came to an end; only its text or its end marker is missing
+	final    bool  // the stream had its end marker
+	ended    bool  // the stream came to an end, with a marker or without
 	cause    error // what broke the stream
+
+	quiet time.Duration // for how long the history has had nothing new
 }
 
 // resumeChat follows a chat run that another process started.
@@ -87,26 +74,36 @@ func (l *live) resumeChat(ctx context.Context) { l.followHistory(ctx, follow{}) 
 // followHistory reads the reply from the session's history until it is complete
 // there. It never sends anything.
 func (l *live) followHistory(ctx context.Context, f follow) {
+	t := l.m.timing
 	var (
-		pause     = pollMin
+		delay     = t.pollMin
 		began     = time.Now()
 		reached   time.Time // first answer of the history
+		missing   time.Time // since when the service says that it has none
 		seen      string    // the reply as last found
 		seenSince time.Time
+		newest    uint64 // the newest message as last found
+		news      time.Time
 		idleSince = time.Now()
 		down      bool
 	)
-	for {
+	for ; ; delay = min(delay*3/2, t.pollMax) {
 		messages, err := l.history(ctx)
 		now := time.Now()
 		switch {
 		case ctx.Err() != nil:
 			return
 		case unsupported(err):
-			l.endWithoutHistory(f.accepted, f.ended && f.cause == nil && l.currentText() != "", f.cause)
-			return
+			// So does a proxy whose service is just being restarted.
+			if missing.IsZero() {
+				missing = now
+			}
+			if l.noHistory || now.Sub(missing) > t.lag {
+				l.endWithoutHistory(f, err)
+				return
+			}
 		case fatal(err):
-			l.end(StatusFailed, unknownOutcome(f.accepted, err))
+			l.end(StatusFailed, l.unknownOutcome(f, err))
 			return
 		case err != nil:
 			if !down {
@@ -114,38 +111,40 @@ func (l *live) followHistory(ctx context.Context, f follow) {
 				down = true
 			}
 		default:
-			down = false
+			down, missing = false, time.Time{}
 			if reached.IsZero() {
 				reached = now
 			}
 			found := l.locate(messages)
 			f.accepted = f.accepted || found.ours
-			text := l.fit(found.assistant)
+			text := l.fit(found)
+			if id := identity(found.newest); id != newest {
+				newest, news = id, now
+			}
+			f.quiet = now.Sub(news)
 			if text != seen {
 				seen, seenSince = text, now
 				l.show(text)
-				pause = pollMin
+				delay = t.pollMin
 			}
 			if l.complete(f, found, text, now.Sub(seenSince), now.Sub(reached)) {
 				return
 			}
 		}
-		if now.Sub(began) > giveUp {
-			l.end(StatusFailed, unknownOutcome(f.accepted, f.cause))
+		if now.Sub(began) > t.giveUp {
+			l.end(StatusFailed, l.unknownOutcome(f, f.cause))
 			return
 		}
-		if l.resumed && l.watched() {
-			idleSince = now
-		} else if l.resumed && now.Sub(idleSince) > idleFollow {
-			l.forget()
+		if l.resumed {
+			if l.waited() {
+				idleSince = now
+			} else if now.Sub(idleSince) > t.idle && l.m.leave(l) {
+				return
+			}
+		}
+		if !pause(ctx, delay) {
 			return
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
-		pause = min(pause*3/2, pollMax)
 	}
 }
 
@@ -155,17 +154,10 @@ func fatal(err error) bool {
 	return errors.As(err, &e) && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden || e.Status == http.StatusPaymentRequired)
 }
 
-func (l *live) watched() bool {
+func (l *live) waited() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.waiters > 0
-}
-
-// forget lets go of a run that nobody waits for; its handle takes it up again.
-func (l *live) forget() {
-	l.m.mu.Lock()
-	delete(l.m.live, l.state.ID)
-	l.m.mu.Unlock()
 }
 
 // history gives the newest messages, as far back as our own or the one before
@@ -186,8 +178,9 @@ func (l *live) history(ctx context.Context) ([]client.Message, error) {
 type located struct {
 	anchored  bool             // the messages reach back to before ours
 	ours      bool             // our message is there
-	assistant []client.Message // the agent's messages behind it
-	closed    bool             // another message of the user follows
+	shared    int              // other messages of the user between ours and what the agent said next
+	assistant []client.Message // the agent's messages behind ours
+	closed    bool             // another message of the user follows them
 	last      client.Message   // the newest message that belongs to the reply
 	newest    client.Message   // the newest message of all
 }
@@ -212,7 +205,9 @@ func (l *live) locate(messages []client.Message) (f located) {
 	for i := start; i < len(messages); i++ {
 		if m := messages[i]; m.Role == client.RoleUser && hashMessage(m.Text) == state.Message && !older(m, state.Started) {
 			ours = i
-			break
+			if state.Anchor == 0 || f.anchored {
+				break
+			} // else the last one: earlier ones may be repetitions of old
 		}
 	}
 	if ours < 0 && f.anchored {
@@ -230,8 +225,12 @@ func (l *live) locate(messages []client.Message) (f located) {
 	f.ours = true
 	for _, m := range messages[ours+1:] {
 		if m.Role == client.RoleUser {
-			f.closed = true
-			break
+			if len(f.assistant) > 0 {
+				f.closed = true
+				break
+			}
+			f.shared++
+			continue
 		}
 		if m.Role == client.RoleAssistant {
 			f.assistant = append(f.assistant, m)
@@ -243,6 +242,11 @@ func (l *live) locate(messages []client.Message) (f located) {
 	return f
 }
 
+// whole reports whether the history, as it stands, has the end of the reply.
+func (f located) whole() bool {
+	return f.closed || f.last.Role == client.RoleAssistant && len(f.last.ToolCalls) == 0
+}
+
 // older reports whether a message was there clearly before the run began; the
 // two clocks may differ.
 func older(m client.Message, started time.Time) bool {
@@ -250,23 +254,66 @@ func older(m client.Message, started time.Time) bool {
 }
 
 // fit makes one text of the agent's messages, joined in the way that continues
-// what the stream has shown, if there is one.
-func (l *live) fit(messages []client.Message) string {
+// what the stream has shown or an earlier reader has read, if there is one. It
+// is "" as long as the reply can't be told from those to other messages.
+func (l *live) fit(found located) string {
+	shown := l.currentText()
 	var parts []string
-	for _, m := range messages {
+	for _, m := range found.assistant {
 		if m.Text != "" {
 			parts = append(parts, m.Text)
 		}
 	}
-	l.mu.Lock()
-	shown := string(l.text)
-	l.mu.Unlock()
-	for _, sep := range []string{"", "\n\n", "\n", " "} {
-		if text := strings.Join(parts, sep); shown != "" && strings.HasPrefix(text, shown) {
+	parts, ok := l.withoutOthers(parts)
+	if !ok {
+		return ""
+	}
+	if found.shared > 0 {
+		// Replies come in the order of their messages; but ours may have got
+		// none.
+		i := slices.IndexFunc(parts, func(s string) bool { return len(shown) >= tellingLen && strings.HasPrefix(s, shown) })
+		switch {
+		case i >= 0:
+			return parts[i]
+		case len(parts) > found.shared:
+			l.note("another message was sent before this reply came; the two replies were told apart by their order, so check with read_chat_history")
+			return parts[0]
+		}
+		return ""
+	}
+	for _, sep := range separators {
+		text := strings.Join(parts, sep)
+		if shown != "" && strings.HasPrefix(text, shown) {
+			return text
+		}
+		if n := l.hintRead; shown == "" && n > 0 && int64(len(text)) >= n && checksum([]byte(text[:n])) == l.hintCheck {
 			return text
 		}
 	}
 	return strings.Join(parts, "\n\n")
+}
+
+// separators are what may stand between the messages of one reply, where a
+// stream showed them as one text.
+var separators = []string{"", "\n\n", "\n", " "}
+
+// tellingLen is how much of a reply tells it from others.
+const tellingLen = 16
+
+// withoutOthers drops the replies of runs that were under way when ours was
+// sent. It is not ok as long as those are not known.
+func (l *live) withoutOthers(parts []string) (rest []string, ok bool) {
+	rest = slices.Clone(parts)
+	for _, other := range l.beside {
+		if _, over := other.endedAt(); !over {
+			return nil, false
+		}
+		text := strings.TrimSpace(other.currentText())
+		if i := slices.IndexFunc(rest, func(s string) bool { return strings.TrimSpace(s) == text }); i >= 0 {
+			rest = slices.Delete(rest, i, i+1)
+		}
+	}
+	return rest, true
 }
 
 // show adds what the history has beyond the reply so far.
@@ -292,18 +339,24 @@ func describe(m client.Message) string {
 // reply, or will not have it any more; reached is for how long the history has
 // been answering.
 func (l *live) complete(f follow, found located, text string, stable, reached time.Duration) bool {
+	t := l.m.timing
 	shown := l.currentText()
 	switch {
+	case found.ours && found.last.Failure != "" && found.shared == 0 && len(l.beside) == 0:
+		if reached < t.settle {
+			return false
+		}
+		l.show(text)
+		l.end(StatusFailed, &client.Error{Op: "POST /instances/{id}/chat/stream", Message: found.last.Failure, Outcome: client.OutcomeUnknown})
 	case found.ours && text != "":
-		whole := found.closed || (found.last.Role == client.RoleAssistant && len(found.last.ToolCalls) == 0)
 		behind := len(text) < len(shown) && strings.HasPrefix(shown, text)
-		if behind && strings.TrimSpace(shown) == strings.TrimSpace(text) {
+		if strings.TrimSpace(shown) == strings.TrimSpace(text) && len(text) < len(shown) {
 			text, behind = shown, false // stored without the white space at its ends
 		}
 		switch {
-		case !whole || stable < settle:
+		case !found.whole() || stable < t.settle:
 			return false
-		case behind && stable < lag:
+		case behind && stable < t.lag:
 			return false
 		case behind:
 			l.note("the history has less of the reply than the stream has shown; this is what the stream has shown")
@@ -311,23 +364,24 @@ func (l *live) complete(f follow, found located, text string, stable, reached ti
 		}
 		l.setText(text)
 		l.end(StatusCompleted, nil)
-		return true
-	case f.ended && f.cause == nil && reached > lag && (shown != "" || found.ours):
+	case f.ended && !f.final && found.ours && len(found.assistant) == 0 && f.quiet < t.patience:
+		return false // a stream may be closed while the agent works on
+	case f.ended && f.cause == nil && reached > t.lag && (shown != "" || found.ours):
 		if shown == "" {
 			l.note("the reply has no text")
 		} else {
 			l.note("the stream ended without an end marker, and the history does not show the reply: it may be incomplete")
 		}
 		l.end(StatusCompleted, nil)
-		return true
-	case !f.accepted && reached > appear:
-		err := unknownOutcome(false, f.cause)
-		l.note(fmt.Sprintf("the session's history does not show the message, %s later; its newest message is %s. Look again with read_chat_history before sending once more", appear, describe(found.newest)))
-		l.end(StatusFailed, err)
-		return true
-	case found.closed && found.ours && reached > lag:
-		l.end(StatusFailed, fmt.Errorf("the history shows the message, but no reply before the next one: %w", unknownOutcome(true, f.cause)))
-		return true
+	case !f.accepted && reached > t.appear:
+		l.note(fmt.Sprintf("the session's history does not show the message, %s later; its newest message is %s. Look again with read_chat_history before sending once more", t.appear, describe(found.newest)))
+		l.end(StatusFailed, l.unknownOutcome(f, f.cause))
+	case found.ours && found.shared > 0 && len(found.assistant) > 0 && f.quiet > t.unclear:
+		l.end(StatusFailed, fmt.Errorf("the history shows the message, but another one before any reply, so that its reply can't be told: %w", l.unknownOutcome(f, f.cause)))
+	case found.ours && found.closed && reached > t.lag:
+		l.end(StatusFailed, fmt.Errorf("the history shows the message, but no reply before the next one: %w", l.unknownOutcome(f, f.cause)))
+	default:
+		return false
 	}
-	return false
+	return true
 }

@@ -172,7 +172,10 @@ func (m *Manager) checkStarted(ctx context.Context, state handleState, cause err
 			return &c
 		}
 	}
-	return cause
+	m.seen(state, Update{Status: StatusRunning, Err: cause})
+	c := *e
+	c.Message = strings.TrimPrefix(c.Message+"; whether the command runs could not be found out, list_runs has the run that it would be", "; ")
+	return &c
 }
 
 // waitDetached implements Run.Wait for a detached command. What it reads stays
@@ -181,22 +184,32 @@ func (m *Manager) waitDetached(ctx context.Context, state handleState, until Unt
 	if limit <= 0 {
 		limit = 1 << 20
 	}
-	headLimit, tailLimit := limit*2/3, limit/3
+	headLimit, tailLimit := max(limit*2/3, minRead), limit/3
 	read := state
 	var out, errOut []byte
-	var last pollState
+	last := pollState{outSize: -1, errSize: -1}
+	var failed error
+	stalled := false
 	lastNews := time.Now()
-	for failures := 0; ; {
+	for looks, failures := 0, 0; ; looks++ {
 		left := headLimit - len(out) - len(errOut)
+		if left < minRead {
+			left = 0
+		}
+		var s pollState
 		wait := min(longPoll, time.Until(deadline(ctx))-500*time.Millisecond)
-		s, err := m.poll(ctx, read, pollOptions{limit: left, wait: wait})
-		if err != nil {
+		if looks == 0 {
+			s, failed = m.firstLook(ctx, read, left)
+		} else {
+			s, failed = m.poll(ctx, read, pollOptions{limit: left, wait: wait})
+		}
+		if failed != nil {
 			failures++
-			if permanent(err) || (failures > 3 && ctx.Err() == nil) {
-				return Update{}, err
+			if permanent(failed) {
+				return Update{}, failed
 			}
-			if !pause(ctx, time.Duration(failures)*500*time.Millisecond) {
-				return m.detachedUpdate(state, read, last, out, errOut), nil
+			if !pause(ctx, min(time.Duration(failures)*500*time.Millisecond, longPoll)) {
+				break
 			}
 			continue
 		}
@@ -209,26 +222,40 @@ func (m *Manager) waitDetached(ctx context.Context, state handleState, until Unt
 		out, errOut = append(out, s.out...), append(errOut, s.err...)
 		read.Read, read.ReadErr = read.Read+int64(len(s.out)), read.ReadErr+int64(len(s.err))
 		last = s
-		stalled := time.Since(lastNews) > m.cfg.StallAfter
+		stalled = time.Since(lastNews) > m.cfg.StallAfter
 		if s.over() || stalled || ctx.Err() != nil || (until == UntilNews && len(out)+len(errOut) > 0) {
 			break
 		}
-		if left == 0 || wait <= 0 {
-			if !pause(ctx, 500*time.Millisecond) {
-				break
-			}
+		if (left == 0 || wait <= 0) && looks > 0 && !pause(ctx, 500*time.Millisecond) {
+			break
 		}
 	}
 	u := m.detachedUpdate(state, read, last, out, errOut)
+	if stalled && u.Status == StatusRunning {
+		u.Status = StatusStalled
+	}
+	if failed != nil && last.state == "" {
+		u.Notes = append(u.Notes, "the sandbox could not be asked how the command stands: "+failed.Error())
+	}
 	m.seen(state, u)
 	if last.over() && u.More {
 		// Of an ended command that wrote much, the end is worth showing, too.
-		if s, err := m.poll(ctx, read, pollOptions{tail: tailLimit}); err == nil {
-			addTail(&u.Exec.Stdout, s.outTail, last.outSize-read.Read)
-			addTail(&u.Exec.Stderr, s.errTail, last.errSize-read.ReadErr)
-		}
+		s, _ := m.poll(ctx, read, pollOptions{tail: tailLimit})
+		addTail(&u.Exec.Stdout, s.outTail, last.outSize-read.Read)
+		addTail(&u.Exec.Stderr, s.errTail, last.errSize-read.ReadErr)
 	}
 	return u, nil
+}
+
+// firstLook sees how a command stands without waiting for news, even where the
+// caller's time is up already: who gives a run no time still wants to know.
+func (m *Manager) firstLook(ctx context.Context, h handleState, limit int) (pollState, error) {
+	const least = 5 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline(ctx)), least))
+	defer cancel()
+	stop := context.AfterFunc(m.base, cancel)
+	defer stop()
+	return m.poll(ctx, h, pollOptions{limit: limit})
 }
 
 func addTail(o *client.Output, tail []byte, unread int64) {

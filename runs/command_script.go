@@ -24,6 +24,7 @@ const (
 	scriptTimeout = 30 * time.Second
 	longPoll      = 3 * time.Second // how long a poll waits in the sandbox for news
 	keepFiles     = 24 * 60         // minutes an ended command's files are kept
+	minRead       = 64              // less room than this for output is none: a part of it must hold a character
 )
 
 func runDir(id string) string { return runsDir + "/" + id }
@@ -46,13 +47,13 @@ fi
 command -v timeout >/dev/null 2>&1 || t=0
 setsid sh -c '
 d=$1 t=$2 s=$3
-sh -c '"'"'
+(exec sh -c '"'"'
 d=$1 t=$2 s=$3 f=0
 if [ -r /proc/$$/stat ]; then read -r l </proc/$$/stat; set -- ${l##*) }; f=${20}; fi
 echo "$$ $f" >"$d/pid"
 if [ "$t" != 0 ]; then exec setsid timeout -k 5 "$t" "$s" "$d/cmd"; fi
 exec setsid "$s" "$d/cmd"
-'"'"' sh "$d" "$t" "$s" </dev/null >>"$d/out" 2>>"$d/err"
+'"'"' sh "$d" "$t" "$s" </dev/null >>"$d/out" 2>>"$d/err")
 r=$?
 [ "$t" = 0 ] || case $r in 124|137) : >"$d/timedout";; esac
 echo $r >"$d/code.new" && mv "$d/code.new" "$d/code"
@@ -70,7 +71,9 @@ fi
 // one that was started: numbers are used again.
 const stateFunctions = `
 alive() {
-  [ -s "$d/pid" ] || return 0
+  if [ ! -s "$d/pid" ]; then # not yet, or its supervisor died before
+    [ -z "$(find "$d/cmd" -mmin +1 2>/dev/null)" ]; return
+  fi
   read -r p f <"$d/pid"
   kill -0 "$p" 2>/dev/null || return 1
   if [ "$f" != 0 ] && [ -r "/proc/$p/stat" ]; then
@@ -172,6 +175,8 @@ func (m *Manager) poll(ctx context.Context, h handleState, o pollOptions) (pollS
 		return pollState{}, err
 	}
 	s, err := parsePoll(res.Stdout.Head)
+	s.out = wholeRunes(s.out, !s.over() || h.Read+int64(len(s.out)) < s.outSize)
+	s.err = wholeRunes(s.err, !s.over() || h.ReadErr+int64(len(s.err)) < s.errSize)
 	if err != nil || res.Stdout.Omitted > 0 {
 		return pollState{}, &client.Error{
 			Op:      "POST /instances/{id}/terminal/exec",
@@ -216,17 +221,16 @@ func parsePoll(text string) (s pollState, err error) {
 			return s, err
 		}
 	}
-	s.out, s.err = wholeRunes(s.out), wholeRunes(s.err)
 	s.outTail, s.errTail = fromRune(s.outTail), fromRune(s.errTail)
 	return s, nil
 }
 
-// wholeRunes cuts a character off that is not whole at the end of b, unless it
-// is all there is: then it is not UTF-8 anyway.
-func wholeRunes(b []byte) []byte {
-	for i := 1; i <= min(3, len(b)-1); i++ {
-		if c := b[len(b)-i]; utf8.RuneStart(c) {
-			if c >= utf8.RuneSelf && !utf8.FullRune(b[len(b)-i:]) {
+// wholeRunes cuts a character off that is not whole at the end of b, where more
+// is to come.
+func wholeRunes(b []byte, more bool) []byte {
+	for i := 1; more && i <= min(utf8.UTFMax-1, len(b)); i++ {
+		if tail := b[len(b)-i:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
 				return b[:len(b)-i]
 			}
 			break

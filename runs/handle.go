@@ -22,9 +22,12 @@ const (
 	KindChat    Kind = "chat"    // the agent's reply to one message
 	KindCommand Kind = "command" // a command in the sandbox
 	KindCreate  Kind = "create"  // the creation of an instance
+
+	KindUpload   Kind = "upload"   // of files of this machine
+	KindDownload Kind = "download" // of files of an instance
 )
 
-var kinds = []Kind{KindChat, KindCommand, KindCreate}
+var kinds = []Kind{KindChat, KindCommand, KindCreate, KindUpload, KindDownload}
 
 // handleState is what a handle carries. Fields that a kind does not use stay
 // zero and cost a byte each.
@@ -40,6 +43,9 @@ type handleState struct {
 	Read     int64     // bytes of the reply, or of stdout, that were handed out
 	ReadErr  int64     // bytes of stderr that were handed out
 	Check    uint32    // chat: hash of the reply's first Read bytes
+
+	Local, Remote string          // transfers: the two ends
+	Options       transferOptions // transfers
 }
 
 const (
@@ -47,7 +53,7 @@ const (
 	handleVersion = 1
 	// maxHandle bounds what is even looked at: a handle that this package made
 	// is shorter as long as ids are.
-	maxHandle = 1024
+	maxHandle = 4096
 )
 
 // ErrHandle is the one answer to a handle that can't be opened: forged,
@@ -80,8 +86,10 @@ func newSealer(apiKey, principal string) (*sealer, error) {
 }
 
 func (s *sealer) seal(h handleState) string {
-	return handlePrefix + base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, h.marshal(), s.principal))
+	return handlePrefix + encodeHandle(s.aead.Seal(nil, nil, h.marshal(), s.principal))
 }
+
+func encodeHandle(sealed []byte) string { return base64.RawURLEncoding.EncodeToString(sealed) }
 
 func (s *sealer) open(handle string) (handleState, error) {
 	text, ok := strings.CutPrefix(strings.TrimSpace(handle), handlePrefix)
@@ -126,6 +134,11 @@ func (h handleState) marshal() []byte {
 		b = binary.BigEndian.AppendUint64(b, h.Message)
 		b = binary.BigEndian.AppendUint32(b, h.Check)
 	}
+	if h.Kind.transfers() {
+		b = appendText(b, h.Local)
+		b = appendText(b, h.Remote)
+		b = append(b, byte(h.Options))
+	}
 	return b
 }
 
@@ -141,6 +154,9 @@ func unmarshalHandle(b []byte) (h handleState, err error) {
 	if h.Kind == KindChat {
 		h.Anchor, h.Message = binary.BigEndian.Uint64(r.take(8)), binary.BigEndian.Uint64(r.take(8))
 		h.Check = binary.BigEndian.Uint32(r.take(4))
+	}
+	if h.Kind.transfers() {
+		h.Local, h.Remote, h.Options = r.text(), r.text(), transferOptions(r.take(1)[0])
 	}
 	if r.bad || len(r.b) != 0 || h.Read < 0 || h.ReadErr < 0 {
 		return handleState{}, errors.New("its content does not add up")

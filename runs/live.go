@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"openclaw-mcp/client"
 )
@@ -14,13 +15,25 @@ import (
 // of waits read it.
 type live struct {
 	m       *Manager
-	ctx     context.Context
-	cancel  context.CancelFunc
+	number  int64  // in the order of starting
 	resumed bool   // taken up from a handle
 	message string // chat: what is sent; "" when taken up
 	what    uint64 // chat: hash of it and its session
 
+	// How far the reply was read, and a hash of that, by the handle that took the
+	// run up: it tells in which way the parts of a reply are joined.
+	hintRead  int64
+	hintCheck uint32
+
+	noHistory bool // chat: the service had none to look at before the message was sent
+	// Chat: runs of the same session that were under way when this one was sent.
+	beside []*live
+
 	mu           sync.Mutex
+	ctx          context.Context
+	cancel       context.CancelFunc
+	left         bool          // nobody follows it, though it has not ended
+	sent         bool          // chat: its message may have gone out
 	changed      chan struct{} // closed and replaced at every change
 	done         chan struct{} // closed at the end
 	state        handleState   // without a reader's cursor
@@ -33,11 +46,19 @@ type live struct {
 
 	text      []byte // chat: the reply so far
 	revisions []int  // chat: how much of the text each replacement left in place
-	lines     []line // what else happened, for those who watch
+	lines     []line // what else happened, for those who watch; the newest
+	linesCut  int    // how many older lines there were
 	tools     []client.ToolCall
 	exec      *client.ExecResult // command
 	instance  *client.Instance   // create
+	moved     *Transfer          // upload, download
 }
+
+const (
+	maxLines = 2000 // lines kept of one run
+	maxTools = 1000 // tool uses kept of one run
+	maxValue = 4096 // bytes kept of a tool's arguments and of its result
+)
 
 // line is something that happened beside the text, and where in the text.
 type line struct {
@@ -66,10 +87,13 @@ func (l *live) alive() {
 }
 
 func (l *live) end(status Status, err error) {
-	l.change(func() {
-		l.status, l.err, l.ended = status, err, time.Now()
-		close(l.done)
-	})
+	l.change(func() { l.finish(status, err) })
+}
+
+// finish is end for who changes the run already.
+func (l *live) finish(status Status, err error) {
+	l.status, l.err, l.ended = status, err, time.Now()
+	close(l.done)
 }
 
 func (l *live) endedAt() (time.Time, bool) {
@@ -80,19 +104,26 @@ func (l *live) endedAt() (time.Time, bool) {
 
 // stop ends the run for the caller; see Run.Cancel.
 func (l *live) stop() string {
-	l.mu.Lock()
-	over, kind := l.status.Over(), l.state.Kind
-	l.mu.Unlock()
+	over, queued, kind := true, false, l.state.Kind
+	var cancel context.CancelFunc
+	l.change(func() {
+		over, cancel = false, l.cancel
+		queued = kind == KindChat && !l.resumed && !l.sent
+		l.finish(StatusCancelled, nil)
+	})
 	if over {
 		return "the run had ended before"
 	}
-	l.end(StatusCancelled, nil)
-	l.cancel()
-	switch kind {
-	case KindChat:
+	cancel()
+	switch {
+	case queued:
+		return "the message was not sent"
+	case kind == KindChat:
 		return "the reply is no longer followed; the service has no way to stop the agent, so it may go on, and its reply will then be in the session's history"
-	case KindCreate:
+	case kind == KindCreate:
 		return "the creation is no longer followed; the instance may still come up: see list_instances"
+	case kind.transfers():
+		return "the transfer stops; files that have arrived stay, each of them whole, and the same call made again sends only the rest"
 	default:
 		return "the command's connection was closed; the service may let the command go on until its time-out"
 	}
@@ -102,8 +133,21 @@ func (l *live) stop() string {
 func (l *live) line(text string) {
 	l.change(func() {
 		l.lastActivity = time.Now()
-		l.lines = append(l.lines, line{at: len(l.text), text: text})
+		l.addLine(text)
 	})
+}
+
+// addLine is line for who changes the run already.
+func (l *live) addLine(text string) {
+	if len(text) > maxValue {
+		text = clip(text)
+	}
+	l.lines = append(l.lines, line{at: len(l.text), text: text})
+	if len(l.lines) > 2*maxLines {
+		cut := len(l.lines) - maxLines
+		l.lines = append(l.lines[:0], l.lines[cut:]...)
+		l.linesCut += cut
+	}
 }
 
 func (l *live) note(text string) {
@@ -130,17 +174,23 @@ func (l *live) append(text string) {
 func (l *live) setText(text string) {
 	l.change(func() {
 		l.lastActivity = time.Now()
+		if n := len(l.text); len(text) >= n && text[:n] == string(l.text) {
+			l.text = append(l.text, text[n:]...)
+			return
+		}
 		common := 0
 		for common < len(text) && common < len(l.text) && text[common] == l.text[common] {
 			common++
 		}
+		common = runeCut(l.text, common)
 		if common < len(l.text) {
 			l.revisions = append(l.revisions, common)
 			for i := range l.lines {
 				l.lines[i].at = min(l.lines[i].at, common)
 			}
+			l.addLine("status: the reply was revised from here on")
 		}
-		l.text = append(l.text[:common:common], text[common:]...)
+		l.text = append(l.text[:common], text[common:]...)
 	})
 }
 
@@ -178,8 +228,11 @@ func (l *live) wait(ctx context.Context, state handleState, until Until, limit i
 	// Progress starts where the reading does, which may be ahead of a reply that
 	// was taken up again.
 	from := int(state.Read)
-	shown, shownRevs, shownLines := from, len(l.revisions), 0
-	for shownLines < len(l.lines) && l.lines[shownLines].at < shown {
+	shown, shownRevs, shownLines := from, len(l.revisions), l.linesCut
+	for _, ln := range l.lines {
+		if ln.at >= shown {
+			break
+		}
 		shownLines++
 	}
 	l.mu.Unlock()
@@ -196,16 +249,17 @@ func (l *live) wait(ctx context.Context, state handleState, until Until, limit i
 			text = string(l.text[shown:])
 			shown = len(l.text)
 		}
-		lines := slices.Clone(l.lines[shownLines:])
-		shownLines = len(l.lines)
+		lines := slices.Clone(l.lines[max(0, shownLines-l.linesCut):])
+		shownLines = l.linesCut + len(l.lines)
 		status := l.statusAt(time.Now())
 		silent := time.Since(l.lastActivity)
 		changed := l.changed
-		news := len(l.text) > from || status.Over()
+		news := until == UntilNews && (len(l.text) > from || l.revised(state))
 		l.mu.Unlock()
 
 		replay(p, text, base, lines)
-		if status.Over() || (status == StatusStalled && !stalled) || (until == UntilNews && news) || ctx.Err() != nil {
+		if status.Over() || (status == StatusStalled && !stalled) || news ||
+			ctx.Err() != nil || l.m.base.Err() != nil {
 			return l.read(state, limit)
 		}
 		if stalled = status == StatusStalled; !stalled {
@@ -214,6 +268,7 @@ func (l *live) wait(ctx context.Context, state handleState, until Until, limit i
 		select {
 		case <-changed:
 		case <-ctx.Done():
+		case <-l.m.base.Done(): // nothing changes any more
 		case <-stall.C:
 		}
 	}
@@ -243,14 +298,14 @@ func (l *live) read(state handleState, limit int) Update {
 		u.Exec = execOf(l.exec)
 	}
 	from := state.Read
-	if from > int64(len(l.text)) || (from > 0 && checksum(l.text[:from]) != state.Check) {
-		if l.status == StatusRunning && l.resumed {
-			// Taken up again, the reply is not as far as it was read before.
-			u.Handle = l.m.seal.seal(l.filled(state))
-			return u
-		}
+	switch {
+	case l.revised(state):
 		u.Revised = true
 		from = 0
+	case from > int64(len(l.text)):
+		// Taken up again, the reply is not as far as it was read before.
+		u.Handle = l.m.seal.seal(l.filled(state))
+		return u
 	}
 	to := int64(len(l.text))
 	if limit > 0 && to-from > int64(limit) {
@@ -263,13 +318,22 @@ func (l *live) read(state handleState, limit int) Update {
 	return u
 }
 
+// revised reports whether what was read up to a cursor is no longer how the
+// reply begins; l.mu is held.
+func (l *live) revised(state handleState) bool {
+	if state.Read > int64(len(l.text)) {
+		return !l.resumed || l.status.Over()
+	}
+	return state.Read > 0 && checksum(l.text[:state.Read]) != state.Check
+}
+
 // update is what does not depend on the reader; l.mu is held.
 func (l *live) update() Update {
 	return Update{
 		Kind: l.state.Kind, Status: l.statusAt(time.Now()),
 		Instance: l.state.Instance, Session: l.state.Session,
 		Started: l.state.Started, LastActivity: l.lastActivity,
-		Tools: slices.Clone(l.tools), Created: l.instance,
+		Tools: slices.Clone(l.tools), Created: l.instance, Moved: l.moved,
 		Notes: slices.Clone(l.notes), Err: l.err,
 	}
 }
@@ -284,16 +348,40 @@ func (l *live) summary() Update {
 	return u
 }
 
-// runeCut is the largest cut of at most n bytes that splits no character.
+// size is roughly how much memory the run takes.
+func (l *live) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.text) + len(l.message)
+	for _, t := range l.tools {
+		n += len(t.Arguments) + len(t.Result)
+	}
+	for _, ln := range l.lines {
+		n += len(ln.text)
+	}
+	if l.exec != nil {
+		for _, o := range []client.Output{l.exec.Stdout, l.exec.Stderr} {
+			n += len(o.Head) + len(o.Tail)
+		}
+	}
+	return n
+}
+
+// runeCut is the largest cut of at most n bytes that splits no character, or
+// the first character where n is too small for it.
 func runeCut(b []byte, n int) int {
 	if n >= len(b) {
 		return len(b)
 	}
 	cut := n
-	for cut > 0 && cut > n-4 && b[cut]&0xC0 == 0x80 {
+	for cut > 0 && cut > n-4 && !utf8.RuneStart(b[cut]) {
 		cut--
 	}
-	return max(cut, 1)
+	if cut > 0 || n <= 0 {
+		return cut
+	}
+	_, size := utf8.DecodeRune(b)
+	return size
 }
 
 func checksum(b []byte) uint32 {

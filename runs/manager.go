@@ -1,11 +1,13 @@
 package runs
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -20,6 +22,10 @@ type Config struct {
 	Principal  string        // who the runs belong to; bound into the handles
 	StallAfter time.Duration // silence after which a run counts as stalled (3 min)
 	Log        *slog.Logger
+
+	// TransferRoots are the folders of this machine that transfers may touch;
+	// none: there are no transfers, and their handles are not taken up.
+	TransferRoots []string
 }
 
 // Manager starts and follows the runs of one principal.
@@ -33,26 +39,66 @@ type Manager struct {
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 
-	mu       sync.Mutex
-	live     map[string]*live       // by id: in flight, and ended ones for a while
-	keys     map[string]keyed       // idempotency keys by instance and key
-	detached map[string]Update      // background commands of this process, as last seen
-	last     map[string]*live       // the newest chat run by instance and session
-	sessions map[string]string      // the session that is used when none is named, by instance
-	resolve  map[string]*sync.Mutex // serialises finding or making that session
+	timing timing
+
+	mu       sync.Mutex         // taken before a run's own, never after it
+	live     map[string]*live   // by id: in flight, and ended ones for a while
+	keys     map[string]keyed   // idempotency keys by instance and key
+	detached map[string]Update  // background commands of this process, as last seen
+	watched  map[string]int     // by id: how many waits for a background command are under way
+	busy     map[string][]*live // chat runs in flight by instance and session, in order
+	sessions map[string]string  // the session that is used when none is named, by instance
+	resolve  map[string]*turns  // serialises finding or making that session
+	swept    time.Time
+	started  int64 // runs so far
 }
 
 // keyed is the run that an idempotency key started.
 type keyed struct {
-	run  *live
-	what uint64 // hash of the message and the session it was for
+	what  uint64      // hash of the message and the session it was for
+	run   *live       // nil once the run is no longer in memory
+	state handleState // what takes it up again then
+	ended time.Time   // when it went from memory
 }
 
 const (
-	keepEnded = time.Hour      // how long an ended run is kept in memory
-	keepKeys  = 24 * time.Hour // how long an idempotency key is remembered
-	maxKept   = 1000           // ended runs kept at once
+	keepEnded    = time.Hour      // how long an ended run is kept in memory
+	keepKeys     = 24 * time.Hour // how long an idempotency key is remembered
+	maxKept      = 1000           // ended runs kept at once
+	maxKeptBytes = 64 << 20       // of their texts and outputs
+	sweepEvery   = time.Second
 )
+
+// timing is the pauses and patience of a manager, which tests shorten.
+type timing struct {
+	pollMin, pollMax time.Duration // bounds of the pause between two looks upstream
+
+	// settle is how long a reply must stand unchanged in the history to count
+	// as complete when no end marker said so: the service may store a reply in
+	// several messages.
+	settle time.Duration
+	// appear is how long a message of unknown fate may take to show up in the
+	// history of a service that answers.
+	appear time.Duration
+	// lag is how long a history may be behind a stream that has ended.
+	lag time.Duration
+	// unclear is how long to look at a history in which the reply can't be told
+	// from that to another message.
+	unclear time.Duration
+	// patience is how long the history may have nothing new after a stream that
+	// ended without an end marker.
+	patience time.Duration
+	// giveUp ends the following of what never comes.
+	giveUp time.Duration
+	// idle ends the following of a run that was taken up and then left.
+	idle time.Duration
+}
+
+var defaultTiming = timing{
+	pollMin: 100 * time.Millisecond, pollMax: 3 * time.Second,
+	settle: 500 * time.Millisecond, appear: 10 * time.Second, lag: 5 * time.Second, unclear: time.Minute,
+	patience: 30 * time.Minute, giveUp: 2 * time.Hour, idle: 5 * time.Minute,
+}
 
 // NewManager makes a manager. Close it to stop following its runs.
 func NewManager(cfg Config) (*Manager, error) {
@@ -68,18 +114,21 @@ func NewManager(cfg Config) (*Manager, error) {
 	}
 	m := &Manager{
 		cfg: cfg, c: cfg.Client, seal: s, log: cfg.Log,
-		live: make(map[string]*live), keys: make(map[string]keyed), last: make(map[string]*live),
-		detached: make(map[string]Update),
-		sessions: make(map[string]string), resolve: make(map[string]*sync.Mutex),
+		timing: defaultTiming,
+		live:   make(map[string]*live), keys: make(map[string]keyed), busy: make(map[string][]*live),
+		detached: make(map[string]Update), watched: make(map[string]int),
+		sessions: make(map[string]string), resolve: make(map[string]*turns),
 	}
 	m.base, m.stop = context.WithCancel(context.Background())
 	return m, nil
 }
 
 // Close stops following all runs and waits for that. The runs themselves go on
-// upstream, and their handles stay good.
+// upstream, and their handles stay good. Waits that are under way return.
 func (m *Manager) Close() {
+	m.mu.Lock() // nothing starts between the two
 	m.stop()
+	m.mu.Unlock()
 	m.wg.Wait()
 }
 
@@ -99,20 +148,36 @@ func (m *Manager) Open(handle string) (*Run, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if r.live, err = m.takeUp(state); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// takeUp gives the live run of a state, and begins to follow it where this
+// process does not; m.mu is held.
+func (m *Manager) takeUp(state handleState) (*live, error) {
 	if l, ok := m.live[state.ID]; ok {
-		r.live = l
-		return r, nil
+		return l, nil
 	}
 	if m.base.Err() != nil {
 		return nil, ErrClosed
 	}
+	if err := m.mayTransfer(state); err != nil {
+		return nil, err
+	}
+	read, check := state.Read, state.Check
+	state.Read, state.ReadErr, state.Check = 0, 0, 0
 	l := m.newLive(state)
-	l.resumed = true
+	l.resumed, l.hintRead, l.hintCheck = true, read, check
 	switch state.Kind {
 	case KindChat:
+		m.claim(state.Instance+"\x00"+state.Session, l)
 		m.start(l, l.resumeChat)
 	case KindCreate:
 		m.start(l, l.resumeCreate)
+	case KindUpload, KindDownload:
+		m.start(l, l.moveFiles)
 	case KindCommand:
 		l.end(StatusFailed, &client.Error{
 			Op:      "POST /instances/{id}/terminal/exec",
@@ -120,8 +185,31 @@ func (m *Manager) Open(handle string) (*Run, error) {
 			Outcome: client.OutcomeUnknown,
 		})
 	}
-	r.live = l
-	return r, nil
+	return l, nil
+}
+
+// claim notes that a chat run is in flight, and gives those that were before it
+// in the same place; m.mu is held.
+func (m *Manager) claim(place string, l *live) (before []*live) {
+	before = m.inFlight(place)
+	m.busy[place] = append(slices.Clip(before), l)
+	return before
+}
+
+// inFlight gives the chat runs of a place that have not ended; m.mu is held.
+func (m *Manager) inFlight(place string) []*live {
+	var list []*live
+	for _, l := range m.busy[place] {
+		if _, over := l.endedAt(); !over {
+			list = append(list, l)
+		}
+	}
+	if list == nil {
+		delete(m.busy, place)
+	} else {
+		m.busy[place] = list
+	}
+	return list
 }
 
 // List gives the runs that this process knows of, newest first.
@@ -136,10 +224,12 @@ func (m *Manager) List() []Update {
 		out = append(out, u)
 	}
 	m.mu.Unlock()
+	// Starts count whole seconds, so the order of starting decides first.
+	slices.SortFunc(all, func(a, b *live) int { return cmp.Compare(b.number, a.number) })
 	for _, l := range all {
 		out = append(out, l.summary())
 	}
-	slices.SortFunc(out, func(a, b Update) int { return b.Started.Compare(a.Started) })
+	slices.SortStableFunc(out, func(a, b Update) int { return b.Started.Compare(a.Started) })
 	return out
 }
 
@@ -167,57 +257,118 @@ func newID() string {
 // newLive registers a run; m.mu is held.
 func (m *Manager) newLive(state handleState) *live {
 	now := time.Now()
-	l := &live{m: m, state: state, status: StatusRunning, lastActivity: now, changed: make(chan struct{}), done: make(chan struct{})}
+	m.started++
+	l := &live{m: m, number: m.started, state: state, status: StatusRunning, lastActivity: now, changed: make(chan struct{}), done: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancel(m.base)
 	m.sweep(now)
 	m.live[state.ID] = l
 	return l
 }
 
-// start runs work on the run's own goroutine and context.
+// start runs work on the run's own goroutine and context; m.mu is held.
 func (m *Manager) start(l *live, work func(context.Context)) {
+	ctx, cancel := l.ctx, l.cancel
 	m.wg.Go(func() {
-		defer l.cancel()
-		work(l.ctx)
-		// A run whose following was stopped by Close has not ended: it has only
-		// lost its follower.
-		if m.base.Err() == nil {
+		defer cancel()
+		work(ctx)
+		// A run whose following was stopped, by Close for one, has not ended: it
+		// has only lost its follower.
+		if ctx.Err() == nil {
 			l.end(StatusFailed, errors.New("the run ended without saying how"))
 		}
 	})
 }
 
-// sweep forgets what ended long ago; m.mu is held.
+// leave lets go of a run that nobody waits for. A wait revives it, or its
+// handle takes it up again.
+func (m *Manager) leave(l *live) (left bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiters > 0 {
+		return false
+	}
+	l.left = true
+	l.cancel()
+	delete(m.live, l.state.ID)
+	return true
+}
+
+// revive follows a run again that was left.
+func (m *Manager) revive(l *live) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l.mu.Lock()
+	left := l.left && m.base.Err() == nil
+	if left {
+		l.left = false
+		l.ctx, l.cancel = context.WithCancel(m.base)
+	}
+	l.mu.Unlock()
+	if left {
+		m.live[l.state.ID] = l
+		m.start(l, l.resumeChat)
+	}
+}
+
+// sweep forgets what ended long ago, and the oldest of what takes too much
+// room; m.mu is held.
 func (m *Manager) sweep(now time.Time) {
+	if now.Sub(m.swept) < sweepEvery {
+		return
+	}
+	m.swept = now
 	var ended []*live
 	for id, l := range m.live {
-		if at, ok := l.endedAt(); ok {
-			if now.Sub(at) > keepEnded {
-				delete(m.live, id)
-			} else {
-				ended = append(ended, l)
-			}
+		if at, over := l.endedAt(); over && now.Sub(at) > keepEnded {
+			delete(m.live, id)
+		} else if over {
+			ended = append(ended, l)
 		}
 	}
-	if len(ended) > maxKept {
-		slices.SortFunc(ended, func(a, b *live) int { return a.state.Started.Compare(b.state.Started) })
-		for _, l := range ended[:len(ended)-maxKept] {
+	slices.SortFunc(ended, func(a, b *live) int { return cmp.Compare(b.number, a.number) })
+	bytes := 0
+	for i, l := range ended {
+		bytes += l.size()
+		if i >= maxKept || bytes > maxKeptBytes && i > 0 {
 			delete(m.live, l.state.ID)
 		}
 	}
+	m.sweepDetached(now)
+	for k, e := range m.keys {
+		switch {
+		case e.run == nil:
+			if now.Sub(e.ended) > keepKeys {
+				delete(m.keys, k)
+			}
+		case m.live[e.state.ID] != e.run && e.run.neverSent():
+			delete(m.keys, k)
+		case m.live[e.state.ID] != e.run:
+			e.state = e.run.fill(handleState{})
+			e.run, e.ended = nil, now
+			m.keys[k] = e
+		}
+	}
+	for place := range m.busy {
+		m.inFlight(place)
+	}
+}
+
+// sweepDetached forgets background commands whose files are gone by now, and
+// the oldest of too many; m.mu is held.
+func (m *Manager) sweepDetached(now time.Time) {
 	for id, u := range m.detached {
-		if now.Sub(u.Started) > keepFiles*time.Minute || len(m.detached) > maxKept {
+		if now.Sub(u.Started) > 2*keepFiles*time.Minute {
 			delete(m.detached, id)
 		}
 	}
-	for k, e := range m.keys {
-		if at, ok := e.run.endedAt(); ok && now.Sub(at) > keepKeys {
-			delete(m.keys, k)
-		}
-	}
-	for k, l := range m.last {
-		if _, ok := l.endedAt(); ok {
-			delete(m.last, k)
+	if over := len(m.detached) - maxKept; over > 0 {
+		ids := slices.SortedFunc(maps.Keys(m.detached), func(a, b string) int {
+			return m.detached[a].Started.Compare(m.detached[b].Started)
+		})
+		for _, id := range ids[:over] {
+			delete(m.detached, id)
 		}
 	}
 }

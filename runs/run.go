@@ -58,6 +58,7 @@ type Update struct {
 	Tools   []client.ToolCall // chat: what the agent last used, where the process saw it; long values are cut
 	Exec    *Exec             // command
 	Created *client.Instance  // create
+	Moved   *Transfer         // upload, download
 
 	Notes []string // what the caller should know besides
 	Err   error    // of a failed run

@@ -28,6 +28,8 @@ type machine struct {
 	on     bool
 	holder *holder // of the namespace; nil before the first command
 	procs  map[*process]struct{}
+
+	desktop []string // variables of its desktop, once it has one
 }
 
 // process is one command, until nobody holds its output any more.
@@ -70,6 +72,7 @@ func (m *machine) start() {
 func (m *machine) stop() {
 	m.mu.Lock()
 	m.on = false
+	m.desktop = nil
 	h := m.holder
 	m.holder = nil
 	var procs []*process
@@ -105,6 +108,10 @@ func (m *machine) stop() {
 // namespace, so that those which leave their process group can be killed too.
 func (m *machine) marker() string { return "OPENCLAW_EMULATOR=" + m.id }
 
+// workspaceVar tells commands that run outside of a namespace which directory is
+// their /workspace, since they have none of that name.
+const workspaceVar = "OPENCLAW_EMULATOR_WORKSPACE"
+
 var errOff = errors.New("emulator: the instance is off")
 
 // command prepares a shell command. It holds m.mu.
@@ -119,7 +126,8 @@ func (m *machine) command(command string) (*exec.Cmd, error) {
 			cmd = exec.Command(shell, "/C", command)
 		}
 		cmd.Dir = m.workspace
-		cmd.Env = append(environment(m.workspace), m.marker())
+		cmd.Env = append(environment(m.workspace), m.marker(), workspaceVar+"="+m.workspace)
+		cmd.Env = append(cmd.Env, m.desktop...)
 		ownGroup(cmd)
 		return cmd, nil
 	}
@@ -137,7 +145,7 @@ func (m *machine) command(command string) (*exec.Cmd, error) {
 		m.holder = h
 	}
 	cmd := m.holder.command(shell, command)
-	cmd.Env = environment("/workspace")
+	cmd.Env = append(environment("/workspace"), m.desktop...)
 	ownGroup(cmd)
 	return cmd, nil
 }
