@@ -22,6 +22,7 @@ type Client struct {
 	Chat      *ChatService
 	Terminal  *TerminalService
 	Files     *FilesService
+	Desktop   *DesktopService
 
 	core *core
 }
@@ -78,6 +79,7 @@ func New(hc *http.Client, baseURL, key string, opts ...Option) (*Client, error) 
 		Chat:      &ChatService{c},
 		Terminal:  &TerminalService{c},
 		Files:     &FilesService{c},
+		Desktop:   &DesktopService{c},
 		core:      c,
 	}, nil
 }

@@ -76,6 +76,9 @@ type Options struct {
 	Messages Dialect  // dialect of instances, sessions, messages, files and errors; "" = Snake
 	Exec     Dialect  // dialect of exec results; "" = Snake
 
+	Terminal      TerminalFamily // frames of terminal/ws; "" = TerminalT1
+	TerminalGrace time.Duration  // how long a shell outlives a broken connection, to be taken up again; 0 = not at all
+
 	RawFiles     bool // files/read answers the bytes themselves instead of JSON
 	FileNames    bool // files answers {"files":[…]}: names only, all levels
 	EventsAsPoll bool // chat/events answers {"events":[…],"next":…} as a long poll instead of SSE
@@ -90,7 +93,8 @@ type Options struct {
 	Capacity      int    // most instances per key that are not stopped (0 = 16); beyond: 503
 	MaxExecOutput int64  // bytes kept of each of stdout and stderr of one exec; 0 = 256 MiB
 	Sandbox       SandboxMode
-	Agent         Agent // nil = the built-in offline agent
+	VNC           string // host:port, or path of a socket, of a VNC server that is the desktop of all instances; "" = an Xvnc for each where one is installed
+	Agent         Agent  // nil = the built-in offline agent
 	Clock         func() time.Time
 	Logger        *slog.Logger
 	Faults        []Fault
@@ -117,6 +121,13 @@ func (o Options) withDefaults() (Options, error) {
 	case Snake, Camel, Wrapped, Output, Bare:
 	default:
 		return o, fmt.Errorf("emulator: unknown exec dialect %q", o.Exec)
+	}
+	switch o.Terminal {
+	case "":
+		o.Terminal = TerminalT1
+	case TerminalT1, TerminalT2, TerminalT3, TerminalT4, TerminalT5:
+	default:
+		return o, fmt.Errorf("emulator: unknown terminal family %q", o.Terminal)
 	}
 	switch o.Sandbox {
 	case "":
@@ -164,8 +175,10 @@ type Server struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup // replies and commands, which outlive their requests
 
-	streams atomic.Int64
-	faults  faultSet
+	streams  atomic.Int64
+	faults   faultSet
+	shells   shellSet
+	desktops desktops
 
 	mu        sync.Mutex // guards the rest, and all instances and sessions
 	closed    bool
@@ -224,6 +237,7 @@ func (s *Server) Close() error {
 	for _, in := range instances {
 		in.powerOff()
 	}
+	s.shells.dropAll()
 	s.work.Wait()
 	var errs []error
 	for _, in := range instances {

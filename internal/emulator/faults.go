@@ -47,6 +47,8 @@ type Fault struct {
 
 	Delay time.Duration // before anything else; ends with the request
 
+	Socket *SocketFault // of a WebSocket
+
 	// Release ends a stall when it is closed. Without a stall, the request
 	// waits for it before anything else.
 	Release <-chan struct{}
@@ -56,7 +58,7 @@ func (f *Fault) stalls() bool { return f.StallEvents != 0 || f.StallBytes != 0 }
 
 // alters says whether the fault changes the bytes of the normal answer.
 func (f *Fault) alters() bool {
-	return f.stalls() || f.CutBytes != 0 || f.CutEvents != 0 || f.Garbage != ""
+	return f.stalls() || f.CutBytes != 0 || f.CutEvents != 0 || f.Garbage != "" || f.Socket != nil
 }
 
 // faultSet holds the faults and how many requests each of them has matched.

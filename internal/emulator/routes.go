@@ -48,6 +48,8 @@ func (s *Server) table() []route {
 		{"POST", in + "/files/upload", false, s.uploadFile},
 		{"POST", in + "/files/mkdir", false, s.makeDirectory},
 		{"POST", in + "/terminal/exec", false, s.exec},
+		{"GET", in + "/terminal/ws", false, s.terminal},
+		{"GET", in + "/vnc/ws", false, s.vnc},
 	}
 }
 

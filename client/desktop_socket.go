@@ -1,0 +1,210 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+const (
+	// maxDesktopMessage bounds one message of a desktop's socket. Messages are
+	// read as they come, so this is no amount of memory.
+	maxDesktopMessage = 256 << 20
+	// desktopPing is after how long a silent socket is asked whether it lives,
+	// and pingPatience how long it may take to answer.
+	desktopPing         = 25 * time.Second
+	desktopPingPatience = 20 * time.Second
+	// codeReported marks errors that the service reported over a socket.
+	codeReported = "reported"
+)
+
+// dialSocket upgrades one connection. A refusal is an *Error with the answer's
+// status and message.
+func (c *core) dialSocket(ctx context.Context, req call, subprotocol string) (*websocket.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, c.finish(req, &Error{Err: err, Outcome: OutcomeNotSent})
+	}
+	header := http.Header{}
+	c.setHeader(header, req)
+	header.Del("Accept")
+	next := c.http.Transport
+	if r, ok := next.(*retrier); ok {
+		next = r.next // an upgrade is not to be repeated unseen
+	}
+	opts := &websocket.DialOptions{
+		HTTPClient: &http.Client{Transport: next, CheckRedirect: checkRedirect},
+		HTTPHeader: header,
+	}
+	if subprotocol != "" {
+		opts.Subprotocols = []string{subprotocol}
+	}
+	ws, resp, err := websocket.Dial(ctx, c.base+req.path, opts)
+	if err == nil {
+		ws.SetReadLimit(maxDesktopMessage)
+		return ws, nil
+	}
+	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
+		if resp.StatusCode >= 300 {
+			// No more than this of the answer is kept by the library.
+			raw := c.readCut(resp.Body, 1<<10)
+			return nil, c.finish(req, c.refusal(resp, &body{rc: io.NopCloser(bytes.NewReader(raw))}, true))
+		}
+		return nil, c.finish(req, &Error{Status: resp.StatusCode, Message: "the service answers but opens no socket here"})
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	e := (&body{core: c, req: req, parent: ctx, inner: ctx}).failure(err)
+	e.Message = strings.TrimPrefix(e.Message, "failed to WebSocket dial: ")
+	return nil, c.finish(req, e)
+}
+
+// readCut reads at most n bytes of an explanation. Where that may have cut the
+// key in two, of which the first half would not be recognised, it goes.
+func (c *core) readCut(r io.Reader, n int) []byte {
+	raw, _ := io.ReadAll(io.LimitReader(r, int64(n)))
+	if len(raw) == n && c.hasKey {
+		raw = raw[:max(0, n-6*len(c.key.reveal()))] // six bytes are the longest escape of one
+	}
+	return raw
+}
+
+// desktopStream is a socket as the byte stream that its binary messages make.
+type desktopStream struct {
+	core *core
+	call call
+	ws   *websocket.Conn
+
+	ctx    context.Context // of the connection
+	cancel context.CancelFunc
+	pings  sync.WaitGroup
+
+	message io.Reader // the one being read
+	deaf    atomic.Bool
+
+	closing sync.Once
+}
+
+func newDesktopStream(c *core, req call, ws *websocket.Conn) *desktopStream {
+	s := &desktopStream{core: c, call: req, ws: ws}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.pings.Go(s.ping)
+	return s
+}
+
+// ping finds out that the other side is gone: nothing else would, for a desktop
+// on which nothing moves sends nothing.
+func (s *desktopStream) ping() {
+	ticker := time.NewTicker(desktopPing)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, desktopPingPatience)
+		err := s.ws.Ping(ctx)
+		cancel()
+		if err != nil {
+			s.deaf.Store(s.ctx.Err() == nil)
+			s.cancel()
+			return
+		}
+	}
+}
+
+// Read implements [io.Reader] for the goroutine that reads the connection.
+func (s *desktopStream) Read(p []byte) (int, error) {
+	for {
+		if s.message == nil {
+			kind, m, err := s.ws.Reader(s.ctx)
+			if err != nil {
+				return 0, s.failure(err)
+			}
+			if kind == websocket.MessageText {
+				return 0, s.reported(m)
+			}
+			s.message = m
+		}
+		n, err := s.message.Read(p)
+		if errors.Is(err, io.EOF) {
+			s.message, err = nil, nil
+			if n == 0 {
+				continue
+			}
+		}
+		if err != nil {
+			err = s.failure(err)
+		}
+		return n, err
+	}
+}
+
+// Write implements [io.Writer]: a message for each call.
+func (s *desktopStream) Write(p []byte) (int, error) {
+	if err := s.ws.Write(s.ctx, websocket.MessageBinary, p); err != nil {
+		return 0, s.failure(err)
+	}
+	return len(p), nil
+}
+
+// Close implements [io.Closer]. It waits for nobody, so that it can be called
+// when the other side does not answer.
+func (s *desktopStream) Close() error {
+	s.closing.Do(func() {
+		s.cancel()
+		_ = s.ws.CloseNow()
+		s.pings.Wait()
+	})
+	return nil
+}
+
+// reported reads a text message, which is an error of the service.
+func (s *desktopStream) reported(m io.Reader) error {
+	raw := s.core.readCut(m, maxErrorBody)
+	e := decodeError(0, http.Header{}, []byte(s.core.redact(string(raw))), time.Now())
+	if e.Code == "" {
+		e.Code = codeReported
+	}
+	e.Message = "the service reports instead of showing the desktop: " + e.Message
+	return s.core.finish(s.call, e)
+}
+
+// failure says why a socket ended. A close code is shown with its reason; those
+// that repeat an HTTP status (44xx) count as that status.
+func (s *desktopStream) failure(err error) error {
+	e := &Error{Err: err}
+	var closed websocket.CloseError
+	switch {
+	case errors.As(err, &closed):
+		e.Code = fmt.Sprintf("close code %d", int(closed.Code))
+		if n := int(closed.Code) - 4000; n >= 400 && http.StatusText(n) != "" {
+			e.Status = n
+		}
+		reason := oneLine(closed.Reason, maxErrorMessage)
+		if reason == "" {
+			reason = "no reason given"
+		}
+		e.Message = "the service closed the desktop's socket: " + reason
+	case s.deaf.Load():
+		e.Message = "the desktop's socket has gone silent: a ping was not answered within " + desktopPingPatience.String()
+	case s.ctx.Err() != nil:
+		e.Message = "the connection to the desktop was closed"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		e.Err = io.ErrUnexpectedEOF
+		e.Message = "the connection to the desktop broke off"
+	default:
+		e.Message = "the connection to the desktop failed: " + oneLine(err.Error(), maxErrorMessage)
+	}
+	return s.core.finish(s.call, e)
+}

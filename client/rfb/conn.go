@@ -1,0 +1,229 @@
+package rfb
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"image"
+	"io"
+	"sync"
+	"time"
+)
+
+// DefaultMaxPixels bounds a screen: 16 Mi pixels, such as 4096×4096, take 64 MiB
+// twice.
+const DefaultMaxPixels = 16 << 20
+
+// Options change how [Connect] behaves. The zero value works.
+type Options struct {
+	Password  string        // for VNC authentication
+	MaxPixels int           // the largest screen (DefaultMaxPixels)
+	KeyPause  time.Duration // between the keys of a text; 0: 8 ms, negative: none
+	// Wrap is applied to the error that ends the connection (nil: none).
+	Wrap func(error) error
+}
+
+// Conn is a connection to a VNC server. It is safe for concurrent use; the keys
+// and pointer events of two callers may mix.
+type Conn struct {
+	rw   io.ReadWriteCloser
+	r    *bufio.Reader
+	opts Options
+	name string
+
+	writing sync.Mutex // one message at a time
+
+	// The reading goroutine's own: the screen as far as it was received, and
+	// what the current update touched.
+	back    *image.RGBA
+	touched []image.Rectangle
+	resized bool
+	zrle    zrleStream
+	scratch []byte
+
+	done chan struct{}
+
+	mu       sync.Mutex
+	front    *image.RGBA // the screen after the last whole update
+	gen      uint64      // counts the updates that changed a pixel, and resizes
+	missing  *missing    // what was never received of front; nil: nothing
+	asked    bool        // an incremental request is unanswered
+	watchers int
+	waiters  map[*waiter]struct{}
+	cursor   cursor
+	pointer  image.Point // where the pointer was put last
+	buttons  uint8       // that are pressed
+	err      error
+	closed   bool
+}
+
+// Connect greets the server, logs in and starts to receive. ctx bounds this
+// alone. The stream belongs to the connection from here on, and is closed also
+// when Connect fails.
+func Connect(ctx context.Context, rw io.ReadWriteCloser, opts Options) (*Conn, error) {
+	if opts.MaxPixels <= 0 {
+		opts.MaxPixels = DefaultMaxPixels
+	}
+	if opts.KeyPause == 0 {
+		opts.KeyPause = 8 * time.Millisecond
+	}
+	if opts.Wrap == nil {
+		opts.Wrap = func(err error) error { return err }
+	}
+	c := &Conn{rw: rw, r: bufio.NewReaderSize(rw, 32<<10), opts: opts,
+		done: make(chan struct{}), waiters: make(map[*waiter]struct{}), pointer: image.Pt(-1, -1)}
+	// A stream has no deadlines: closing it is what ends a read.
+	stop := context.AfterFunc(ctx, func() { _ = rw.Close() })
+	err := c.handshake()
+	if !stop() {
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = rw.Close()
+		return nil, opts.Wrap(err)
+	}
+	go c.receive()
+	return c, nil
+}
+
+// Name is what the server calls its desktop.
+func (c *Conn) Name() string { return c.name }
+
+// Size is the screen's size now.
+func (c *Conn) Size() image.Point {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.front.Rect.Size()
+}
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err says why the connection has ended; nil while it has not.
+func (c *Conn) Err() error {
+	select {
+	case <-c.done:
+	default:
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// ErrClosed is what a connection ends with that its user closed.
+var ErrClosed = errors.New("rfb: the connection was closed")
+
+// Close ends the connection and waits until nothing of it runs any more.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	err := c.rw.Close()
+	<-c.done
+	return err
+}
+
+// receive handles the server's messages until the connection ends.
+func (c *Conn) receive() {
+	err := c.messages()
+	_ = c.rw.Close()
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	c.mu.Lock()
+	if c.closed {
+		err = ErrClosed
+	}
+	c.err = c.opts.Wrap(err)
+	c.mu.Unlock()
+	close(c.done)
+}
+
+// The server's messages.
+const (
+	msgUpdate    = 0
+	msgColourMap = 1
+	msgBell      = 2
+	msgCutText   = 3
+)
+
+// maxCutText bounds what of a server's clipboard is skipped.
+const maxCutText = 64 << 20
+
+func (c *Conn) messages() error {
+	for {
+		kind, err := c.r.ReadByte()
+		if err != nil {
+			return err
+		}
+		switch kind {
+		case msgUpdate:
+			err = c.update()
+		case msgColourMap: // of no use with true colour
+			var head [5]byte
+			if err = c.read(head[:]); err == nil {
+				err = c.skip(6 * int64(binary.BigEndian.Uint16(head[3:])))
+			}
+		case msgBell:
+		case msgCutText:
+			var head [7]byte
+			if err = c.read(head[:]); err == nil {
+				n := binary.BigEndian.Uint32(head[3:])
+				if n > maxCutText {
+					return violation("the server sends a clipboard of %d bytes", n)
+				}
+				err = c.skip(int64(n))
+			}
+		default:
+			return violation("the server sends a message of the unknown type %d", kind)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Conn) read(p []byte) error {
+	_, err := io.ReadFull(c.r, p)
+	return err
+}
+
+func (c *Conn) skip(n int64) error {
+	_, err := io.CopyN(io.Discard, c.r, n)
+	return err
+}
+
+// send writes one message whole. An error says only that the connection is at
+// its end; the reading goroutine knows why.
+func (c *Conn) send(p []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	_, err := c.rw.Write(p)
+	if err != nil {
+		_ = c.rw.Close()
+	}
+	return err
+}
+
+// write is send for callers. ctx ending in the middle of a message ends the
+// connection, for the server could not make sense of the next one.
+func (c *Conn) write(ctx context.Context, p []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := c.Err(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.rw.Close() })
+	err := c.send(p)
+	if !stop() {
+		return ctx.Err()
+	}
+	if err != nil {
+		<-c.done
+		return c.Err()
+	}
+	return nil
+}
