@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+
+	"github.com/mark3labs/mcp-go/mcp"
 )
 
 // Why a request's context ended, as context.Cause reports it. None of them
@@ -38,6 +40,8 @@ type Call struct {
 	mu     sync.Mutex
 	reason *string               // set when the client cancelled explicitly
 	hooks  []func(reason string) // to call when it does
+
+	failure *mcp.JSONRPCErrorDetails // see Fail
 }
 
 type callKey struct{}

@@ -17,16 +17,18 @@ const DefaultMaxMessage = 64 << 20
 // dispatcher hands messages to mcp-go, each with its call and its session in
 // the context. Both transports share one kind of it.
 type dispatcher struct {
-	mcp      *server.MCPServer
-	log      *slog.Logger
-	inflight *inflight
+	mcp        *server.MCPServer
+	log        *slog.Logger
+	inflight   *inflight
+	subscriber Subscriber    // nil: subscriptions are left to mcp-go, which refuses them
+	parkAfter  time.Duration // HTTPOptions.ParkAfter; 0 on stdio
 }
 
-func newDispatcher(s *server.MCPServer, log *slog.Logger) dispatcher {
+func newDispatcher(s *server.MCPServer, log *slog.Logger, sub Subscriber) dispatcher {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return dispatcher{mcp: s, log: log, inflight: newInflight()}
+	return dispatcher{mcp: s, log: log, inflight: newInflight(), subscriber: sub}
 }
 
 // sessionFor gives the session that serves m: the connection's for a legacy
@@ -54,7 +56,7 @@ func (d dispatcher) request(ctx context.Context, raw []byte, m message, s *sessi
 	started := time.Now()
 	ctx = withPrincipal(withCall(ctx, c), s.principal)
 	ctx = d.mcp.WithContext(ctx, requestSession{session: s, call: c})
-	answer := d.handle(ctx, raw, m)
+	answer := c.answerWith(d.handle(ctx, raw, m, s, c))
 	if answer == nil { // mcp-go answers every request; this is for its successors
 		return errorMessage(m.ID, mcp.INTERNAL_ERROR, "the server has no answer"), mcp.INTERNAL_ERROR
 	}
@@ -71,9 +73,9 @@ func (d dispatcher) request(ctx context.Context, raw []byte, m message, s *sessi
 	return out, code
 }
 
-// handle calls mcp-go. A panic is logged with its stack and answered without
-// it: the text of a panic may hold anything.
-func (d dispatcher) handle(ctx context.Context, raw []byte, m message) (answer mcp.JSONRPCMessage) {
+// handle calls mcp-go, or what stands in for it. A panic is logged with its
+// stack and answered without it: the text of a panic may hold anything.
+func (d dispatcher) handle(ctx context.Context, raw []byte, m message, s *session, c *Call) (answer mcp.JSONRPCMessage) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.log.Error("panic while serving a request", "method", m.Method, "panic", p, "stack", string(debug.Stack()))
@@ -81,13 +83,16 @@ func (d dispatcher) handle(ctx context.Context, raw []byte, m message) (answer m
 				"internal error in openclaw-mcp; its log has the details", nil)
 		}
 	}()
+	if serve := d.own(m); serve != nil && c != nil {
+		return serve(ctx, m, s, c)
+	}
 	return d.mcp.HandleMessage(ctx, raw)
 }
 
 // notify handles a notification other than a cancel.
 func (d dispatcher) notify(ctx context.Context, raw []byte, m message, s *session) {
 	ctx = withPrincipal(ctx, s.principal)
-	d.handle(d.mcp.WithContext(ctx, requestSession{session: s}), raw, m)
+	d.handle(d.mcp.WithContext(ctx, requestSession{session: s}), raw, m, s, nil)
 }
 
 // isCancel reports whether m tells that the client gave up a request.

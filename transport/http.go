@@ -27,6 +27,9 @@ type HTTPOptions struct {
 	SessionIdle time.Duration // a legacy session unused for this long is forgotten (1 h)
 	Heartbeat   time.Duration // longest silence of an open stream (15 s)
 	WriteLimit  time.Duration // how long one write may take before the client counts as gone (30 s)
+
+	Subscriber Subscriber    // watches resources; nil: no subscriptions
+	ParkAfter  time.Duration // how long subscriptions of a legacy session go on with no stream to tell it (2 min)
 }
 
 // HTTP serves MCP over streamable HTTP on one endpoint (MCP, transports,
@@ -61,11 +64,16 @@ func NewHTTP(s *server.MCPServer, opts HTTPOptions) *HTTP {
 	if opts.WriteLimit == 0 {
 		opts.WriteLimit = 30 * time.Second
 	}
+	if opts.ParkAfter == 0 {
+		opts.ParkAfter = 2 * time.Minute
+	}
 	base, closed := context.WithCancelCause(context.Background())
-	return &HTTP{
-		dispatcher: newDispatcher(s, opts.Log), opts: opts,
+	h := &HTTP{
+		dispatcher: newDispatcher(s, opts.Log, opts.Subscriber), opts: opts,
 		base: base, closed: closed, sessions: make(map[string]*session),
 	}
+	h.parkAfter = opts.ParkAfter
+	return h
 }
 
 // Close tells requests in flight to hand over what they have, ends open
@@ -73,6 +81,11 @@ func NewHTTP(s *server.MCPServer, opts HTTPOptions) *HTTP {
 func (h *HTTP) Close(ctx context.Context) error {
 	idle := h.active.shut()
 	h.closed(ErrDraining)
+	h.mu.Lock()
+	for _, s := range h.sessions {
+		defer s.end()
+	}
+	h.mu.Unlock()
 	select {
 	case <-idle:
 		return nil

@@ -3,6 +3,8 @@ package transport
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -20,6 +22,7 @@ func (h *HTTP) session(w http.ResponseWriter, r *http.Request, id json.RawMessag
 	s := h.sessions[sid]
 	if s != nil && s.idle(time.Now()) > h.opts.SessionIdle {
 		delete(h.sessions, sid)
+		defer s.end()
 		s = nil
 	}
 	h.mu.Unlock()
@@ -43,19 +46,21 @@ func (h *HTTP) addSession(s *session) {
 			idle := other.idle(now)
 			if idle > h.opts.SessionIdle {
 				delete(h.sessions, id)
+				defer other.end()
 			} else if idle > longest {
 				oldest, longest = id, idle
 			}
 		}
 		if len(h.sessions) >= h.opts.MaxSessions {
+			defer h.sessions[oldest].end()
 			delete(h.sessions, oldest)
 		}
 	}
 	h.sessions[s.id] = s
 }
 
-// get opens a legacy session's stream for what is not about a request. Nothing
-// of that kind is sent yet, but clients open it and expect it to stay open.
+// get opens a legacy session's stream for what is not about a request: updates
+// of what the session subscribed to.
 func (h *HTTP) get(w http.ResponseWriter, r *http.Request) {
 	if !accepts(r, "text/event-stream") {
 		plainError(w, http.StatusNotAcceptable, "a GET opens an event stream: Accept must have text/event-stream")
@@ -71,6 +76,19 @@ func (h *HTTP) get(w http.ResponseWriter, r *http.Request) {
 	if err := stream.comment("open"); err != nil {
 		return
 	}
+	var news <-chan struct{}
+	var subs *subscriptions
+	if h.subscriber != nil {
+		subs = s.subscriptions(h.subscriber)
+		news = subs.wake
+		after, _ := strconv.ParseInt(r.Header.Get(mcp.HeaderLastEventID), 10, 64)
+		if s.streams.open() {
+			// The only stream: whatever an earlier one lost is said again.
+			subs.since(after)
+			go subs.unpark(r.Context())
+		}
+		defer s.streams.close(subs, h.opts.ParkAfter)
+	}
 	tick := time.NewTicker(h.opts.Heartbeat)
 	defer tick.Stop()
 	for {
@@ -79,11 +97,95 @@ func (h *HTTP) get(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-h.base.Done():
 			return
+		case <-news:
+			if !announce(stream, subs) {
+				return
+			}
 		case <-tick.C:
 			if !h.hasSession(s) || stream.comment("ping") != nil {
 				return
 			}
 		}
+	}
+}
+
+// announce sends the next update. What a broken stream does not take is kept
+// for the next one.
+func announce(stream *postStream, subs *subscriptions) bool {
+	uri, event, ok := subs.take()
+	if !ok {
+		return true
+	}
+	msg, err := updatedMessage(uri, nil)
+	if err == nil {
+		err = stream.event(event, msg)
+	}
+	if err != nil {
+		subs.untake(uri)
+	}
+	return err == nil
+}
+
+// streams counts the GET streams of a session. While there is none, nobody can
+// be told of updates, so after a while nobody looks for them either.
+type streams struct {
+	mu    sync.Mutex
+	count int
+	park  *time.Timer
+	over  bool
+}
+
+// open counts one more, and reports whether it is the only one.
+func (s *streams) open() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count++
+	if s.park != nil {
+		s.park.Stop()
+		s.park = nil
+	}
+	return s.count == 1
+}
+
+func (s *streams) close(subs *subscriptions, after time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count--
+	s.wait(subs, after)
+}
+
+// wait parks subscriptions after a while, unless a stream is opened before. It
+// is called with the lock held.
+func (s *streams) wait(subs *subscriptions, after time.Duration) {
+	if s.count > 0 || s.over || s.park != nil {
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(after, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.park == timer {
+			s.park = nil
+			subs.park()
+		}
+	})
+	s.park = timer
+}
+
+// subscribed starts the wait of a client that subscribes with no stream open.
+func (s *streams) subscribed(subs *subscriptions, after time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wait(subs, after)
+}
+
+func (s *streams) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	if s.park != nil {
+		s.park.Stop()
+		s.park = nil
 	}
 }
 
@@ -102,5 +204,6 @@ func (h *HTTP) delete(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	delete(h.sessions, s.id)
 	h.mu.Unlock()
+	s.end()
 	w.WriteHeader(http.StatusNoContent)
 }

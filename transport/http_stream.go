@@ -4,6 +4,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -62,6 +63,14 @@ func (s *postStream) send(msg []byte) error {
 		return errJSONOnly
 	}
 	return s.frame("event: message\ndata: ", msg)
+}
+
+// event writes one message as an event that a client can refer to when it
+// reconnects (Last-Event-ID).
+func (s *postStream) event(id int64, msg []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.frame("id: "+strconv.FormatInt(id, 10)+"\nevent: message\ndata: ", msg)
 }
 
 // comment writes an SSE comment, which keeps proxies and clients from giving up

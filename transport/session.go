@@ -26,7 +26,11 @@ type session struct {
 	version  string
 	level    mcp.LoggingLevel
 	lastUsed time.Time
-	uses     int // requests and streams that are open
+	uses     int  // requests and streams that are open
+	over     bool // it has ended
+
+	subs    *subscriptions // nil until the first one
+	streams streams        // of HTTP
 
 	asked   map[string]chan message // questions to the client, by request id
 	counter atomic.Int64
@@ -60,6 +64,29 @@ func (s *session) idle(now time.Time) time.Duration {
 		return 0
 	}
 	return now.Sub(s.lastUsed)
+}
+
+// subscriptions gives what the session watches.
+func (s *session) subscriptions(sub Subscriber) *subscriptions {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.subs == nil {
+		s.subs = newSubscriptions(sub)
+		s.subs.closed = s.over
+	}
+	return s.subs
+}
+
+// end ends what the session watches, for good.
+func (s *session) end() {
+	s.mu.Lock()
+	s.over = true
+	subs := s.subs
+	s.mu.Unlock()
+	s.streams.end()
+	if subs != nil {
+		subs.close()
+	}
 }
 
 // answer hands a client's answer to whoever asked, and reports whether anybody

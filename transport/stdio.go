@@ -21,6 +21,7 @@ type StdioOptions struct {
 	MaxMessage int           // bytes of one incoming line (DefaultMaxMessage)
 	MaxCalls   int           // requests served at once (1024); more are refused
 	Drain      time.Duration // how long requests in flight may go on at the end of input (10 s)
+	Subscriber Subscriber    // watches resources; nil: no subscriptions
 }
 
 // Stdio serves MCP over a pair of streams: one JSON-RPC message a line (MCP,
@@ -41,7 +42,7 @@ func NewStdio(s *server.MCPServer, opts StdioOptions) *Stdio {
 	if opts.Drain == 0 {
 		opts.Drain = 10 * time.Second
 	}
-	return &Stdio{dispatcher: newDispatcher(s, opts.Log), opts: opts}
+	return &Stdio{dispatcher: newDispatcher(s, opts.Log, opts.Subscriber), opts: opts}
 }
 
 // hurryGrace is what requests get to hand over what they have once they were
@@ -61,10 +62,14 @@ func (t *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	// Requests outlive ctx for as long as it takes them to hand over.
 	calls, hurry := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer hurry(nil)
+	// Listening has nothing to hand over, so it does not hold up the end.
+	listens, deaf := context.WithCancelCause(calls)
+	defer deaf(nil)
 	c := &stdioConn{
 		Stdio:   t,
 		ctx:     ctx,
 		calls:   calls,
+		listens: listens,
 		session: newSession("stdio", Local),
 		out:     &lineWriter{w: out, broken: cancel},
 		slots:   make(chan struct{}, t.opts.MaxCalls),
@@ -72,7 +77,11 @@ func (t *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		over:    make(chan struct{}),
 	}
 	defer close(c.over)
+	defer c.session.end()
 	go c.replyLoop()
+	if t.subscriber != nil {
+		go c.announceLoop()
+	}
 
 	read := make(chan error, 1)
 	go func() { read <- c.readLoop(in) }()
@@ -84,6 +93,7 @@ func (t *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		drain = 0
 	}
 	idle := c.active.shut()
+	deaf(ErrDraining)
 	await(ctx, idle, drain)
 	if c.out.err() == nil {
 		hurry(ErrDraining)
@@ -104,6 +114,7 @@ type stdioConn struct {
 	*Stdio
 	ctx     context.Context // of the connection
 	calls   context.Context // of the requests
+	listens context.Context // of those that only listen
 	session *session
 	out     *lineWriter
 	active  gate // requests in flight, and replies that wait
@@ -158,6 +169,30 @@ func (c *stdioConn) replyLoop() {
 			c.active.leave()
 		case <-c.over:
 			return
+		}
+	}
+}
+
+// announceLoop tells a legacy client what is new of what it subscribed to. A
+// modern client hears it from its listen requests.
+func (c *stdioConn) announceLoop() {
+	subs := c.session.subscriptions(c.subscriber)
+	for {
+		select {
+		case <-c.over:
+			return
+		case <-subs.wake:
+		}
+		uri, _, ok := subs.take()
+		if !ok {
+			continue
+		}
+		msg, err := updatedMessage(uri, nil)
+		if err == nil {
+			err = c.out.send(msg)
+		}
+		if err != nil {
+			return // the connection is broken
 		}
 	}
 }
@@ -234,7 +269,11 @@ func (c *stdioConn) start(line []byte, m message) {
 		return
 	}
 	meta := m.meta()
-	ctx, call := c.newCall(c.calls, meta.ProgressToken, c.out.send)
+	parent := c.calls
+	if m.Method == string(mcp.MethodSubscriptionsListen) {
+		parent = c.listens
+	}
+	ctx, call := c.newCall(parent, meta.ProgressToken, c.out.send)
 	end := func() {
 		call.cancel(nil)
 		c.active.leave()

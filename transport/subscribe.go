@@ -1,0 +1,374 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+// Subscriber watches resources on behalf of clients.
+type Subscriber interface {
+	// Subscribe calls updated after each change of a resource from now on,
+	// until stop is called. updated never blocks and may be called from any
+	// goroutine, also a last time while stop is called. ctx governs only the
+	// call itself, but its values (the principal above all) stay in use.
+	Subscribe(ctx context.Context, uri string, updated func()) (stop func(), err error)
+}
+
+// maxSubscriptions bounds what one session or one listen stream may watch.
+const maxSubscriptions = 1000
+
+var (
+	errNoURI       = &codedError{mcp.INVALID_PARAMS, "uri is required"}
+	errTooMany     = &codedError{mcp.INVALID_PARAMS, fmt.Sprintf("%d subscriptions are open already, which is the most", maxSubscriptions)}
+	errSessionOver = &codedError{mcp.INVALID_REQUEST, "the session has ended"}
+)
+
+// watch is one subscription to one URI.
+type watch struct {
+	ctx    context.Context // of the request that made it, for its values
+	stop   func()          // nil while it is being made, and while it is parked
+	parked bool            // see subscriptions.park
+	sent   int64           // number of the last event that announced it
+}
+
+// subscriptions is what one client watches, and what it has still to be told:
+// a set of URIs, since "updated" said twice says no more than said once. So
+// nothing grows while a client does not read, and nothing is forgotten.
+type subscriptions struct {
+	subscriber Subscriber
+	wake       chan struct{} // holds one token while anything is pending
+
+	mu      sync.Mutex
+	watches map[string]*watch
+	pending []string // distinct, in the order of the first news
+	closed  bool
+	event   int64 // number of the last event, see took
+}
+
+func newSubscriptions(s Subscriber) *subscriptions {
+	return &subscriptions{subscriber: s, wake: make(chan struct{}, 1), watches: make(map[string]*watch)}
+}
+
+// subscribe watches uri; it does nothing where that is watched already.
+func (s *subscriptions) subscribe(ctx context.Context, uri string) error {
+	w := &watch{ctx: context.WithoutCancel(ctx)}
+	s.mu.Lock()
+	switch {
+	case s.closed:
+		s.mu.Unlock()
+		return errSessionOver
+	case s.watches[uri] != nil:
+		s.mu.Unlock()
+		return nil
+	case len(s.watches) >= maxSubscriptions:
+		s.mu.Unlock()
+		return errTooMany
+	}
+	s.watches[uri] = w
+	s.mu.Unlock()
+	err := s.start(ctx, uri, w)
+	if err != nil {
+		s.unsubscribe(uri)
+	}
+	return err
+}
+
+// start has the subscriber watch uri for w.
+func (s *subscriptions) start(ctx context.Context, uri string, w *watch) error {
+	stop, err := s.subscriber.Subscribe(ctx, uri, func() { s.updated(uri, w) })
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.watches[uri] == w && !w.parked {
+		w.stop, stop = stop, nil
+	}
+	s.mu.Unlock()
+	if stop != nil {
+		stop() // it was given up meanwhile
+	}
+	return nil
+}
+
+// updated notes that there is news of uri for w, if w is still wanted.
+func (s *subscriptions) updated(uri string, w *watch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watches[uri] == w {
+		s.add(uri)
+	}
+}
+
+// add is called with the lock held.
+func (s *subscriptions) add(uri string) {
+	if !slices.Contains(s.pending, uri) {
+		s.pending = append(s.pending, uri)
+	}
+	s.ring()
+}
+
+func (s *subscriptions) ring() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take gives the next URI to announce, and the number of its event.
+func (s *subscriptions) take() (uri string, event int64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.pending) > 0 {
+		uri, s.pending = s.pending[0], s.pending[1:]
+		if len(s.pending) > 0 {
+			s.ring() // another stream may help
+		} else {
+			s.pending = nil
+		}
+		if w := s.watches[uri]; w != nil {
+			s.event++
+			w.sent = s.event
+			return uri, s.event, true
+		}
+	}
+	return "", 0, false
+}
+
+// untake gives back what could not be sent.
+func (s *subscriptions) untake(uri string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watches[uri] != nil {
+		s.add(uri)
+	}
+}
+
+// since announces again what was announced behind an event: a client that
+// reconnects may not have got it.
+func (s *subscriptions) since(event int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for uri, w := range s.watches {
+		if w.sent > event {
+			s.add(uri)
+		}
+	}
+}
+
+func (s *subscriptions) unsubscribe(uri string) {
+	s.mu.Lock()
+	w := s.watches[uri]
+	delete(s.watches, uri)
+	s.pending = slices.DeleteFunc(s.pending, func(p string) bool { return p == uri })
+	s.mu.Unlock()
+	if w != nil && w.stop != nil {
+		w.stop()
+	}
+}
+
+// park stops the watching of a client that can't be told anything, and has
+// been out of reach for a while, without forgetting what it watches.
+func (s *subscriptions) park() {
+	s.mu.Lock()
+	var stops []func()
+	for _, w := range s.watches {
+		if w.stop != nil {
+			stops = append(stops, w.stop)
+		}
+		w.stop, w.parked = nil, true
+	}
+	s.mu.Unlock()
+	for _, stop := range stops {
+		stop()
+	}
+}
+
+// unpark takes the watching up again. What was parked counts as updated, since
+// nobody looked meanwhile; so does what can't be watched any more, since reading
+// it will tell the client why.
+func (s *subscriptions) unpark(ctx context.Context) {
+	s.mu.Lock()
+	again := make(map[string]*watch)
+	for uri, w := range s.watches {
+		if w.parked {
+			w.parked = false
+			again[uri] = w
+		}
+	}
+	s.mu.Unlock()
+	for uri, w := range again {
+		values := withCancelOf(w.ctx, ctx)
+		if err := s.start(values, uri, w); err != nil {
+			s.mu.Lock()
+			w.parked = true
+			s.mu.Unlock()
+		}
+		s.updated(uri, w)
+	}
+}
+
+// close ends all subscriptions for good.
+func (s *subscriptions) close() {
+	s.mu.Lock()
+	s.closed = true
+	watches := s.watches
+	s.watches, s.pending = nil, nil
+	s.mu.Unlock()
+	for _, w := range watches {
+		if w.stop != nil {
+			w.stop()
+		}
+	}
+}
+
+func (s *subscriptions) empty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.watches) == 0
+}
+
+// withCancelOf gives the values of one context and the end of another.
+func withCancelOf(values, end context.Context) context.Context {
+	return valuesOf{Context: end, values: values}
+}
+
+type valuesOf struct {
+	context.Context
+	values context.Context
+}
+
+func (c valuesOf) Value(key any) any { return c.values.Value(key) }
+
+// updatedMessage is notifications/resources/updated; subscription is the id of
+// the listen stream that it goes to, nil in the legacy era, which has none.
+func updatedMessage(uri string, subscription json.RawMessage) ([]byte, error) {
+	params := map[string]any{"uri": uri}
+	if subscription != nil {
+		params["_meta"] = map[string]any{mcp.MetaKeySubscriptionID: subscription}
+	}
+	return encode(notification{JSONRPC: "2.0", Method: string(mcp.MethodNotificationResourceUpdated), Params: params})
+}
+
+// own gives what serves the methods that this package answers itself, nil for
+// those of mcp-go.
+func (d dispatcher) own(m message) func(context.Context, message, *session, *Call) mcp.JSONRPCMessage {
+	if d.subscriber == nil {
+		return nil
+	}
+	switch mcp.MCPMethod(m.Method) {
+	case mcp.MethodSubscriptionsListen:
+		// What is not of this very version is mcp-go's to refuse.
+		if v := m.meta().ProtocolVersion; mcp.IsModernProtocol(v) && mcp.IsValidProtocolVersion(v) {
+			return d.listenAnswer
+		}
+	case mcp.MethodResourcesSubscribe, mcp.MethodResourcesUnsubscribe:
+		if !mcp.IsModernProtocol(m.meta().ProtocolVersion) {
+			return d.subscribeAnswer
+		}
+	}
+	return nil
+}
+
+func answerOf(result any, err error, modern bool) mcp.JSONRPCMessage {
+	if err != nil {
+		return failed(err, modern)
+	}
+	return mcp.JSONRPCResponse{JSONRPC: mcp.JSONRPC_VERSION, Result: result}
+}
+
+func (d dispatcher) listenAnswer(ctx context.Context, m message, _ *session, c *Call) mcp.JSONRPCMessage {
+	result, err := d.listen(ctx, m, c)
+	return answerOf(result, err, true)
+}
+
+// subscribeAnswer serves resources/subscribe and resources/unsubscribe of the
+// legacy era, which hold for the session.
+func (d dispatcher) subscribeAnswer(ctx context.Context, m message, s *session, _ *Call) mcp.JSONRPCMessage {
+	uri, err := uriOf(m)
+	subs := s.subscriptions(d.subscriber)
+	switch {
+	case err != nil:
+	case m.Method == string(mcp.MethodResourcesUnsubscribe):
+		subs.unsubscribe(uri)
+	default:
+		err = subs.subscribe(ctx, uri)
+		if err == nil && d.parkAfter > 0 {
+			s.streams.subscribed(subs, d.parkAfter)
+		}
+	}
+	return answerOf(mcp.EmptyResult{}, err, false)
+}
+
+func uriOf(m message) (string, error) {
+	var p struct {
+		URI string `json:"uri"`
+	}
+	if err := json.Unmarshal(m.Params, &p); err != nil || p.URI == "" {
+		return "", errNoURI
+	}
+	return p.URI, nil
+}
+
+// listen serves subscriptions/listen: a stream that says first what of the
+// client's wishes it can meet, then each update, every message marked with the
+// stream's id. It ends with the request, and answers only when the server ends
+// it; a listen that watches nothing ends at once.
+func (d dispatcher) listen(ctx context.Context, m message, c *Call) (any, error) {
+	var p struct {
+		Meta          map[string]json.RawMessage `json:"_meta"`
+		Notifications *mcp.SubscriptionFilter    `json:"notifications"`
+	}
+	if err := json.Unmarshal(m.Params, &p); err != nil || p.Notifications == nil {
+		return nil, &codedError{mcp.INVALID_PARAMS, `"notifications" is required: an object that says what to listen to`}
+	}
+	if caps := p.Meta[mcp.MetaKeyClientCapabilities]; len(caps) == 0 || caps[0] != '{' {
+		return nil, &codedError{mcp.INVALID_PARAMS, "missing or invalid _meta field " + mcp.MetaKeyClientCapabilities}
+	}
+	subs := newSubscriptions(d.subscriber)
+	defer subs.close()
+	// The lists of this server do not change while it runs, so of all wishes
+	// only those for resources can be met.
+	var met mcp.SubscriptionFilter
+	for _, uri := range p.Notifications.ResourceSubscriptions {
+		if err := subs.subscribe(ctx, uri); err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			return nil, err
+		}
+		if !slices.Contains(met.ResourceSubscriptions, uri) {
+			met.ResourceSubscriptions = append(met.ResourceSubscriptions, uri)
+		}
+	}
+	tag := map[string]any{mcp.MetaKeySubscriptionID: m.ID}
+	ack, err := encode(notification{
+		JSONRPC: "2.0", Method: mcp.MethodNotificationSubscriptionsAcknowledged,
+		Params: map[string]any{"_meta": tag, "notifications": met},
+	})
+	if err == nil {
+		err = c.sendMessage(ack)
+	}
+	if errors.Is(err, errJSONOnly) {
+		return nil, &codedError{mcp.INVALID_REQUEST, "subscriptions/listen answers with an event stream: Accept must have text/event-stream"}
+	}
+	for err == nil && !met.IsEmpty() {
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-subs.wake:
+			if uri, _, ok := subs.take(); ok {
+				var msg []byte
+				if msg, err = updatedMessage(uri, m.ID); err == nil {
+					err = c.sendMessage(msg)
+				}
+			}
+		}
+	}
+	return map[string]any{"resultType": mcp.ResultTypeComplete, "_meta": tag}, nil
+}
