@@ -10,14 +10,17 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
 
+	"openclaw-mcp/client"
 	"openclaw-mcp/tools"
 )
 
@@ -45,10 +48,16 @@ type config struct {
 	ExcludeCommands  regexpValue   `env:"OPENCLAW_MCP_EXCLUDE_COMMANDS" doc:"regular expression that no command may match"`
 	Paths            []string      `env:"OPENCLAW_MCP_PATHS" doc:"folders or globs that file tools may touch; empty: all"`
 	ExcludePaths     []string      `env:"OPENCLAW_MCP_EXCLUDE_PATHS" doc:"folders or globs that they may not touch"`
+	TransferRoots    string        `env:"OPENCLAW_MCP_TRANSFER_ROOTS" doc:"local folders that upload_files and download_files may touch, separated as in PATH; stdio only; empty: none"`
 	Confirm          string        `env:"OPENCLAW_MCP_CONFIRM" envDefault:"ask" doc:"before what destroys: ask, allow or deny"`
+	VNCPassword      secret        `env:"OPENCLAW_MCP_VNC_PASSWORD" doc:"password of desktops that ask for one; its first 8 bytes count"`
+	TerminalFamily   string        `env:"OPENCLAW_MCP_TERMINAL_FAMILY" envDefault:"auto" doc:"frames of the service's terminals: auto finds out, T1 to T5 force"`
+	Terminals        int           `env:"OPENCLAW_MCP_TERMINALS" envDefault:"8" doc:"open terminals that one caller may have, 1 to 100"`
+	TerminalIdle     time.Duration `env:"OPENCLAW_MCP_TERMINAL_IDLE" envDefault:"30m" doc:"a terminal is closed after so long without a call"`
 	LogLevel         string        `env:"OPENCLAW_MCP_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
 	LogFormat        string        `env:"OPENCLAW_MCP_LOG_FORMAT" envDefault:"text" doc:"text or json"`
 
+	LocalVNC string `env:"OPENCLAW_LOCAL_VNC" doc:"with --local: host:port or socket of a VNC server to show as the desktop; empty: an Xvnc of its own, where installed"`
 	LocalDir string `env:"OPENCLAW_LOCAL_DIR" doc:"with --local: folder of the workspaces; empty: a temporary one"`
 }
 
@@ -76,6 +85,16 @@ func (c config) rails() *tools.Rails {
 		Commands: c.Commands.list(), ExcludeCommands: c.ExcludeCommands.list(),
 		Paths: words(c.Paths), ExcludePaths: words(c.ExcludePaths),
 	}
+}
+
+// transferRoots are the local folders that transfers may touch. Over HTTP there
+// are none: who calls from elsewhere has no business with files of this machine.
+// Neither are there for a server that changes nothing.
+func (c config) transferRoots() []string {
+	if c.HTTP != "" || c.ReadOnly {
+		return nil
+	}
+	return words(filepath.SplitList(c.TransferRoots))
 }
 
 // headerRails are the limits that an HTTP request sets on itself.
@@ -123,7 +142,9 @@ func readConfig(environ []string) (config, error) {
 	bad := func(name, format string, a ...any) {
 		errs = append(errs, fmt.Errorf("%s %s", name, fmt.Sprintf(format, a...)))
 	}
+	keyFrom := "OPENCLAW_API_KEY"
 	if c.APIKeyFile != "" {
+		keyFrom = "OPENCLAW_API_KEY_FILE"
 		if c.APIKey != "" {
 			bad("OPENCLAW_API_KEY_FILE", "and OPENCLAW_API_KEY are both set; set one of them")
 		} else if key, err := readKeyFile(c.APIKeyFile); err != nil {
@@ -132,8 +153,11 @@ func readConfig(environ []string) (config, error) {
 			c.APIKey = secret(key)
 		}
 	}
-	if u, err := url.Parse(c.BaseURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
-		bad("OPENCLAW_API_BASE_URL", "must be an http or https URL without a user name, such as %s", defaultBaseURL)
+	if strings.ContainsFunc(string(c.APIKey), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		bad(keyFrom, "holds a space, a line break or another character that no key has; it must be one word of ASCII characters")
+	}
+	if u, err := url.Parse(c.BaseURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil || strings.ContainsAny(c.BaseURL, "?#") {
+		bad("OPENCLAW_API_BASE_URL", "must be an http or https URL without a user name, query or fragment, such as %s", defaultBaseURL)
 	}
 	if c.SoftDeadline < time.Second || c.SoftDeadline > time.Hour {
 		bad("OPENCLAW_MCP_SOFT_DEADLINE", "is %s; it must be a duration from 1s to 1h, such as 45s", c.SoftDeadline)
@@ -159,16 +183,41 @@ func readConfig(environ []string) (config, error) {
 			bad(one.name, "%v", err)
 		}
 	}
+	if c.TerminalFamily != "auto" && !slices.Contains(client.TerminalFamilies(), client.TerminalFamily(c.TerminalFamily)) {
+		bad("OPENCLAW_MCP_TERMINAL_FAMILY", "is %q; it must be auto, T1, T2, T3, T4 or T5", c.TerminalFamily)
+	}
+	if c.Terminals < 1 || c.Terminals > 100 {
+		bad("OPENCLAW_MCP_TERMINALS", "is %d; it must be from 1 to 100", c.Terminals)
+	}
+	if c.TerminalIdle < time.Minute || c.TerminalIdle > 24*time.Hour {
+		bad("OPENCLAW_MCP_TERMINAL_IDLE", "is %s; it must be a duration from 1m to 24h, such as 30m", c.TerminalIdle)
+	}
+	for _, dir := range c.transferRoots() {
+		if st, err := os.Stat(dir); !filepath.IsAbs(dir) || err != nil || !st.IsDir() {
+			bad("OPENCLAW_MCP_TRANSFER_ROOTS", "has %q; each must be the absolute path of a folder that exists, with %q between two of them", dir, string(os.PathListSeparator))
+		}
+	}
 	if _, ok := logLevels[c.LogLevel]; !ok {
 		bad("OPENCLAW_MCP_LOG_LEVEL", "is %q; it must be debug, info, warn or error", c.LogLevel)
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		bad("OPENCLAW_MCP_LOG_FORMAT", "is %q; it must be text or json", c.LogFormat)
 	}
+	if _, port, err := net.SplitHostPort(c.LocalVNC); c.LocalVNC != "" && !strings.HasPrefix(c.LocalVNC, "/") && (err != nil || port == "") {
+		bad("OPENCLAW_LOCAL_VNC", "is %q; it must be host:port, such as 127.0.0.1:5900, or the path of a socket", c.LocalVNC)
+	}
 	if err := checkListenAddress(c.HTTP); err != nil {
 		bad("OPENCLAW_MCP_HTTP", "%v", err)
 	}
 	return c, errors.Join(errs...)
+}
+
+// terminalFamily is the setting as the client has it.
+func terminalFamily(setting string) client.TerminalFamily {
+	if setting == "auto" {
+		return client.TerminalAuto
+	}
+	return client.TerminalFamily(setting)
 }
 
 // checkListenAddress refuses to listen for the network: over HTTP nobody is
@@ -178,7 +227,7 @@ func checkListenAddress(addr string) error {
 		return nil
 	}
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil || port == "" {
+	if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
 		return fmt.Errorf("is %q; it must be host:port, such as 127.0.0.1:8080", addr)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {

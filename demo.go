@@ -56,6 +56,7 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 		_ = clientOut.Close()
 		err = errors.Join(err, <-served)
 	}()
+	d.desktop = local.service.HasDesktop()
 	if err := d.connect(ctx, mcptransport.NewIO(clientIn, clientOut, io.NopCloser(strings.NewReader("")))); err != nil {
 		return err
 	}
@@ -67,6 +68,8 @@ type demonstration struct {
 	out    io.Writer
 	client *mcpclient.Client
 	step   int
+	// desktop is true where instances have one.
+	desktop bool
 
 	mu      sync.Mutex
 	midLine bool
@@ -199,6 +202,30 @@ func (d *demonstration) tour(ctx context.Context) error {
 			return err
 		}
 	}
+	if d.desktop {
+		if err := d.tourDesktop(ctx); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(d.out, "\nDone. To serve this to your own MCP client: openclaw-mcp --local\n")
 	return d.client.Close()
+}
+
+// tourDesktop looks at the desktop and uses it. The picture itself is shown to
+// models and not here; what can be told of it is.
+func (d *demonstration) tourDesktop(ctx context.Context) error {
+	steps := []struct {
+		title, tool string
+		args        map[string]any
+	}{
+		{"The instance has a desktop; a model gets to see it", "take_screenshot", map[string]any{"max_width": 640}},
+		{"… and can use it", "control_desktop", map[string]any{"action": "right_click", "x": 320, "y": 180, "screenshot": true}},
+	}
+	for _, s := range steps {
+		d.say("%s", s.title)
+		if _, err := d.call(ctx, s.tool, s.args); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"runtime/debug"
 	"strings"
-	"text/tabwriter"
 )
 
 // version is set by the linker for releases.
@@ -99,6 +98,9 @@ func programVersion() string {
 	return version
 }
 
+// helpWidth is that of a terminal.
+const helpWidth = 80
+
 func help(w io.Writer) {
 	fmt.Fprint(w, `openclaw-mcp lets MCP clients operate hosted OpenClaw instances.
 
@@ -111,15 +113,25 @@ Usage:
 
 Environment:
 `)
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	t := reflect.TypeFor[config]()
+	name := 0
+	for i := range t.NumField() {
+		name = max(name, len(t.Field(i).Tag.Get("env")))
+	}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		doc := f.Tag.Get("doc")
 		if d := f.Tag.Get("envDefault"); d != "" {
 			doc += " (" + d + ")"
 		}
-		fmt.Fprintf(tw, "  %s\t%s\n", f.Tag.Get("env"), doc)
+		line := fmt.Sprintf("  %-*s ", name, f.Tag.Get("env"))
+		for word := range strings.FieldsSeq(doc) {
+			if len(line)+1+len(word) > helpWidth {
+				fmt.Fprintln(w, line)
+				line = strings.Repeat(" ", name+3)
+			}
+			line += " " + word
+		}
+		fmt.Fprintln(w, line)
 	}
-	_ = tw.Flush()
 }

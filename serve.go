@@ -15,8 +15,12 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/desktops"
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/prompts"
+	"openclaw-mcp/resources"
 	"openclaw-mcp/runs"
+	"openclaw-mcp/terminals"
 	"openclaw-mcp/tools"
 	"openclaw-mcp/transport"
 )
@@ -31,7 +35,7 @@ func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout,
 	log := cfg.logger(stderr)
 	if local {
 		l, err := startLocal(emulator.Options{
-			Dir: cfg.LocalDir, Pace: 20 * time.Millisecond, CreateDelay: 3 * time.Second, Logger: log,
+			Dir: cfg.LocalDir, VNC: cfg.LocalVNC, Pace: 20 * time.Millisecond, CreateDelay: 3 * time.Second, Logger: log,
 		})
 		if err != nil {
 			return err
@@ -46,7 +50,7 @@ func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout,
 	}
 	defer b.close()
 	if cfg.HTTP != "" {
-		return serveHTTP(ctx, cfg, b.mcp, log)
+		return serveHTTP(ctx, cfg, b, log)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -55,14 +59,14 @@ func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout,
 		stop()
 	})
 	log.Info("serving MCP on standard input and output", "service", cfg.BaseURL, "version", programVersion())
-	return transport.NewStdio(b.mcp, transport.StdioOptions{Log: log}).Serve(ctx, stdin, stdout)
+	return transport.NewStdio(b.mcp, transport.StdioOptions{Log: log, Subscriber: b.resources}).Serve(ctx, stdin, stdout)
 }
 
 // shutdownLimit bounds how long HTTP clients are waited for at the end.
 const shutdownLimit = 10 * time.Second
 
-func serveHTTP(ctx context.Context, cfg config, s *server.MCPServer, log *slog.Logger) error {
-	h := transport.NewHTTP(s, transport.HTTPOptions{Log: log})
+func serveHTTP(ctx context.Context, cfg config, b *bridge, log *slog.Logger) error {
+	h := transport.NewHTTP(b.mcp, transport.HTTPOptions{Log: log, Subscriber: b.resources})
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", h)
 	srv := &http.Server{
@@ -100,6 +104,8 @@ type bridge struct {
 	log  *slog.Logger
 	http *http.Client
 
+	resources *resources.Server
+
 	mu       sync.Mutex
 	services map[string]*tools.Services // by principal
 }
@@ -115,13 +121,40 @@ func newBridge(cfg config, log *slog.Logger) (*bridge, error) {
 	all := tools.All()
 	hooks := &server.Hooks{}
 	tools.HideForbidden(hooks, deps, all)
-	b.mcp = server.NewMCPServer("openclaw-mcp", programVersion(),
+	hooks.AddOnError(transport.OnError)
+	allowTool := tools.AllowTool(deps, all)
+	b.resources = resources.New(b.resourceDeps(deps, allowTool))
+	options := []server.ServerOption{
 		server.WithToolCapabilities(false),
 		server.WithHooks(hooks),
 		server.WithInstructions(instructions),
-	)
+	}
+	options = append(options, b.resources.Options(hooks, transport.Fail)...)
+	options = append(options, prompts.Options(prompts.Deps{Completer: b.resources, AllowTool: allowTool})...)
+	b.mcp = server.NewMCPServer("openclaw-mcp", programVersion(), options...)
 	tools.Register(b.mcp, deps, all...)
+	b.resources.Register(b.mcp)
+	prompts.Register(b.mcp)
 	return b, nil
+}
+
+// resourceDeps is what the resources need of the rest: the callers and the
+// limits are those of the tools.
+func (b *bridge) resourceDeps(deps *tools.Deps, allowTool func(context.Context, string) error) resources.Deps {
+	return resources.Deps{
+		Client: func(ctx context.Context) (*client.Client, error) {
+			s, err := deps.Services(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return s.Client, nil
+		},
+		Principal:     deps.Principal,
+		AllowTool:     allowTool,
+		AllowInstance: func(ctx context.Context, id string) error { return deps.Rails(ctx).AllowInstance(id) },
+		AllowPath:     func(ctx context.Context, p string) error { return deps.Rails(ctx).AllowPath(p) },
+		Instance:      b.cfg.Instance, MaxChars: b.cfg.MaxResultChars, Log: b.log,
+	}
 }
 
 // deps is what the tools need of the rest.
@@ -153,6 +186,9 @@ func (b *bridge) deps() *tools.Deps {
 				c.OnCancel(f)
 			}
 		},
+		Transfers: func(ctx context.Context) bool {
+			return transport.HeaderFrom(ctx) == nil && len(b.cfg.transferRoots()) > 0
+		},
 		Confirm:  tools.NewConfirmer(tools.ConfirmPolicy(b.cfg.Confirm)),
 		Instance: b.cfg.Instance, SoftDeadline: b.cfg.SoftDeadline, MaxResultChars: b.cfg.MaxResultChars,
 		Version: programVersion(),
@@ -174,19 +210,31 @@ func (b *bridge) servicesOf(p transport.Principal) (*tools.Services, error) {
 	}
 	r, err := runs.NewManager(runs.Config{
 		Client: c, APIKey: string(b.cfg.APIKey), Principal: p.Name, StallAfter: b.cfg.StallAfter, Log: b.log,
+		TransferRoots: b.cfg.transferRoots(),
 	})
 	if err != nil {
 		return nil, err
 	}
 	s := tools.NewServices(c, r)
+	s.Desktops = desktops.NewLocal(desktops.Config{Client: c, Password: string(b.cfg.VNCPassword), Log: b.log})
+	s.Terminals, err = terminals.NewManager(terminals.Config{
+		Client: c, APIKey: string(b.cfg.APIKey), Principal: p.Name, Family: terminalFamily(b.cfg.TerminalFamily),
+		Limit: b.cfg.Terminals, Idle: b.cfg.TerminalIdle, Log: b.log,
+	})
+	if err != nil {
+		return nil, err
+	}
 	b.services[p.Name] = s
 	return s, nil
 }
 
 func (b *bridge) close() {
+	b.resources.Close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.services {
+		s.Desktops.Close()
+		s.Terminals.Close()
 		s.Runs.Close()
 		s.Client.CloseIdleConnections()
 	}

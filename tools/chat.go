@@ -367,6 +367,8 @@ func createChatSession(ctx context.Context, r *request, in createSessionIn) (cre
 	}, nil
 }
 
+func (o createSessionOut) links() []Link { return messagesLink(o.Instance, o.Session.ID) }
+
 func (o createSessionOut) text() string {
 	return withNext("session "+o.Session.line()+" of instance "+o.Instance, o.Next)
 }

@@ -10,6 +10,7 @@ import (
 
 	"openclaw-mcp/client"
 	"openclaw-mcp/runs"
+	"openclaw-mcp/terminals"
 )
 
 // explain renders an error as the text of a result: what failed, whether
@@ -39,6 +40,10 @@ func adviceFor(effect Effect, err error) advice {
 		return advice{"nothing, the call was refused before it was sent.", "no, the same will happen.", "do without it, or ask the person who runs this server."}
 	case errors.As(err, &arg):
 		return advice{"nothing, the call was refused before it was sent.", "yes, with the arguments corrected.", "correct the arguments named above."}
+	case errors.Is(err, terminals.ErrHandle), errors.Is(err, terminals.ErrElsewhere), errors.Is(err, terminals.ErrGone), errors.As(err, new(*terminals.EndedError)):
+		return advice{"nothing was typed.", "no, not with this handle.", "open_terminal starts a new shell."}
+	case errors.Is(err, terminals.ErrLimit), errors.Is(err, terminals.ErrClosed):
+		return advice{"no terminal was opened.", "yes, changed as the message above says.", "see above."}
 	case errors.Is(err, runs.ErrHandle):
 		return advice{"nothing.", "no, not with this handle.", "list_runs shows the runs that this server knows; read_chat_history shows what was said."}
 	case errors.Is(err, runs.ErrBusy), errors.Is(err, runs.ErrKeyReused), errors.Is(err, runs.ErrClosed):
@@ -93,6 +98,9 @@ func repeatUnknown(effect Effect) string {
 func next(effect Effect, e *client.Error) string {
 	switch e.Status {
 	case 0:
+		if e.Code == client.CodeDesktopPassword {
+			return "the person who runs this server must set OPENCLAW_MCP_VNC_PASSWORD to the desktop's password."
+		}
 		if errors.Is(e.Err, client.ErrTooLarge) {
 			return "ask for a smaller part."
 		}
@@ -133,10 +141,14 @@ func next(effect Effect, e *client.Error) string {
 // lookFirst says where to see what became of a request of unknown outcome.
 func lookFirst(e *client.Error) string {
 	switch {
+	case strings.Contains(e.Op, "/vnc/"):
+		return "take_screenshot shows what became of it."
 	case strings.Contains(e.Op, "/chat/sessions"):
 		return "list_chat_sessions shows whether the session was made."
 	case strings.Contains(e.Op, "/chat"):
 		return "read_chat_history shows whether the message arrived and what was answered."
+	case strings.Contains(e.Op, "/terminal/ws"):
+		return "read_terminal shows what the terminal is like now; check_service whether the service is up."
 	case strings.Contains(e.Op, "/terminal"):
 		return "look at what the command would have changed (exec_command, list_files)."
 	case strings.Contains(e.Op, "/files"):

@@ -243,3 +243,25 @@ type readOnlyKey struct{}
 // upstream. The client is told to refuse everything but GETs there, so that
 // read-only holds whatever a tool does.
 func IsReadOnly(ctx context.Context) bool { return ctx.Value(readOnlyKey{}) != nil }
+
+// AllowInstance reports why an instance may not be used, for what is not a tool.
+func (r *Rails) AllowInstance(id string) error { return r.instance(id) }
+
+// AllowPath reports why a path may not be touched, for what is not a tool.
+func (r *Rails) AllowPath(p string) error { return r.path(p) }
+
+// AllowTool gives a function that reports why ctx's request may not use a tool:
+// for what is not a tool, but gives what one gives.
+func AllowTool(d *Deps, all []*Tool) func(ctx context.Context, name string) error {
+	byName := make(map[string]*Tool, len(all))
+	for _, t := range all {
+		byName[t.Name] = t
+	}
+	return func(ctx context.Context, name string) error {
+		t, ok := byName[name]
+		if !ok {
+			return forbidden("there is no %s", name)
+		}
+		return d.Rails(ctx).tool(t)
+	}
+}

@@ -18,7 +18,8 @@ func Register(s *server.MCPServer, d *Deps, tools ...*Tool) {
 			if err != nil {
 				return nil, err
 			}
-			return t.Call(ctx, d, args, exchangeOf(ctx, req)).mcp(), nil
+			r := t.Call(ctx, d, args, exchangeOf(ctx, req))
+			return withLinks(ctx, r.mcp(), r.Links), nil
 		})
 	}
 }
@@ -35,7 +36,7 @@ func HideForbidden(h *server.Hooks, d *Deps, all []*Tool) {
 		rails := d.Rails(ctx)
 		result.Tools = slices.DeleteFunc(slices.Clone(result.Tools), func(m mcp.Tool) bool {
 			t, ok := byName[m.Name]
-			return ok && rails.tool(t) != nil
+			return ok && (rails.tool(t) != nil || d.localOnly(ctx, t) != nil)
 		})
 	})
 }
@@ -96,8 +97,12 @@ func (r Result) mcp() *mcp.CallToolResult {
 			},
 		}).ToolResult()
 	}
+	content := []mcp.Content{mcp.NewTextContent(r.Text)}
+	for _, i := range r.Images {
+		content = append(content, mcp.NewImageContent(i.Data, i.MIMEType))
+	}
 	return &mcp.CallToolResult{
-		Content:           []mcp.Content{mcp.NewTextContent(r.Text)},
+		Content:           content,
 		StructuredContent: r.Structured,
 		IsError:           r.IsError,
 	}

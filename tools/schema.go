@@ -61,7 +61,9 @@ func outputSchema[Out any]() *jsonschema.Schema {
 	simplify(s)
 	s.AdditionalProperties = nil
 	if p, ok := any(*new(Out)).(promiser); ok {
-		maps.DeleteFunc(s.Properties, func(name string, _ *jsonschema.Schema) bool { return !slices.Contains(p.promised(), name) })
+		unnamed := func(name string) bool { return !slices.Contains(p.promised(), name) }
+		maps.DeleteFunc(s.Properties, func(name string, _ *jsonschema.Schema) bool { return unnamed(name) })
+		s.Required = slices.DeleteFunc(s.Required, unnamed)
 	}
 	for name, p := range s.Properties {
 		s.Properties[name] = &jsonschema.Schema{Type: p.Type}
@@ -227,6 +229,8 @@ func describeSchema(s *jsonschema.Schema) string {
 func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 func between(lo, hi float64) (p Prop) { return Prop{Min: &lo, Max: &hi} }
+
+func atLeast(lo float64) Prop { return Prop{Min: &lo} }
 
 func (p Prop) or(v any) Prop {
 	p.Default = v

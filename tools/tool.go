@@ -17,7 +17,9 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/desktops"
 	"openclaw-mcp/runs"
+	"openclaw-mcp/terminals"
 )
 
 // Effect is what a tool may do at its worst. The MCP annotations follow from it.
@@ -37,6 +39,7 @@ type Spec struct {
 	Description string
 	Family      string
 	Effect      Effect
+	LocalOnly   bool // touches files of this machine: only over stdio, and only where that is configured
 	// Props says of each argument what its Go type can't: bounds, defaults and
 	// allowed values.
 	Props map[string]Prop
@@ -66,6 +69,8 @@ type Result struct {
 	Text       string
 	Structured any
 	IsError    bool
+	Images     []Image   // beside the text
+	Links      []Link    // to resources that go on where the text ends
 	Ask        *Question // instead of an answer: something to ask the user first
 }
 
@@ -109,6 +114,9 @@ type Deps struct {
 	Rails func(ctx context.Context) *Rails
 	// OnCancel has f called when the client cancels ctx's call explicitly.
 	OnCancel func(ctx context.Context, f func(reason string))
+	// Transfers reports whether ctx's call may touch files of this machine; nil:
+	// none may.
+	Transfers func(ctx context.Context) bool
 
 	Confirm        *Confirmer    // asks before what destroys
 	Instance       string        // used when a call names none; "" to find one
@@ -125,9 +133,12 @@ type Progress interface {
 
 // Services is what one principal works with. It is kept between calls.
 type Services struct {
-	Client *client.Client
-	Runs   *runs.Manager
-	found  instanceCache
+	Client    *client.Client
+	Runs      *runs.Manager
+	Desktops  desktops.Desktops  // nil: there are none
+	Terminals *terminals.Manager // nil: there are none
+	found     instanceCache
+	edits     editLocks
 }
 
 // NewServices makes the services of one principal.
@@ -157,6 +168,9 @@ func define[In any, Out texter](spec Spec, handle func(context.Context, *request
 		if err := rails.tool(t); err != nil {
 			return Result{}, err
 		}
+		if err := d.localOnly(ctx, t); err != nil {
+			return Result{}, err
+		}
 		if rails.ReadOnly {
 			ctx = context.WithValue(ctx, readOnlyKey{}, true)
 		}
@@ -173,6 +187,12 @@ func define[In any, Out texter](spec Spec, handle func(context.Context, *request
 			return Result{}, err
 		}
 		r := Result{Text: out.text(), Structured: out}
+		if i, ok := any(out).(imager); ok {
+			r.Images = i.images()
+		}
+		if l, ok := any(out).(linker); ok {
+			r.Links = l.links()
+		}
 		if f, ok := any(out).(failer); ok {
 			r.IsError = f.failed()
 		}
@@ -199,7 +219,7 @@ func (t *Tool) Call(ctx context.Context, d *Deps, args json.RawMessage, x Exchan
 func All() []*Tool {
 	var all []*Tool
 	for _, family := range [][]*Tool{
-		instanceTools(), chatTools(), runTools(), terminalTools(), fileTools(), serviceTools(),
+		instanceTools(), chatTools(), runTools(), terminalTools(), fileTools(), transferTools(), desktopTools(), serviceTools(),
 	} {
 		all = append(all, family...)
 	}

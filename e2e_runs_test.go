@@ -1,0 +1,369 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"openclaw-mcp/internal/emulator"
+)
+
+const streamEndpoint = "POST /instances/{instance}/chat/stream"
+
+// steppedAgent says one word of its reply for each value on the channel, and
+// ends when that is closed.
+func steppedAgent(words <-chan string) emulator.Agent {
+	return emulator.AgentFunc(func(ctx context.Context, _ emulator.Turn, emit func(emulator.AgentEvent) error) error {
+		for {
+			select {
+			case word, ok := <-words:
+				if !ok {
+					return nil
+				}
+				if err := emit(emulator.AgentEvent{Kind: emulator.Text, Text: word}); err != nil {
+					return err
+				}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	})
+}
+
+// reply collects what the results of one run say.
+type reply struct {
+	text, run, status, next string
+}
+
+// take adds a result. Over a wait_run, it is the first run's.
+func (y *reply) take(t *testing.T, r result) {
+	t.Helper()
+	if r.Data["revised"] == true {
+		y.text = ""
+	}
+	y.text += r.str("reply")
+	y.run, y.status, y.next = r.str("run"), r.str("status"), r.str("next")
+	if y.status == "running" && (y.run == "" || !strings.Contains(y.next, "wait_run {\"runs\":[\""+y.run+"\"]}")) {
+		t.Errorf("a running run has the handle %q and goes on with %q", y.run, y.next)
+	}
+}
+
+// storedReply is what the service keeps as the agent's last word.
+func (u *upstream) storedReply(session string) string {
+	all := u.Messages(u.instance, session)
+	if len(all) == 0 || all[len(all)-1].Role != "assistant" {
+		return ""
+	}
+	return all[len(all)-1].Text
+}
+
+func (u *upstream) userMessages(session string) (n int) {
+	for _, m := range u.Messages(u.instance, session) {
+		if m.Role == "user" {
+			n++
+		}
+	}
+	return n
+}
+
+// A reply that takes longer than a call is read on with its handle, also by
+// other processes after kill -9 of the first.
+func TestRunSurvivesKills(t *testing.T) {
+	t.Parallel()
+	for _, family := range []emulator.Family{emulator.FamilyD, emulator.FamilyE} {
+		t.Run(string(family), func(t *testing.T) {
+			t.Parallel()
+			words := make(chan string)
+			up := newUpstream(t, emulator.Options{Family: family, Agent: steppedAgent(words), Heartbeat: 200 * time.Millisecond})
+			c := combinations[1]
+			s := c.connect(t, up.env())
+			first := s.begin(t, "send_chat_message", params{"message": "a long task", "wait_seconds": 1})
+			words <- "word0 "
+			var y reply
+			r := first.result(t)
+			y.take(t, r)
+			session := r.str("session")
+			if y.status != "running" || y.text != "word0 " && y.text != "word0" {
+				t.Fatalf("after the first word: %s", r.raw)
+			}
+			want := "word0 "
+			const kills = 4
+			for i := 1; i <= kills; i++ {
+				s.proc.kill(t)
+				for j := range 3 {
+					word := fmt.Sprintf("word%d.%d ", i, j)
+					words <- word
+					want += word
+				}
+				s = combinations[i%len(combinations)].connect(t, up.env())
+				y.take(t, s.ok(t, "wait_run", params{"runs": []string{y.run}, "wait_seconds": 1, "until": "news"}).run(0))
+				if y.status != "running" {
+					t.Fatalf("after %d kills the run is %q", i, y.status)
+				}
+			}
+			close(words)
+			for y.status == "running" {
+				y.take(t, s.ok(t, "wait_run", params{"runs": []string{y.run}, "wait_seconds": 20}).run(0))
+			}
+			stored := up.storedReply(session)
+			if y.status != "completed" || strings.TrimSpace(y.text) != strings.TrimSpace(stored) || strings.TrimSpace(stored) != strings.TrimSpace(want) {
+				t.Errorf("status %q, the parts make %q; the service has %q", y.status, y.text, stored)
+			}
+			if n := up.userMessages(session); n != 1 {
+				t.Errorf("the message was sent %d times", n)
+			}
+		})
+	}
+}
+
+// wait_seconds 0 returns at once, and the same process reads on from the live
+// stream without gap or repetition.
+func TestRunReadOnLive(t *testing.T) {
+	t.Parallel()
+	words := make(chan string)
+	up := newUpstream(t, emulator.Options{Agent: steppedAgent(words)})
+	s := connect(t, up.env())
+	start := time.Now()
+	r := s.ok(t, "send_chat_message", params{"message": "go", "wait_seconds": 0})
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("wait_seconds 0 took %s", took)
+	}
+	var y reply
+	y.take(t, r)
+	origin := y.run
+	want := ""
+	for i := range 10 {
+		word := fmt.Sprintf("w%d ", i)
+		words <- word
+		want += word
+		y.take(t, s.ok(t, "wait_run", params{"runs": []string{y.run}, "wait_seconds": 10, "until": "news"}).run(0))
+	}
+	close(words)
+	y.take(t, s.ok(t, "wait_run", params{"runs": []string{y.run}, "wait_seconds": 10}).run(0))
+	if y.status != "completed" || strings.TrimSpace(y.text) != strings.TrimSpace(want) {
+		t.Errorf("status %q, the parts make %q, want %q", y.status, y.text, want)
+	}
+	// Reading twice with one handle gives the same again.
+	var again reply
+	again.take(t, s.ok(t, "wait_run", params{"runs": []string{origin}}).run(0))
+	if again.text != y.text {
+		t.Errorf("the first handle reads %q now", again.text)
+	}
+	if list := s.ok(t, "list_runs", nil); list.run(0).str("status") != "completed" || list.run(0).str("kind") != "chat" {
+		t.Errorf("list_runs: %s", list.Text)
+	}
+}
+
+// Whatever dialect the service streams in, every word arrives once, in order,
+// before the result.
+func TestRunFamilies(t *testing.T) {
+	t.Parallel()
+	for _, family := range []emulator.Family{
+		emulator.FamilyA, emulator.FamilyB, emulator.FamilyC, emulator.FamilyD, emulator.FamilyE,
+		emulator.FamilyEWrapped, emulator.FamilyF, emulator.FamilyG, emulator.FamilyNDJSON, emulator.FamilyJSON,
+	} {
+		t.Run(string(family), func(t *testing.T) {
+			t.Parallel()
+			up := newUpstream(t, emulator.Options{Family: family, Pace: 2 * time.Millisecond})
+			s := connect(t, up.env())
+			r := s.ok(t, "send_chat_message", params{"message": "count to 200"})
+			stored := up.storedReply(r.str("session"))
+			if r.str("reply") != stored || !strings.HasSuffix(stored, " 200") {
+				t.Errorf("the reply is %q, the service has %q", shorten(r.str("reply"), 300), shorten(stored, 300))
+			}
+			// Some say first that they start.
+			if got := strings.TrimPrefix(r.messages(), "status: Starting agent"); got != stored && family != emulator.FamilyJSON {
+				t.Errorf("the progress says %q", got)
+			}
+			// One that uses tools and says how it goes.
+			r = s.ok(t, "send_chat_message", params{"message": "run: echo from a tool"})
+			if !strings.Contains(r.str("reply"), "from a tool") || r.str("reply") != up.storedReply(r.str("session")) {
+				t.Errorf("the reply is %q", r.str("reply"))
+			}
+		})
+	}
+}
+
+// A stream that breaks, stalls or is garbled costs no word and no second send.
+func TestRunBrokenStreams(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]emulator.Fault{
+		"cut":             {CutEvents: 20},
+		"cut in a line":   {CutBytes: 777},
+		"clean cut":       {CutEvents: 20, CleanCut: true},
+		"cut at start":    {CutEvents: emulator.AtStart},
+		"dropped":         {Drop: true, After: true},
+		"gateway timeout": {Status: 504, After: true, Body: "<html><title>504 Gateway Time-out</title></html>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fault.Endpoint = streamEndpoint
+			up := newUpstream(t, emulator.Options{Pace: time.Millisecond, Faults: []emulator.Fault{fault}})
+			s := connect(t, up.env())
+			r := s.ok(t, "send_chat_message", params{"message": "count to 100"})
+			stored := up.storedReply(r.str("session"))
+			if r.str("status") != "completed" || r.str("reply") != stored || !strings.HasSuffix(stored, " 100") {
+				t.Errorf("status %q, reply %q; the service has %q", r.str("status"), shorten(r.str("reply"), 300), stored)
+			}
+			if n := up.userMessages(r.str("session")); n != 1 {
+				t.Errorf("the message was sent %d times", n)
+			}
+		})
+	}
+}
+
+func TestRunIdempotency(t *testing.T) {
+	t.Parallel()
+	words := make(chan string)
+	up := newUpstream(t, emulator.Options{Agent: steppedAgent(words)})
+	s := connect(t, up.env())
+	args := params{"message": "once", "idempotency_key": "k1", "wait_seconds": 30}
+	first := s.begin(t, "send_chat_message", args)
+	second := s.begin(t, "send_chat_message", args)
+	words <- "only once"
+	close(words)
+	a, b := first.result(t), second.result(t)
+	third := s.ok(t, "send_chat_message", args)
+	for _, r := range []result{a, b, third} {
+		if r.str("reply") != "only once" || r.str("status") != "completed" {
+			t.Errorf("a repetition answered %s", r.raw)
+		}
+	}
+	if !strings.Contains(third.Text, "nothing was sent again") {
+		t.Errorf("the repetition does not say that it is one: %s", third.Text)
+	}
+	if n := up.Calls(streamEndpoint); n != 1 {
+		t.Errorf("the message was sent %d times", n)
+	}
+	r := s.call(t, "send_chat_message", params{"message": "another", "idempotency_key": "k1"})
+	if !r.IsError || !strings.Contains(r.Text, "nothing was sent") {
+		t.Errorf("a key used twice: %s", r.Text)
+	}
+}
+
+// A cancel with a person's reason stops a background command; an impatient
+// client and a closed connection do not.
+func TestRunCancelByNotification(t *testing.T) {
+	t.Parallel()
+	up := newUpstream(t, emulator.Options{})
+	each(t, func(t *testing.T, c combination) {
+		s := c.connect(t, up.env())
+		// The command says that it lives in a file, which the cancel stops.
+		begin := func(name string) (*call, string) {
+			path := filepath.Join(up.Workspace(up.instance), c.name+"-"+name)
+			cl := s.begin(t, "exec_command", params{
+				"command":    fmt.Sprintf("echo started; while :; do date +%%N >%s; sleep 0.05; done", filepath.Base(path)),
+				"background": true, "wait_seconds": 40,
+			})
+			cl.progress(t)
+			eventually(t, "the command beats", func() bool { return beats(path) })
+			return cl, path
+		}
+		wanted, path := begin("cancelled")
+		wanted.cancel(t, "The user said stop")
+		eventually(t, "the command is stopped", func() bool { return !beats(path) })
+
+		impatient, path := begin("timeout")
+		impatient.cancel(t, "Request timed out")
+		s.ok(t, "list_instances", nil)
+		if !beats(path) {
+			t.Error("a client that lost patience stopped the command")
+		}
+		r := s.ok(t, "cancel_run", params{"run": s.running(t)})
+		if r.str("status") != "cancelled" {
+			t.Errorf("cancel_run: %s", r.Text)
+		}
+		eventually(t, "cancel_run stops the command", func() bool { return !beats(path) })
+	})
+}
+
+// running finds the one run that goes on, by asking each: the list says how
+// commands stood when they were last looked at.
+func (s *session) running(t *testing.T) (run string) {
+	t.Helper()
+	list := s.ok(t, "list_runs", nil)
+	for i := range list.Data["runs"].([]any) {
+		handle := list.run(i).str("run")
+		if now := s.ok(t, "wait_run", params{"runs": []string{handle}, "wait_seconds": 0}).run(0); now.str("status") == "running" {
+			run = handle
+		}
+	}
+	if run == "" {
+		t.Fatalf("nothing is running: %s", list.Text)
+	}
+	return run
+}
+
+// beats reports whether a file changes.
+func beats(path string) bool {
+	before, _ := os.ReadFile(path)
+	for range 10 {
+		time.Sleep(30 * time.Millisecond) // the time of its beat
+		if now, err := os.ReadFile(path); err == nil && len(now) > 0 && string(now) != string(before) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestRunClosedConnection(t *testing.T) {
+	t.Parallel()
+	up := newUpstream(t, emulator.Options{})
+	p, url := launchHTTP(t, up.env())
+	for _, era := range []string{legacy, modern} {
+		w := newHTTPWire(t, url, era)
+		s := newSession(t, p, w)
+		path := filepath.Join(up.Workspace(up.instance), "closed-"+era)
+		ctx, cut := context.WithCancel(t.Context())
+		c := &call{s: s, tool: "exec_command", id: s.newID()}
+		c.ch = w.startWith(t, ctx, c.id, "tools/call", c.params(params{
+			"command":    fmt.Sprintf("echo started; while [ ! -e stop-%s ]; do date +%%N >%s; sleep 0.05; done; echo finished", era, filepath.Base(path)),
+			"background": true, "wait_seconds": 40,
+		}))
+		c.progress(t)
+		cut()
+		for range c.ch { // closed behind the last
+		}
+		eventually(t, "the command beats", func() bool { return beats(path) })
+		s.ok(t, "list_instances", nil)
+		if !beats(path) {
+			t.Errorf("%s: a closed connection stopped the command", era)
+		}
+		run := s.running(t)
+		if err := os.WriteFile(filepath.Join(up.Workspace(up.instance), "stop-"+era), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r := s.ok(t, "wait_run", params{"runs": []string{run}, "wait_seconds": 30}).run(0)
+		if r.str("status") != "completed" || r.str("stdout") != "started\nfinished\n" {
+			t.Errorf("%s: the command's end: %v", era, r.Data)
+		}
+	}
+}
+
+// Several runs are waited for at once; the creation of an instance is one.
+func TestRunWaitForSeveral(t *testing.T) {
+	t.Parallel()
+	up := newUpstream(t, emulator.Options{CreateDelay: 1500 * time.Millisecond, Pace: time.Millisecond})
+	s := connect(t, up.env("OPENCLAW_INSTANCE_ID="+up.instance))
+	create := s.ok(t, "create_instance", params{"wait_seconds": 0})
+	chat := s.ok(t, "send_chat_message", params{"message": "wait 60", "wait_seconds": 0})
+	slow := s.ok(t, "exec_command", params{"command": "sleep 60", "background": true})
+	handles := []string{create.str("run"), chat.str("run"), slow.str("run")}
+	r := s.ok(t, "wait_run", params{"runs": handles, "wait_seconds": 30})
+	if got := r.run(0); got.str("status") != "completed" || got.str("instance_status") != "ready" {
+		t.Errorf("the creation: %v", got.Data)
+	}
+	for i := 1; i < 3; i++ {
+		if got := r.run(i).str("status"); got != "running" {
+			t.Errorf("run %d is %q", i, got)
+		}
+		s.ok(t, "cancel_run", params{"run": handles[i]})
+	}
+	if list := s.ok(t, "list_instances", nil); len(list.Data["instances"].([]any)) != 2 {
+		t.Errorf("list_instances: %s", list.Text)
+	}
+}

@@ -1,0 +1,389 @@
+package tools
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxEditTries bounds how often an edit is begun anew because somebody else
+	// changed the file meanwhile.
+	maxEditTries = 12
+
+	// inExec is the size up to which a file comes whole in a report.
+	inExec = 384 << 10
+)
+
+type editFileIn struct {
+	Path       string `json:"path"`
+	OldText    string `json:"old_text" jsonschema:"exact, line ends too; unique unless replace_all"`
+	NewText    string `json:"new_text"`
+	Instance   string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
+	ReplaceAll bool   `json:"replace_all,omitempty"`
+	IfMatch    string `json:"if_match,omitempty" jsonschema:"only if the file now has this SHA-256"`
+}
+
+type editFileOut struct {
+	Instance     string `json:"instance,omitempty"`
+	Path         string `json:"path,omitempty"`
+	Replacements int    `json:"replacements,omitempty"`
+	Diff         string `json:"diff,omitempty"`
+	Bytes        int64  `json:"bytes"`
+	SHA256       string `json:"sha256,omitempty"`
+}
+
+// editLocks make the edits that one principal has of one file wait for each
+// other here, rather than find out in the sandbox.
+type editLocks struct {
+	mu   sync.Mutex
+	busy map[string]chan struct{}
+}
+
+// lock waits until nobody else holds name, or ctx ends.
+func (l *editLocks) lock(ctx context.Context, name string) (unlock func(), err error) {
+	for {
+		l.mu.Lock()
+		held, ok := l.busy[name]
+		if !ok {
+			if l.busy == nil {
+				l.busy = make(map[string]chan struct{})
+			}
+			done := make(chan struct{})
+			l.busy[name] = done
+			l.mu.Unlock()
+			return func() {
+				l.mu.Lock()
+				delete(l.busy, name)
+				l.mu.Unlock()
+				close(done)
+			}, nil
+		}
+		l.mu.Unlock()
+		select {
+		case <-held:
+		case <-ctx.Done():
+			return nil, asNotSent(ctx.Err())
+		}
+	}
+}
+
+func editFile(ctx context.Context, r *request, in editFileIn) (editFileOut, error) {
+	p, err := toFilePath("path", in.Path)
+	if err != nil {
+		return editFileOut{}, err
+	}
+	if err := checkMatch(in.IfMatch); err != nil {
+		return editFileOut{}, err
+	}
+	if in.OldText == in.NewText {
+		return editFileOut{}, badArgument("arguments \"old_text\" and \"new_text\" are the same")
+	}
+	id, err := r.where(ctx, in.Instance, p)
+	if err != nil {
+		return editFileOut{}, err
+	}
+	if !p.inside() {
+		return editFileOut{}, report{verb: "outside"}.refusal(p)
+	}
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	unlock, err := r.edits.lock(ctx, id+"\x00"+string(p))
+	if err != nil {
+		return editFileOut{}, err
+	}
+	defer unlock()
+	for try := 1; ; try++ {
+		out, err := r.editOnce(ctx, id, p, in)
+		var c *conflict
+		if !errors.As(err, &c) {
+			return out, err
+		}
+		if in.IfMatch != "" {
+			return editFileOut{}, changeError(p, err)
+		}
+		if try == maxEditTries {
+			return editFileOut{}, &refused{fmt.Sprintf("%q was changed by somebody else each of the %d times that this edit was tried", p, try), "try again, or find out what writes to it."}
+		}
+		// Somebody else was faster. The edit may still fit what there is now.
+		select {
+		case <-ctx.Done():
+			return editFileOut{}, asNotSent(ctx.Err())
+		case <-time.After(time.Duration(rand.IntN(try*30)) * time.Millisecond):
+		}
+	}
+}
+
+// editOnce reads the file, edits it, and puts the result in place if it still
+// is what was read.
+func (r *request) editOnce(ctx context.Context, id string, p filePath, in editFileIn) (editFileOut, error) {
+	old, err := r.whole(ctx, id, p)
+	if err != nil {
+		return editFileOut{}, err
+	}
+	hash := hashOf(old)
+	if in.IfMatch != "" && !strings.EqualFold(in.IfMatch, hash) {
+		return editFileOut{}, &conflict{hash}
+	}
+	e, err := newEdit(old, in)
+	if err != nil {
+		return editFileOut{}, err
+	}
+	done, err := r.commit(ctx, id, p, change{mode: "overwrite", match: hash, data: e.result})
+	var c *conflict
+	if errors.As(err, &c) {
+		return editFileOut{}, err
+	}
+	if err != nil {
+		return editFileOut{}, changeError(p, err)
+	}
+	return editFileOut{
+		Instance: id, Path: string(p), Replacements: len(e.at), Bytes: done.size, SHA256: done.hash,
+		Diff: e.diff(r.contentLimit() / 2),
+	}, nil
+}
+
+// whole reads a file of modest size as a whole.
+func (r *request) whole(ctx context.Context, id string, p filePath) ([]byte, error) {
+	report, err := r.script(ctx, id, p.vars("d", "n")+`
+need wc base64
+root; enter "$d"; follow
+kind "./$n"; [ $ty = file ] || { [ $ty != none ] || say missing; say notfile $ty; }
+within || say outside
+[ -r "./$n" ] || say denied
+z=$(size "./$n")
+echo "`+fileMark+`file $((z))"
+[ $z -gt `+fmt.Sprint(inExec)+` ] || { head -c `+fmt.Sprint(inExec)+` "./$n" | base64; echo .; }
+`)
+	if err != nil {
+		return nil, changeError(p, err)
+	}
+	size := report.number(0)
+	switch {
+	case report.verb != "file":
+		return nil, report.refusal(p)
+	case size > maxWhole:
+		return nil, &refused{fmt.Sprintf("%q has %d bytes, more than the %d that edit_file takes", p, size, maxWhole), "edit it with exec_command, for example with sed."}
+	case len(report.parts) == 1:
+		return report.parts[0], nil
+	}
+	return r.Client.Files.Read(ctx, id, string(p), maxWhole)
+}
+
+// edit is a replacement in a content, worked out. All of it is in the bytes of
+// the file, but for UTF-16, which is edited as text.
+type edit struct {
+	old, result []byte
+	at          []int // where in old the replaced texts begin
+	from, to    []byte
+}
+
+func newEdit(content []byte, in editFileIn) (edit, error) {
+	e := edit{old: content, from: []byte(in.OldText), to: []byte(in.NewText)}
+	encoding, bom := detectBOM(content)
+	order := utf16Order(encoding)
+	if order != nil {
+		text := fromUTF16(content[bom:], order)
+		if !bytes.Equal(toUTF16(text, order), content[bom:]) {
+			return edit{}, &refused{"the file begins like UTF-16 but is not valid as such, so it can't be edited as text", "exec_command can edit its bytes."}
+		}
+		e.old = []byte(text)
+	}
+	for i := 0; ; {
+		k := bytes.Index(e.old[i:], e.from)
+		if k < 0 {
+			break
+		}
+		e.at = append(e.at, i+k)
+		i += k + len(e.from)
+	}
+	if len(e.at) == 0 {
+		return edit{}, notFound(string(e.old), in.OldText)
+	}
+	if n := len(e.at); n > 1 && !in.ReplaceAll {
+		var lines []string
+		for _, at := range e.at[:min(n, 20)] {
+			lines = append(lines, fmt.Sprint(1+bytes.Count(e.old[:at], []byte{'\n'})))
+		}
+		if n > len(lines) {
+			lines = append(lines, "…")
+		}
+		return edit{}, &refused{fmt.Sprintf("old_text is there %d times, at lines %s", n, strings.Join(lines, ", ")), "give more of the text around the place that is meant, or pass replace_all: true."}
+	}
+	e.result = bytes.ReplaceAll(e.old, e.from, e.to)
+	if order != nil {
+		e.result = append(bytes.Clone(content[:bom]), toUTF16(string(e.result), order)...)
+	}
+	return e, nil
+}
+
+// notFound says what comes nearest to a text that is not there.
+func notFound(content, old string) error {
+	const why = "old_text is not in the file"
+	lf := strings.ReplaceAll(old, "\r\n", "\n")
+	switch {
+	case content == "":
+		return &refused{why + ", which is empty", "write_file gives it a content."}
+	case strings.Contains(content, strings.ReplaceAll(lf, "\n", "\r\n")):
+		return &refused{why + " as it stands: it is there with CRLF line ends (\\r\\n)", "give old_text and new_text with \\r\\n at the ends of lines."}
+	case strings.Contains(content, lf):
+		return &refused{why + " as it stands: it is there with LF line ends (\\n)", "give old_text and new_text with \\n at the ends of lines."}
+	}
+	want := ""
+	for line := range strings.Lines(old) {
+		if want = strings.Join(strings.Fields(line), " "); want != "" {
+			break
+		}
+	}
+	n, best, bestLine, bestText := 0, 0, 0, ""
+	for line := range strings.Lines(content) {
+		n++
+		if want == "" {
+			break
+		}
+		have := strings.Join(strings.Fields(line), " ")
+		score := commonLen(have, want)
+		if have == want {
+			score += len(want) + 1
+		}
+		if score > best {
+			best, bestLine, bestText = score, n, line
+		}
+	}
+	next := "read_file shows the file as it is now."
+	if best < min(len(want), 4) || best == 0 {
+		return &refused{why, next}
+	}
+	how := "begins most like"
+	if best > len(want) {
+		how = "differs, perhaps in spaces or further on, from"
+	}
+	return &refused{fmt.Sprintf("%s; its first line %s line %d: %q", why, how, bestLine, clip(strings.ToValidUTF8(bestText, "\uFFFD"), 200)), next}
+}
+
+// commonLen is the length of the common beginning of a and b.
+func commonLen(a, b string) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
+
+const diffContext = 2
+
+// diff shows the replacements as a unified diff does, as far as limit goes.
+func (e edit) diff(limit int) string {
+	var b strings.Builder
+	nl := []byte{'\n'}
+	shift := 0 // of the line numbers behind earlier replacements
+	for i := 0; i < len(e.at); {
+		// Replacements that touch the same lines are one hunk.
+		start := e.lineBefore(e.at[i], diffContext)
+		first := e.lineBefore(e.at[i], 0)
+		j, end := i, 0
+		for ; j < len(e.at); j++ {
+			if j > i && e.lineBefore(e.at[j], 0) >= end {
+				break
+			}
+			end = e.changedEnd(e.at[j])
+		}
+		last := e.lineAfter(end, diffContext)
+		if j < len(e.at) {
+			last = min(last, e.lineBefore(e.at[j], 0))
+		}
+		if i > 0 {
+			start = max(start, e.changedEnd(e.at[i-1]))
+		}
+		was := e.old[first:end]
+		now := bytes.ReplaceAll(was, e.from, e.to)
+		head := bytes.Count(e.old[:start], nl) + 1
+		before, after := markLines(" ", e.old[start:first]), markLines(" ", e.old[end:last])
+		minus, plus := markLines("-", was), markLines("+", now)
+		around := strings.Count(before, "\n") + strings.Count(after, "\n")
+		hunk := fmt.Sprintf("@@ -%d,%d +%d,%d @@\n", head, around+strings.Count(minus, "\n"), head+shift, around+strings.Count(plus, "\n")) +
+			before + minus + plus + after
+		if b.Len()+len(hunk) > limit {
+			if b.Len() == 0 {
+				b.WriteString(hunk[:runeCut(hunk, limit)] + "\n")
+				i = j
+			}
+			if i < len(e.at) {
+				fmt.Fprintf(&b, "[%d more replacements are not shown]\n", len(e.at)-i)
+			} else {
+				b.WriteString("[the rest is not shown]\n")
+			}
+			break
+		}
+		b.WriteString(hunk)
+		shift += (j - i) * (bytes.Count(e.to, nl) - bytes.Count(e.from, nl))
+		i = j
+	}
+	return b.String()
+}
+
+// lineBefore is the start of the line of at, or of the n-th before it.
+func (e edit) lineBefore(at, n int) int {
+	for ; n >= 0; n-- {
+		at = bytes.LastIndexByte(e.old[:at], '\n')
+		if at < 0 {
+			return 0
+		}
+		if n == 0 {
+			return at + 1
+		}
+	}
+	return at
+}
+
+// lineAfter is the end of the line that at is in, if it is within one, and of n
+// more behind it.
+func (e edit) lineAfter(at, n int) int {
+	if at > 0 && e.old[at-1] == '\n' {
+		n--
+	}
+	for ; n >= 0; n-- {
+		k := bytes.IndexByte(e.old[at:], '\n')
+		if k < 0 {
+			return len(e.old)
+		}
+		at += k + 1
+	}
+	return at
+}
+
+// changedEnd is the end of the last line that a replacement changes. One that
+// takes a line's end away changes the next line, too.
+func (e edit) changedEnd(at int) int {
+	end := at + len(e.from)
+	joins := bytes.HasSuffix(e.from, []byte{'\n'}) && !bytes.HasSuffix(e.to, []byte{'\n'}) &&
+		(len(e.to) > 0 || at > e.lineBefore(at, 0))
+	if joins {
+		return e.lineAfter(end, 1)
+	}
+	return e.lineAfter(end, 0)
+}
+
+// markLines puts a mark before each line.
+func markLines(mark string, text []byte) string {
+	var b strings.Builder
+	for line := range bytes.Lines(text) {
+		b.WriteString(mark)
+		b.WriteString(strings.ToValidUTF8(string(line), "\uFFFD"))
+		if !bytes.HasSuffix(line, []byte{'\n'}) {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+func (o editFileOut) text() string {
+	return fmt.Sprintf("%s[%d replacement(s) in %s on instance %s, which has %d bytes now, sha256 %s]", o.Diff, o.Replacements, o.Path, o.Instance, o.Bytes, o.SHA256)
+}

@@ -1,0 +1,485 @@
+package tools
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"openclaw-mcp/client"
+)
+
+const (
+	// maxImage is the largest image, in bytes, that is shown: some clients take
+	// no result beyond 1 MiB, and base64 makes four bytes of three.
+	maxImage = 720 << 10
+
+	// maxWhole is the largest file that is taken into memory as a whole, where
+	// there is no other way.
+	maxWhole = 8 << 20
+
+	// readBelow is the size up to which a file's beginning is read through
+	// files/read. Of a larger one, that endpoint would have to send everything
+	// before its answer can be understood, if it is JSON.
+	readBelow = 1 << 20
+
+	// maxWindow keeps a window as base64 within what is kept of a command's
+	// output.
+	maxWindow = 600 << 10
+)
+
+type readFileIn struct {
+	Path     string `json:"path"`
+	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
+	Line     int64  `json:"line,omitempty" jsonschema:"first, from 1; -9: the last 9"`
+	Offset   *int64 `json:"offset,omitempty" jsonschema:"or first byte, from 0; -9: the last 9"`
+	Count    int64  `json:"count,omitempty" jsonschema:"of lines, or with offset of bytes"`
+	Encoding string `json:"encoding,omitempty"`
+	Hash     bool   `json:"hash,omitempty" jsonschema:"give the file's SHA-256"`
+}
+
+type readFileOut struct {
+	Instance  string `json:"instance,omitempty"`
+	Path      string `json:"path,omitempty"`
+	Content   string `json:"content"`
+	Encoding  string `json:"encoding,omitempty"` // of the file; of the content for base64 and hex
+	MIMEType  string `json:"mime_type,omitempty"`
+	Size      *int64 `json:"size,omitempty"` // of the whole file, where known
+	Offset    int64  `json:"offset"`         // of the content's first byte
+	FirstLine int64  `json:"first_line,omitempty"`
+	LastLine  int64  `json:"last_line,omitempty"`
+	SHA256    string `json:"sha256,omitempty"`
+	Note      string `json:"note,omitempty"`
+	Next      string `json:"next,omitempty"`
+
+	bytes int64 // of the file that the content stands for
+	image *Image
+}
+
+func (o readFileOut) images() []Image {
+	if o.image == nil {
+		return nil
+	}
+	return []Image{*o.image}
+}
+
+// query is what of a file is wanted.
+type query struct {
+	byLine bool
+	start  int64 // line from 1, or byte from 0; negative: from the end
+	window int   // bytes from there on
+	hash   bool
+}
+
+// found is what was read of a file.
+type found struct {
+	window
+	head   []byte // the file's first bytes
+	size   int64  // -1 when unknown
+	offset int64  // of the window
+	line   int64  // of the window's start, 0 when unknown
+	hash   string
+	cutOff bool // the service says that it gave only a part of the file
+}
+
+func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, error) {
+	p, err := toFilePath("path", in.Path)
+	if err != nil {
+		return readFileOut{}, err
+	}
+	switch {
+	case in.Line != 0 && in.Offset != nil:
+		return readFileOut{}, badArgument("arguments \"line\" and \"offset\" exclude each other")
+	case in.Line != 0 && in.Encoding == encBase64:
+		return readFileOut{}, badArgument("argument \"line\" does not go with encoding \"base64\"; \"offset\" does")
+	}
+	id, err := r.where(ctx, in.Instance, p)
+	if err != nil {
+		return readFileOut{}, err
+	}
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+
+	limit := r.contentLimit()
+	q := query{byLine: in.Offset == nil && in.Encoding != encBase64, start: cmp.Or(in.Line, 1), window: min(2*limit+8, maxWindow), hash: in.Hash}
+	if !q.byLine {
+		q.start = 0
+		if in.Offset != nil {
+			q.start = *in.Offset
+		}
+	}
+	f, err := r.find(ctx, id, p, q)
+	if err != nil {
+		return readFileOut{}, err
+	}
+	out := readFileOut{Instance: id, Path: string(p), Offset: f.offset, SHA256: f.hash}
+	if f.size >= 0 {
+		out.Size = &f.size
+	}
+	if in.Hash && f.hash == "" {
+		out.Note = "the SHA-256 is not known: the sandbox has no sha256sum, shasum or openssl"
+	}
+	if f.cutOff {
+		out.note("the service says that it gave only a part of the file")
+	}
+	again := callArgs{{"instance", in.Instance}, {"path", string(p)}}
+	if in.Encoding != "auto" {
+		again = append(again, arg{"encoding", in.Encoding})
+	}
+	switch encoding, _ := detectBOM(f.head); {
+	case in.Encoding == encBase64:
+		out.base64(f, limit, in.Count, again)
+	case in.Encoding == "text":
+		err = r.readText(ctx, &out, f, in, limit, again)
+	case utf16Order(encoding) == nil && (isBinary(f.head) || isBinary(f.data[:f.shownPart(in, limit).used])):
+		err = r.readBinary(ctx, &out, f, in, again)
+	default:
+		err = r.readText(ctx, &out, f, in, limit, again)
+	}
+	return out, err
+}
+
+// contentLimit is how much of a file fits in a result, beside what is said of it.
+func (r *request) contentLimit() int {
+	return min(max(r.MaxResultChars-500, r.MaxResultChars/2, 100), maxWindow/2)
+}
+
+func (o *readFileOut) note(text string) {
+	if o.Note != "" {
+		text = o.Note + "; " + text
+	}
+	o.Note = text
+}
+
+// base64 gives bytes in threes, so that the texts of several calls can be
+// joined.
+func (o *readFileOut) base64(f found, limit int, count int64, again callArgs) {
+	n := min(len(f.data), limit/4*3)
+	if count > 0 {
+		n = int(min(int64(n), count))
+	}
+	o.Content, o.Encoding, o.bytes = base64.StdEncoding.EncodeToString(f.data[:n]), encBase64, int64(n)
+	o.MIMEType = mimeType(f.head)
+	if n < len(f.data) || !f.last {
+		o.Next = "read on with " + again.call("read_file", arg{"offset", f.offset + int64(n)})
+	}
+}
+
+// readBinary shows an image, or the beginning of what is no text.
+func (r *request) readBinary(ctx context.Context, o *readFileOut, f found, in readFileIn, again callArgs) error {
+	o.MIMEType = mimeType(f.head)
+	whole := in.Line == 0 && in.Offset == nil && in.Count == 0
+	if whole && f.offset == 0 && shownImage(o.MIMEType) {
+		content := f.data
+		var err error
+		if !f.last && f.size <= maxImage {
+			content, err = r.Client.Files.Read(ctx, o.Instance, o.Path, maxImage)
+		}
+		switch {
+		case f.size > maxImage, errors.Is(err, client.ErrTooLarge):
+			o.note(fmt.Sprintf("the image is too large to be shown: it may have %d bytes", maxImage))
+		case err != nil:
+			return err
+		default:
+			size := int64(len(content))
+			o.Size, o.bytes, o.Encoding = &size, size, "image"
+			o.image = &Image{MIMEType: o.MIMEType, Data: base64.StdEncoding.EncodeToString(content)}
+			return nil
+		}
+	}
+	n := min(len(f.data), dumpLen)
+	if in.Count > 0 && in.Offset != nil {
+		n = int(min(int64(len(f.data)), in.Count, int64(r.contentLimit()/5)))
+	}
+	o.Content, o.Encoding, o.bytes = hexDump(f.data[:n], f.offset), encHex, int64(n)
+	o.note("a binary file: this is a dump of its bytes")
+	if n < len(f.data) || !f.last {
+		o.Next = "read on with " + again.call("read_file", arg{"offset", f.offset + int64(n)}) +
+			", or its bytes with " + again.call("read_file", arg{"offset", f.offset}, arg{"encoding", encBase64})
+	}
+	return nil
+}
+
+func shownImage(mime string) bool {
+	switch mime {
+	case "image/png", "image/jpeg", "image/gif", "image/webp":
+		return true
+	}
+	return false
+}
+
+// byLine reports whether a call is about lines, not bytes.
+func (in readFileIn) byLine() bool { return in.Offset == nil }
+
+// shownPart is what of the window fits in a result.
+func (f found) shownPart(in readFileIn, limit int) part {
+	if in.byLine() {
+		return f.cut(limit, in.Count, 0, true)
+	}
+	return f.cut(limit, 0, in.Count, false)
+}
+
+// readText shows text, from a line or a byte on.
+func (r *request) readText(ctx context.Context, o *readFileOut, f found, in readFileIn, limit int, again callArgs) error {
+	encoding, bom := detectBOM(f.head)
+	o.Encoding = encoding
+	byLine := in.byLine()
+	order := utf16Order(encoding)
+	switch {
+	case order != nil && byLine && in.Line != 0 && in.Line != 1:
+		// Bytes that look like a line's end need not be one: it takes the text.
+		if f.size > maxWhole {
+			return badArgument("argument \"line\" does not go with a UTF-16 file of more than %d bytes; read it by \"offset\"", maxWhole)
+		}
+		whole, err := r.Client.Files.Read(ctx, o.Instance, o.Path, maxWhole)
+		if err != nil {
+			return err
+		}
+		text := []byte(fromUTF16(whole[min(bom, len(whole)):], order))
+		start, line := lineStart(text, in.Line)
+		if start < 0 {
+			return beyond(in.Line, line)
+		}
+		f.window, f.line, f.offset = window{text[start:], true}, line, int64(bom)+utf16Len(text[:start])
+	case order != nil:
+		skip := int64(0)
+		if f.offset == 0 {
+			skip = int64(bom)
+		} else if f.offset%2 != 0 {
+			skip = 1
+		}
+		skip = min(skip, int64(len(f.data)))
+		f.offset, f.data = f.offset+skip, f.data[skip:]
+		if !byLine && in.Count > 0 && int64(len(f.data)) > in.Count {
+			f.data, f.last = f.data[:wholeUTF16(f.data, max(int(in.Count), 4), order)], false
+		}
+		f.data = []byte(fromUTF16(f.data, order))
+	case f.offset == 0 && bom > 0:
+		f.offset, f.data = int64(bom), f.data[bom:]
+	}
+
+	c := f.shownPart(in, limit)
+	o.Content, o.Offset, o.bytes = c.text, f.offset, int64(c.used)
+	if order != nil {
+		o.bytes = utf16Len(f.data[:c.used])
+	}
+	if byLine && f.line > 0 && c.lines > 0 {
+		o.FirstLine, o.LastLine = f.line, f.line+int64(c.lines)-1
+	}
+	switch {
+	case encoding == encBOM:
+		o.note("the byte order mark at the file's start is not shown")
+	case order != nil:
+		o.note("decoded from UTF-16; write_file would make it UTF-8, edit_file keeps it")
+	}
+	if c.replaced > 0 {
+		if order == nil && encoding == encUTF8 {
+			o.Encoding = encOther
+		}
+		o.note(fmt.Sprintf("%d bytes that are not UTF-8 text are shown as U+FFFD; encoding \"base64\" gives them as they are", c.replaced))
+	}
+	if !c.more {
+		return nil
+	}
+	switch {
+	case byLine && !c.midLine && f.line > 0:
+		o.Next = "read on with " + again.call("read_file", append([]arg{{"line", o.LastLine + 1}}, countArg(in.Count)...)...)
+	case byLine && in.Count == 0 || !byLine:
+		o.Next = "read on with " + again.call("read_file", arg{"offset", o.Offset + o.bytes})
+	default:
+		o.Next = "the lines are longer than a result; read on by bytes with " + again.call("read_file", arg{"offset", o.Offset + o.bytes})
+	}
+	return nil
+}
+
+func countArg(n int64) []arg {
+	if n == 0 {
+		return nil
+	}
+	return []arg{{"count", n}}
+}
+
+// lineStart finds where a line begins, and its number; negative lines count
+// from the end. Where there is no such line it gives -1 and how many there are.
+func lineStart(text []byte, line int64) (int, int64) {
+	var starts []int
+	for i := 0; i < len(text); {
+		starts = append(starts, i)
+		n := bytes.IndexByte(text[i:], '\n')
+		if n < 0 {
+			break
+		}
+		i += n + 1
+	}
+	total := int64(len(starts))
+	if line < 0 {
+		line = max(1, total+line+1)
+	}
+	if line > max(total, 1) {
+		return -1, total
+	}
+	if total == 0 {
+		return 0, 1
+	}
+	return starts[line-1], line
+}
+
+func beyond(line, total int64) error {
+	return badArgument("argument \"line\" is %d, but the file has %d lines", line, total)
+}
+
+func (o readFileOut) text() string {
+	var b strings.Builder
+	b.WriteString(o.Content)
+	endLine(&b)
+	what := []string{}
+	add := func(format string, a ...any) { what = append(what, fmt.Sprintf(format, a...)) }
+	switch {
+	case o.image != nil:
+		add("%s, shown as an image", o.MIMEType)
+	case o.bytes == 0:
+		add("empty from byte %d on", o.Offset)
+	case o.FirstLine > 0:
+		add("lines %d to %d", o.FirstLine, o.LastLine)
+		add("from byte %d", o.Offset)
+	default:
+		add("bytes %d to %d", o.Offset, o.Offset+o.bytes-1)
+	}
+	if o.Size != nil {
+		add("file size %d", *o.Size)
+	}
+	if o.image == nil {
+		add("%s", o.Encoding)
+		if o.MIMEType != "" {
+			add("%s", o.MIMEType)
+		}
+	}
+	if o.SHA256 != "" {
+		add("sha256 %s", o.SHA256)
+	}
+	fmt.Fprintf(&b, "[%s on instance %s: %s]", o.Path, o.Instance, strings.Join(what, ", "))
+	if o.Note != "" {
+		b.WriteString("\nnote: " + o.Note)
+	}
+	return withNext(b.String(), o.Next)
+}
+
+// find reads what is wanted of a file: through a script where that can be, and
+// the beginning of a file of modest size through files/read.
+func (r *request) find(ctx context.Context, id string, p filePath, q query) (found, error) {
+	report, err := r.script(ctx, id, lookScript(p, q))
+	if err != nil {
+		if _, ok := withoutScripts(err); !ok {
+			return found{}, err
+		}
+		return r.stream(ctx, id, p, q)
+	}
+	switch report.verb {
+	case "file":
+	case "notfile":
+		if report.word(0) != "none" {
+			return found{}, report.refusal(p)
+		}
+		fallthrough
+	case "missing", "outside", "denied", "loop":
+		// The service decides, and says so in its own words.
+		return r.stream(ctx, id, p, q)
+	default:
+		return found{}, report.refusal(p)
+	}
+	size, offset, lines := report.number(0), report.number(1), report.number(2)
+	hash := cleanHash(report.word(4))
+	if report.word(3) == "0" {
+		q.hash = false
+		f, err := r.stream(ctx, id, p, q)
+		if err != nil {
+			return found{}, err
+		}
+		if f.last && f.size == int64(len(f.data)) { // all of it, as it was then
+			if hash != "" {
+				hash = hashOf(f.data)
+			}
+		} else {
+			f.size = size
+		}
+		f.hash = hash
+		return f, nil
+	}
+	if len(report.parts) != 2 || size < 0 || offset < 0 {
+		return found{}, report.refusal(p)
+	}
+	f := found{head: report.parts[0], window: window{data: report.parts[1]}, size: size, offset: offset, hash: hash}
+	f.last = offset+int64(len(f.data)) >= size
+	if q.byLine {
+		switch {
+		case q.start < 0 && lines >= 0:
+			f.line = max(1, lines+q.start+1)
+		case q.start > 0:
+			f.line = q.start
+			if offset >= size && q.start > max(lines, 1) {
+				return found{}, beyond(q.start, lines)
+			}
+		}
+	} else if q.start > size {
+		return found{}, badArgument("argument \"offset\" is %d, but the file has %d bytes", q.start, size)
+	}
+	return f, nil
+}
+
+func cleanHash(s string) string {
+	if b, err := hex.DecodeString(s); err != nil || len(b) != sha256.Size {
+		return ""
+	}
+	return s
+}
+
+func hashOf(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:])
+}
+
+// lookScript reports a file's size and hash and where the wanted part begins,
+// and gives that part and the file's head, unless files/read is to be used:
+// "file", size, offset, number of lines (-1 when not needed or too dear),
+// whether the parts follow, hash.
+func lookScript(p filePath, q query) string {
+	mode, hash := "b", 0
+	if q.byLine {
+		mode = "l"
+	}
+	if q.hash {
+		hash = 1
+	}
+	return p.vars("d", "n") + fmt.Sprintf("m=%s a=%d l=%d x=%d\n", mode, q.start, q.window, hash) + `
+need wc tail head base64
+root; enter "$d"; follow
+kind "./$n"; [ $ty = file ] || say notfile $ty
+within || say outside
+[ -r "./$n" ] || say denied
+z=$(size "./$n"); z=$((z)) t=-1 o=0
+if [ $m = b ]; then
+  o=$a; [ $o -ge 0 ] || o=$((z+a)); [ $o -ge 0 ] || o=0
+elif [ $a -gt 1 ]; then
+  o=$(head -n $((a-1)) "./$n" | wc -c); o=$((o))
+elif [ $a -lt 0 ]; then
+  o=$(tail -n $((-a)) "./$n" | wc -c); o=$((z-o)); [ $o -ge 0 ] || o=0
+fi
+c=0; [ $m = b ] || if [ $a -lt 0 ]; then [ $z -gt 64000000 ] || c=1; else [ $o -lt $z ] || c=1; fi
+if [ $c = 1 ]; then
+  t=$(wc -l <"./$n"); t=$((t))
+  [ $z = 0 ] || [ $(tail -c 1 "./$n" | wc -l) -gt 0 ] || t=$((t+1))
+fi
+h=-; [ $x = 0 ] || hash "./$n"
+s=1; [ $o -gt 0 ] || [ $a -lt 0 ] || [ $z -gt ` + fmt.Sprint(readBelow) + ` ] || s=0
+echo "` + fileMark + `file $z $o $t $s $h"
+[ $s = 1 ] || exit 0
+part() { tail -c +$(($1+1)) "./$n" | head -c $2 | base64; echo .; }
+part 0 ` + fmt.Sprint(sniffLen) + `
+part $o $l
+`
+}

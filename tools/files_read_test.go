@@ -1,0 +1,405 @@
+package tools
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"openclaw-mcp/internal/emulator"
+)
+
+// lines makes n numbered lines.
+func lines(n int) string {
+	var b strings.Builder
+	for i := 1; i <= n; i++ {
+		fmt.Fprintf(&b, "line %d\n", i)
+	}
+	return b.String()
+}
+
+// forms runs a test against every way in which files are read.
+func forms(t *testing.T, test func(*bench)) {
+	for name, opts := range map[string]emulator.Options{
+		"snake":   {},
+		"sandbox": {Sandbox: emulator.SandboxAuto},
+		"raw":     {RawFiles: true, Exec: emulator.Output},
+		"wrapped": {Messages: emulator.Wrapped, Exec: emulator.Wrapped},
+		"bare":    {Messages: emulator.Camel, Exec: emulator.Bare},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(newBench(t, opts))
+		})
+	}
+	for name, opts := range map[string]emulator.Options{"no exec": {}, "no exec, raw": {RawFiles: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, opts)
+			b.noExec()
+			test(b)
+		})
+	}
+	t.Run("sh", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, emulator.Options{})
+		b.rewriteExec(func(c string) string { return "exec sh -c " + shellQuote(c) })
+		test(b)
+	})
+	t.Run("no stat, no sha256sum", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, emulator.Options{})
+		b.without("stat", "sha256sum")
+		test(b)
+	})
+}
+
+func TestReadSlices(t *testing.T) {
+	t.Parallel()
+	forms(t, func(b *bench) {
+		text := lines(1000)
+		b.put("a.txt", text)
+		b.put("open.txt", "one\ntwo\nthree")
+		b.put("empty", "")
+		b.put("crlf.txt", "a\r\nb\r\n")
+		for _, tt := range []struct {
+			args               args
+			content            string
+			first, last, start int64
+			more               bool
+		}{
+			{args{"path": "a.txt", "count": 2}, "line 1\nline 2\n", 1, 2, 0, true},
+			{args{"path": "/workspace/a.txt", "line": 999}, "line 999\nline 1000\n", 999, 1000, int64(len(text)) - 19, false},
+			{args{"path": "./x/../a.txt", "line": 500, "count": 1}, "line 500\n", 500, 500, int64(strings.Index(text, "line 500\n")), true},
+			{args{"path": "a.txt", "line": -2}, "line 999\nline 1000\n", 999, 1000, int64(len(text)) - 19, false},
+			{args{"path": "a.txt", "line": -2, "count": 1}, "line 999\n", 999, 999, int64(len(text)) - 19, true},
+			{args{"path": "a.txt", "offset": 5, "count": 3}, "1\nl", 0, 0, 5, true},
+			{args{"path": "a.txt", "offset": 0, "count": 4}, "line", 0, 0, 0, true},
+			{args{"path": "a.txt", "offset": -5}, "1000\n", 0, 0, int64(len(text)) - 5, false},
+			{args{"path": "open.txt", "line": -1}, "three", 3, 3, 8, false},
+			{args{"path": "open.txt", "line": -50}, "one\ntwo\nthree", 1, 3, 0, false},
+			{args{"path": "open.txt", "line": 3}, "three", 3, 3, 8, false},
+			{args{"path": "open.txt", "offset": -500}, "one\ntwo\nthree", 0, 0, 0, false},
+			{args{"path": "open.txt", "offset": 13}, "", 0, 0, 13, false},
+			{args{"path": "empty"}, "", 0, 0, 0, false},
+			{args{"path": "empty", "line": -5}, "", 0, 0, 0, false},
+			{args{"path": "crlf.txt"}, "a\r\nb\r\n", 1, 2, 0, false},
+		} {
+			got := call[readFileOut](b, "read_file", tt.args)
+			if got.Content != tt.content || got.FirstLine != tt.first || got.LastLine != tt.last || got.Offset != tt.start || (got.Next != "") != tt.more {
+				b.Errorf("%v: got %q, lines %d to %d, offset %d, next %q; want %+v", tt.args, got.Content, got.FirstLine, got.LastLine, got.Offset, got.Next, tt)
+			}
+			if got.bytes != int64(len(tt.content)) {
+				b.Errorf("%v: %d bytes", tt.args, got.bytes)
+			}
+		}
+		if got := call[readFileOut](b, "read_file", args{"path": "a.txt", "count": 2, "hash": true}); got.SHA256 != hashOf([]byte(text)) || *got.Size != int64(len(text)) {
+			b.Errorf("got %+v", got)
+		}
+		b.refuse("read_file", args{"path": "a.txt", "line": 1001}, "line", "1000 lines")
+		b.refuse("read_file", args{"path": "open.txt", "line": 5}, "3 lines")
+		b.refuse("read_file", args{"path": "a.txt", "offset": 100000}, "offset", fmt.Sprint(len(text)))
+		b.refuse("read_file", args{"path": "none.txt"}, "none.txt", "list_files")
+		b.refuse("read_file", args{"path": ".."})
+		b.refuse("read_file", args{"path": "../../etc/passwd"}, "under /workspace")
+		b.refuse("read_file", args{"path": "a.txt", "line": 1, "offset": 1}, "exclude")
+		b.refuse("read_file", args{"path": "sub/"}, "directory")
+		b.refuse("read_file", args{"path": ""}, "path")
+		if err := os.Mkdir(b.path("dir"), 0o755); err != nil {
+			b.Fatal(err)
+		}
+		b.refuse("read_file", args{"path": "dir"}, "directory")
+	})
+}
+
+// TestReadOn reads a file to its end by following what each result says.
+func TestReadOn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulator.Options{})
+	long := strings.Repeat("é", 30000)
+	for name, text := range map[string]string{
+		"lines": lines(5000), "long": "short\n" + long + "\nshort again\n" + long, "no end": long,
+		"bytes": strings.Repeat("\xe9t\xe9 ", 9000),
+	} {
+		for _, exec := range []bool{true, false} {
+			if b.between = nil; !exec {
+				b.noExec()
+			}
+			b.put("f", text)
+			var got strings.Builder
+			a := args{"path": "f"}
+			for calls := 0; ; calls++ {
+				out := call[readFileOut](b, "read_file", a)
+				got.WriteString(text[out.Offset : out.Offset+out.bytes])
+				if strings.ToValidUTF8(text[out.Offset:out.Offset+out.bytes], "") != strings.ReplaceAll(out.Content, "\uFFFD", "") {
+					t.Errorf("%s: at %d: the content is another than the bytes", name, out.Offset)
+				}
+				if out.Next == "" || calls > 50 {
+					break
+				}
+				a = nextCall(t, out.Next)
+			}
+			if got.String() != text {
+				t.Errorf("%s: read %d bytes of %d", name, got.Len(), len(text))
+			}
+		}
+	}
+}
+
+// nextCall reads the arguments of the call that a result suggests.
+func nextCall(t *testing.T, next string) args {
+	t.Helper()
+	i, j := strings.Index(next, "{"), strings.Index(next, "}")
+	if i < 0 || j < 0 {
+		t.Fatalf("no call in %q", next)
+	}
+	return decodeArgs(t, next[i:j+1])
+}
+
+// TestReadLarge: a slice of a gigabyte costs no more than a slice.
+func TestReadLarge(t *testing.T) {
+	t.Parallel()
+	for _, opts := range []emulator.Options{{}, {RawFiles: true}} {
+		b := newBench(t, opts)
+		b.put("big", lines(100))
+		const size = 1 << 30
+		if err := os.Truncate(b.path("big"), size); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(b.path("big"), os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString("\nthe end\n"); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		for want, a := range map[string]args{
+			"the end\n": {"path": "big", "line": -1},
+			"line 7\n":  {"path": "big", "line": 7, "count": 1},
+			"line 1\n":  {"path": "big", "count": 1, "encoding": "text"},
+			"end\n":     {"path": "big", "offset": -4, "encoding": "text"},
+			"e 1\n":     {"path": "big", "offset": 3, "count": 4},
+		} {
+			b.received.Store(0)
+			out := call[readFileOut](b, "read_file", a)
+			if out.Content != want || *out.Size != size+9 {
+				t.Errorf("%v: got %q of %d", a, out.Content, *out.Size)
+			}
+			if n := b.received.Load(); n > 200<<10 {
+				t.Errorf("%v: %d bytes came", a, n)
+			}
+		}
+	}
+	// Without commands, the stream is closed as soon as it has given enough.
+	b := newBench(t, emulator.Options{RawFiles: true})
+	b.noExec()
+	b.put("big", lines(100))
+	if err := os.Truncate(b.path("big"), 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	out := call[readFileOut](b, "read_file", args{"path": "big", "line": 50, "count": 2})
+	if out.Content != "line 50\nline 51\n" || b.received.Load() > 64<<20 {
+		t.Errorf("got %q for %d bytes", out.Content, b.received.Load())
+	}
+}
+
+func TestReadEncodings(t *testing.T) {
+	t.Parallel()
+	forms(t, func(b *bench) {
+		le, be := utf16Order(encUTF16LE), utf16Order(encUTF16BE)
+		text := "Ċ one\r\nzwei 😀\nЖ\n"
+		for _, tt := range []struct {
+			file, content, encoding string
+			args                    args
+		}{
+			{"\xef\xbb\xbfhé\n", "hé\n", encBOM, nil},
+			{"\xff\xfe" + string(toUTF16(text, le)), text, encUTF16LE, nil},
+			{"\xfe\xff" + string(toUTF16(text, be)), text, encUTF16BE, nil},
+			{"\xff\xfe" + string(toUTF16(text, le)), "zwei 😀\n", encUTF16LE, args{"line": 2, "count": 1}},
+			{"\xfe\xff" + string(toUTF16(text, be)), "Ж\n", encUTF16BE, args{"line": -1}},
+			{"\xff\xfe" + string(toUTF16(text, le)), "one", encUTF16LE, args{"offset": 6, "count": 6}},
+			{"caf\xe9 cr\xe8me\n", "caf\uFFFD cr\uFFFDme\n", encOther, nil},
+			{"\xcf\xf0\xe8\xe2\xe5\xf2 \xec\xe8\xf0\n", strings.Repeat("\uFFFD", 6) + " " + strings.Repeat("\uFFFD", 3) + "\n", encOther, nil},
+			{"a\x00b", "a\uFFFDb", encOther, args{"encoding": "text"}},
+			{"any", base64.StdEncoding.EncodeToString([]byte("ny")), encBase64, args{"encoding": "base64", "offset": 1}},
+			{"\x1b[1mbold\x1b[0m\n", "\x1b[1mbold\x1b[0m\n", encUTF8, nil},
+			{"日本語", "日本語", encUTF8, nil},
+		} {
+			b.put("f", tt.file)
+			a := args{"path": "f"}
+			for k, v := range tt.args {
+				a[k] = v
+			}
+			got := call[readFileOut](b, "read_file", a)
+			if got.Content != tt.content || got.Encoding != tt.encoding {
+				b.Errorf("%q %v: got %q as %s", tt.file, tt.args, got.Content, got.Encoding)
+			}
+			if (tt.encoding == encOther || tt.encoding == encBOM) != (got.Note != "") && utf16Order(tt.encoding) == nil {
+				b.Errorf("%q: note %q", tt.file, got.Note)
+			}
+		}
+	})
+}
+
+const tinyPNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+func TestReadBinary(t *testing.T) {
+	t.Parallel()
+	forms(t, func(b *bench) {
+		png, _ := base64.StdEncoding.DecodeString(tinyPNG)
+		b.put("i.png", string(png))
+		r := b.try("read_file", args{"path": "i.png"})
+		if r.IsError || len(r.Images) != 1 || r.Images[0].Data != tinyPNG || r.Images[0].MIMEType != "image/png" || !strings.Contains(r.Text, "image/png") {
+			b.Errorf("got %+v", r)
+		}
+		if c := r.mcp().Content; len(c) != 2 {
+			b.Errorf("got %d content blocks", len(c))
+		}
+		// One that does not come with the first look.
+		large := string(png) + strings.Repeat("\x00\xff\x10\x80", 150<<10)
+		b.put("large.png", large)
+		if r := b.try("read_file", args{"path": "large.png"}); r.IsError || len(r.Images) != 1 || r.Images[0].Data != base64.StdEncoding.EncodeToString([]byte(large)) {
+			b.Errorf("large image: %s", clip(r.Text, 300))
+		}
+		b.put("huge.png", large+large)
+		if r := b.try("read_file", args{"path": "huge.png"}); r.IsError || len(r.Images) != 0 || !strings.Contains(r.Text, "too large to be shown") {
+			b.Errorf("huge image: %s", clip(r.Text, 300))
+		}
+		b.put("elf", "\x7fELF\x02\x01\x01\x00"+strings.Repeat("\x00\x90", 500))
+		got := call[readFileOut](b, "read_file", args{"path": "elf"})
+		if got.Encoding != encHex || !strings.HasPrefix(got.Content, "00000000  7f 45 4c 46 02 01 01 00") || got.bytes != dumpLen || *got.Size != 1008 || got.Next == "" {
+			b.Errorf("got %+v", got)
+		}
+		if got := call[readFileOut](b, "read_file", nextCall(b.T, got.Next)); !strings.HasPrefix(got.Content, "00000100  00 90") {
+			b.Errorf("got %+v", got)
+		}
+		// Base64 in parts is that of the whole.
+		var all strings.Builder
+		a := args{"path": "large.png", "encoding": "base64"}
+		b.deps.MaxResultChars = 200000
+		for range 100 {
+			got := call[readFileOut](b, "read_file", a)
+			all.WriteString(got.Content)
+			if got.Next == "" {
+				break
+			}
+			a = nextCall(b.T, got.Next)
+		}
+		if all.String() != base64.StdEncoding.EncodeToString([]byte(large)) {
+			b.Errorf("the parts' base64 is not the whole's: %d characters", all.Len())
+		}
+	})
+}
+
+func TestReadSpecial(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulator.Options{})
+	if err := syscall.Mkfifo(b.path("pipe"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{
+		"zero": "/dev/zero", "etc": "/etc/hostname", "abs": "/workspace/a.txt", "rel": "sub/../a.txt",
+		"loop": "loop", "nowhere": "gone", "chain": "abs", "up": "..",
+	} {
+		if err := os.Symlink(target, b.path(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.put("sub/x", "")
+	b.put("a.txt", "here\n")
+	b.refuse("read_file", args{"path": "pipe"}, "FIFO")
+	b.refuse("read_file", args{"path": "zero"}, "device")
+	b.refuse("read_file", args{"path": "/dev/zero"}, "device")
+	b.refuse("read_file", args{"path": "/dev/zero", "line": -3, "hash": true}, "device")
+	b.refuse("read_file", args{"path": "etc"}, "under /workspace")
+	b.refuse("read_file", args{"path": "up/../../etc/hostname"}, "under /workspace")
+	b.refuse("read_file", args{"path": "loop"})
+	b.refuse("read_file", args{"path": "nowhere"})
+	b.refuse("read_file", args{"path": "up"}, "directory")
+	for _, name := range []string{"abs", "rel", "chain"} {
+		if got := call[readFileOut](b, "read_file", args{"path": name, "line": -1, "hash": true}); got.Content != "here\n" || got.SHA256 != hashOf([]byte("here\n")) {
+			t.Errorf("%s: got %+v", name, got)
+		}
+	}
+}
+
+// TestReadEndless: an endless file ends at the deadline at the latest.
+func TestReadEndless(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulator.Options{})
+	b.between = func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/terminal/exec") {
+			http.Error(w, `{"error":"not implemented"}`, http.StatusNotImplemented)
+			return true
+		}
+		zeros := make([]byte, 32<<10)
+		for {
+			if _, err := w.Write(zeros); err != nil {
+				return true
+			}
+		}
+	}
+	if got := call[readFileOut](b, "read_file", args{"path": "/dev/zero", "instance": b.id}); got.Encoding != encHex {
+		t.Errorf("got %+v", got)
+	}
+	s := &Deps{SoftDeadline: time.Nanosecond}
+	r := &request{Deps: s}
+	if d := r.fileDeadline(); d != 5*time.Second {
+		t.Errorf("the shortest deadline is %s", d)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	raw := []byte(`{"path":"/dev/zero","line":3,"instance":"` + b.id + `"}`)
+	if res := b.tool("read_file").Call(ctx, b.deps, raw, Exchange{}); !res.IsError || !strings.Contains(res.Text, "not reached") {
+		t.Errorf("got %s", res.Text)
+	}
+}
+
+func TestReadNotReady(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulator.Options{})
+	b.put("a", "a")
+	b.between = func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/terminal/exec") {
+			_, _ = w.Write([]byte(`{"stdout":"","stderr":"sandbox agent not ready","exit_code":1}`))
+			return true
+		}
+		return false
+	}
+	b.refuse("read_file", args{"path": "a"}, "not ready")
+	b.refuse("edit_file", args{"path": "a", "old_text": "a", "new_text": "b"}, "not ready", "nothing")
+	b.refuse("manage_files", args{"path": "a", "action": "delete"}, "not ready")
+	b.want("a", "a")
+}
+
+// TestReadOnly: a read-only server reads without running anything.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulator.Options{})
+	b.put("a/b.txt", lines(10))
+	b.deps.Rails = func(context.Context) *Rails {
+		return &Rails{ReadOnly: true, ExcludePaths: []string{"/workspace/secret"}}
+	}
+	b.put("secret", "x")
+	b.between = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			http.Error(w, `{"error":"read-only"}`, http.StatusForbidden)
+			return true
+		}
+		return false
+	}
+	if got := call[readFileOut](b, "read_file", args{"path": "a/b.txt", "line": -1}); got.Content != "line 10\n" || got.FirstLine != 10 {
+		t.Errorf("got %+v", got)
+	}
+	if got := call[listFilesOut](b, "list_files", args{"depth": 3}); len(got.Entries) != 2 {
+		t.Errorf("got %+v", got)
+	}
+	b.refuse("read_file", args{"path": "secret"}, "excluded")
+	b.refuse("write_file", args{"path": "x", "content": ""}, "read-only")
+}

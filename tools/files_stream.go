@@ -1,0 +1,189 @@
+package tools
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// stream reads what is wanted of a file through files/read alone. It closes the
+// stream once it has that; what lies before it has to be passed over.
+func (r *request) stream(ctx context.Context, id string, p filePath, q query) (found, error) {
+	body, err := r.Client.Files.Open(ctx, id, string(p))
+	if err != nil {
+		return found{}, err
+	}
+	defer func() { _ = body.Close() }()
+	s := &streamer{size: body.Size, query: q, counter: counter{r: body}}
+	f, err := s.read()
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return found{}, &refused{
+			fmt.Sprintf("the wanted part of %q was not reached within %s, after %d bytes: the file can only be read from its start here", p, r.fileDeadline(), s.n),
+			"read an earlier part, or use exec_command (tail, sed, sha256sum).",
+		}
+	}
+	f.cutOff = body.Truncated
+	return f, err
+}
+
+// counter counts what is read through it.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// streamer reads a part of a stream.
+type streamer struct {
+	query
+	counter
+	size int64
+}
+
+func (s *streamer) read() (found, error) {
+	var src io.Reader = &s.counter
+	sum := sha256.New()
+	if s.hash {
+		src = io.TeeReader(src, sum)
+	}
+	in := bufio.NewReaderSize(src, 64<<10)
+	head, err := in.Peek(sniffLen)
+	if err != nil && err != io.EOF {
+		return found{}, err
+	}
+	f := found{head: bytes.Clone(head), size: s.size}
+	if s.start < 0 && !s.byLine && s.size >= 0 {
+		s.start = max(0, s.size+s.start)
+	}
+	if s.start < 0 {
+		err = s.fromEnd(in, &f)
+	} else {
+		err = s.fromStart(in, &f)
+	}
+	if err != nil {
+		return found{}, err
+	}
+	if s.hash {
+		if _, err := io.Copy(io.Discard, in); err != nil {
+			return found{}, err
+		}
+		f.hash, f.size = hex.EncodeToString(sum.Sum(nil)), s.n
+	}
+	return f, nil
+}
+
+// fromStart passes over what lies before the part.
+func (s *streamer) fromStart(in *bufio.Reader, f *found) error {
+	if s.byLine {
+		for f.line = 1; f.line < s.start; f.line++ {
+			n, err := skipLine(in)
+			f.offset += n
+			if err == io.EOF {
+				if n == 0 {
+					f.line--
+				}
+				return beyond(s.start, f.line)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if _, err := in.Peek(1); err == io.EOF && s.start > 1 {
+			return beyond(s.start, s.start-1)
+		}
+	} else {
+		n, err := io.CopyN(io.Discard, in, s.start)
+		if err == io.EOF {
+			return badArgument("argument \"offset\" is %d, but the file has %d bytes", s.start, n)
+		}
+		if err != nil {
+			return err
+		}
+		f.offset = s.start
+	}
+	var err error
+	if f.data, err = io.ReadAll(io.LimitReader(in, int64(s.window))); err != nil {
+		return err
+	}
+	_, err = in.Peek(1)
+	if err == io.EOF {
+		f.last = true
+		f.size = f.offset + int64(len(f.data))
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+func skipLine(in *bufio.Reader) (int64, error) {
+	var n int64
+	for {
+		part, err := in.ReadSlice('\n')
+		n += int64(len(part))
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return n, err
+		}
+	}
+}
+
+// fromEnd reads everything and keeps the end of it.
+func (s *streamer) fromEnd(in *bufio.Reader, f *found) error {
+	var kept []byte
+	var total, lines int64
+	last := byte('\n')
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := in.Read(buf)
+		total += int64(n)
+		lines += int64(bytes.Count(buf[:n], []byte{'\n'}))
+		if n > 0 {
+			last = buf[n-1]
+		}
+		if kept = append(kept, buf[:n]...); len(kept) > 2*maxWhole {
+			kept = append(kept[:0], kept[len(kept)-maxWhole:]...)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if last != '\n' {
+		lines++
+	}
+	f.size = total
+	from := 0 // in kept
+	if s.byLine {
+		f.line = max(1, lines+s.start+1)
+		i := len(bytes.TrimSuffix(kept, []byte{'\n'}))
+		for n := int64(0); ; n++ {
+			if i = bytes.LastIndexByte(kept[:i], '\n'); i < 0 || n == -s.start-1 {
+				break
+			}
+		}
+		from = i + 1
+	} else {
+		from = int(max(0, int64(len(kept))+s.start))
+	}
+	if from == 0 && int64(len(kept)) < total {
+		return &refused{fmt.Sprintf("the end that was asked for has more than %d bytes, and the file can only be read from its start here", maxWhole), "ask for fewer."}
+	}
+	f.offset = total - int64(len(kept)-from)
+	f.data = kept[from:]
+	f.last = len(f.data) <= s.window
+	if !f.last {
+		f.data = f.data[:s.window]
+	}
+	return nil
+}

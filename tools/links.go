@@ -1,0 +1,48 @@
+package tools
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+// Link points from a result to a resource that shows more of it, or goes on
+// when the result is over.
+type Link struct {
+	URI, Name, Title, Description, MIMEType string
+}
+
+// linker is an output that has resources to point to.
+type linker interface{ links() []Link }
+
+// firstWithLinks is the protocol version that brought resource links. Clients of
+// earlier ones refuse results that have any.
+const firstWithLinks = mcp.ProtocolVersion20250618
+
+// withLinks adds links to a result, where the client of ctx's request knows them.
+func withLinks(ctx context.Context, result *mcp.CallToolResult, links []Link) *mcp.CallToolResult {
+	if len(links) == 0 || server.RequestProtocolVersion(ctx) < firstWithLinks {
+		return result
+	}
+	for _, l := range links {
+		result.Content = append(result.Content, mcp.ResourceLink{
+			Type: mcp.ContentTypeLink, URI: l.URI, Name: l.Name, Title: l.Title, Description: l.Description, MIMEType: l.MIMEType,
+		})
+	}
+	return result
+}
+
+// messagesLink points to a session's history; none where the session is not
+// known.
+func messagesLink(instance, session string) []Link {
+	if instance == "" || session == "" {
+		return nil
+	}
+	name := "instances/" + url.PathEscape(instance) + "/sessions/" + url.PathEscape(session) + "/messages"
+	return []Link{{
+		URI: "openclaw://" + name, Name: name, Title: "Chat history",
+		Description: "The session's messages; subscribe to hear of each new one.", MIMEType: "text/markdown",
+	}}
+}

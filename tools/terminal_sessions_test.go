@@ -1,0 +1,311 @@
+package tools_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"openclaw-mcp/client"
+	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/runs"
+	"openclaw-mcp/terminals"
+	"openclaw-mcp/tools"
+)
+
+const terminalEndpoint = "GET /instances/{instance}/terminal/ws"
+
+// terminalBench is a caller with all its tools, before the embedded service.
+type terminalBench struct {
+	*testing.T
+	service  *emulator.Server
+	instance string
+	deps     *tools.Deps
+	manager  *terminals.Manager
+	rails    *tools.Rails
+}
+
+type silent struct{}
+
+func (silent) Text(string) {}
+func (silent) Line(string) {}
+func (silent) Close()      {}
+
+func newTerminalBench(t *testing.T, o emulator.Options, cfg terminals.Config) *terminalBench {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		cfg.Family = client.TerminalLines // it has no pseudo-terminals, and no test here needs one then
+	}
+	service, err := emulator.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(service)
+	b := &terminalBench{T: t, service: service, rails: &tools.Rails{}}
+	t.Cleanup(func() {
+		if b.manager != nil {
+			b.manager.Close()
+		}
+		if err := service.Close(); err != nil {
+			t.Error(err)
+		}
+		web.Close()
+	})
+	const key = "sk_live_terminals"
+	if b.instance, err = service.AddInstance(key); err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.New(nil, web.URL, key, client.WithRetry(1, 0, 0), client.WithReadOnly(tools.IsReadOnly))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.CloseIdleConnections)
+	r, err := runs.NewManager(runs.Config{Client: c, APIKey: key, Principal: "p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	cfg.Client, cfg.APIKey, cfg.Principal = c, key, "p"
+	if b.manager, err = terminals.NewManager(cfg); err != nil {
+		t.Fatal(err)
+	}
+	s := tools.NewServices(c, r)
+	s.Terminals = b.manager
+	b.deps = &tools.Deps{
+		Services:  func(context.Context) (*tools.Services, error) { return s, nil },
+		Progress:  func(context.Context) tools.Progress { return silent{} },
+		Principal: func(context.Context) string { return "p" },
+		Rails:     func(context.Context) *tools.Rails { return b.rails },
+		OnCancel:  func(context.Context, func(string)) {},
+		Confirm:   tools.NewConfirmer(tools.ConfirmAllow), SoftDeadline: 20 * time.Second, MaxResultChars: 20000,
+	}
+	return b
+}
+
+// shown is a result of a terminal's tool.
+type shown struct {
+	Terminal, Status, Text, Position, Ended, Next string
+	ExitCode                                      *int `json:"exit_code"`
+	Cursor                                        int64
+	Notes                                         []string
+	Content                                       string // read_file
+	plain                                         string
+}
+
+type args = map[string]any
+
+func (b *terminalBench) try(tool string, in args) (shown, bool) {
+	b.Helper()
+	for _, t := range tools.All() {
+		if t.Name != tool {
+			continue
+		}
+		raw, err := json.Marshal(in)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r := t.Call(b.Context(), b.deps, raw, tools.Exchange{})
+		var s shown
+		if r.Structured != nil {
+			raw, err := json.Marshal(r.Structured)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := json.Unmarshal(raw, &s); err != nil {
+				b.Fatal(err)
+			}
+		}
+		s.plain = r.Text
+		return s, !r.IsError
+	}
+	b.Fatalf("there is no tool %s", tool)
+	return shown{}, false
+}
+
+func (b *terminalBench) call(tool string, in args) shown {
+	b.Helper()
+	s, ok := b.try(tool, in)
+	if !ok {
+		b.Fatalf("%s %v failed: %s", tool, in, s.plain)
+	}
+	return s
+}
+
+// refused gives the text of a call that must fail, and must say so.
+func (b *terminalBench) refused(tool string, in args, want ...string) {
+	b.Helper()
+	s, ok := b.try(tool, in)
+	if ok {
+		b.Errorf("%s %v is allowed: %s", tool, in, s.plain)
+	}
+	for _, w := range want {
+		if !strings.Contains(s.plain, w) {
+			b.Errorf("%s %v says %q, which has no %q", tool, in, s.plain, w)
+		}
+	}
+}
+
+func (b *terminalBench) open(more args) string {
+	b.Helper()
+	in := args{"instance": b.instance}
+	for k, v := range more {
+		in[k] = v
+	}
+	s := b.call("open_terminal", in)
+	if s.Status != "open" || s.Terminal == "" || !strings.Contains(s.plain, s.Terminal) {
+		b.Fatalf("open_terminal: %s", s.plain)
+	}
+	return s.Terminal
+}
+
+func (b *terminalBench) write(terminal, text string, keys []string, waitFor string) shown {
+	b.Helper()
+	in := args{"terminal": terminal}
+	if text != "" {
+		in["text"] = text
+	}
+	if keys != nil {
+		in["keys"] = keys
+	}
+	if waitFor != "" {
+		in["wait_for"] = waitFor
+	}
+	s := b.call("write_terminal", in)
+	if waitFor != "" && s.Ended != "pattern" {
+		b.Fatalf("%q did not come: %s", waitFor, s.plain)
+	}
+	return s
+}
+
+var enter = []string{"enter"}
+
+func TestTerminalPrompt(t *testing.T) {
+	b := newTerminalBench(t, emulator.Options{}, terminals.Config{})
+	term := b.open(args{"cols": 100, "rows": 30})
+	b.write(term, "stty size", enter, "30 100")
+	b.write(term, `read -p "your name: " name; echo "<$name>"`, enter, `^your name: $`)
+	s := b.write(term, "Ada", enter, `^<Ada>$`)
+	if s.Status != "open" || !strings.Contains(s.Position, "of 30") || !strings.Contains(s.Position, "of 100") {
+		t.Errorf("%+v", s)
+	}
+	s = b.write(term, "exit 3", enter, "")
+	if s.Status != "exited" || s.ExitCode == nil || *s.ExitCode != 3 || !strings.Contains(s.plain, "exit code 3") {
+		t.Errorf("after exit: %s", s.plain)
+	}
+	b.refused("write_terminal", args{"terminal": term, "text": "x"}, "exited", "open_terminal")
+	if s := b.call("read_terminal", args{"terminal": term}); !strings.Contains(s.Text, "<Ada>") {
+		t.Errorf("the screen of an ended terminal is gone: %s", s.plain)
+	}
+}
+
+func TestTerminalInterrupt(t *testing.T) {
+	b := newTerminalBench(t, emulator.Options{}, terminals.Config{})
+	term := b.open(nil)
+	b.write(term, "sleep 100; echo code=$?", enter, "")
+	s := b.write(term, "", []string{"ctrl-c"}, `\$ $|# $`)
+	if !strings.Contains(s.Text, "^C") || strings.Contains(s.Text, "\ncode=0") {
+		t.Errorf("%s", s.plain)
+	}
+	s = b.write(term, "cat", enter, "")
+	s = b.write(term, "one\ntwo\n", []string{"ctrl-d"}, `\$ $|# $`)
+	if !strings.Contains(s.Text, "one\none\ntwo\ntwo") {
+		t.Errorf("several lines: %q", s.Text)
+	}
+	if s := b.call("close_terminal", args{"terminal": term}); s.Status != "closed" {
+		t.Errorf("%s", s.plain)
+	}
+	b.refused("write_terminal", args{"terminal": term, "keys": enter}, "closed")
+}
+
+func TestTerminalViews(t *testing.T) {
+	b := newTerminalBench(t, emulator.Options{}, terminals.Config{})
+	term := b.open(args{"rows": 10, "command": "PS1='> '"})
+	s := b.write(term, `for i in $(seq 1 60); do printf '\033[3%dmline %d\033[0m\n' $((i%8)) $i; done`, enter, "^line 60$")
+	if !strings.Contains(s.Text, "line 60") || strings.Contains(s.Text, "line 40\n") {
+		t.Errorf("the screen: %s", s.plain)
+	}
+	fresh := b.call("read_terminal", args{"terminal": term, "view": "new", "cursor": s.Cursor})
+	for i := 1; i <= 60; i++ {
+		if !strings.Contains(fresh.Text, fmt.Sprintf("\nline %d\n", i)) {
+			t.Fatalf("line %d is not in the new output %q", i, fresh.Text)
+		}
+	}
+	if strings.ContainsAny(fresh.Text, "\x1b\r") {
+		t.Errorf("control sequences in %q", fresh.Text)
+	}
+	if again := b.call("read_terminal", args{"terminal": term, "view": "new"}); again.Text != "" {
+		t.Errorf("read twice: %q", again.Text)
+	}
+	back := b.call("read_terminal", args{"terminal": term, "view": "scrollback"})
+	if !strings.Contains(back.Text, "line 20\n") || strings.Contains(back.Text, "line 60") {
+		t.Errorf("scrollback: %s", back.plain)
+	}
+	b.write(term, "sleep 0.2; echo late", enter, "")
+	if s := b.call("read_terminal", args{"terminal": term, "wait_for": "^late$"}); s.Ended != "pattern" {
+		t.Errorf("%s", s.plain)
+	}
+	if s := b.call("read_terminal", args{"terminal": term, "wait_for": "never", "wait_seconds": 1}); s.Ended != "time" || !strings.Contains(s.Next, "never") {
+		t.Errorf("%s", s.plain)
+	}
+	if s := b.call("read_terminal", args{"terminal": term, "quiet_ms": 50}); s.Ended != "quiet" {
+		t.Errorf("%s", s.plain)
+	}
+}
+
+func TestTerminalWideCharacters(t *testing.T) {
+	b := newTerminalBench(t, emulator.Options{}, terminals.Config{})
+	term := b.open(args{"cols": 20, "command": "PS1='> '; clear"})
+	s := b.write(term, `printf '12345678901234567890\n漢字かな交じり文のテスト\ne\314\201x 🙂|\n'; tput cup 9 5; printf 'at'`, enter, "at")
+	for _, want := range []string{"\n12345678901234567890\n漢字かな交じり文の\nテスト\né" + "x 🙂|", "\n     at"} {
+		if !strings.Contains("\n"+strings.ReplaceAll(s.Text, "e\u0301", "é"), strings.ReplaceAll(want, "e\u0301", "é")) {
+			t.Errorf("the screen has no %q:\n%s", want, s.Text)
+		}
+	}
+}
+
+func TestTerminalRails(t *testing.T) {
+	b := newTerminalBench(t, emulator.Options{}, terminals.Config{Limit: 2})
+	term := b.open(nil)
+	b.refused("write_terminal", args{"terminal": term}, "nothing to type")
+	b.refused("write_terminal", args{"terminal": term, "keys": []string{"hyper"}}, "hyper", "page_up")
+	b.refused("write_terminal", args{"terminal": term, "text": "x", "wait_for": "("}, "regular expression")
+	b.refused("write_terminal", args{"terminal": term, "text": "x", "quiet_ms": 0}, "quiet_ms")
+	b.refused("read_terminal", args{"terminal": "term_x"}, "no terminal handle of yours", "open_terminal")
+	b.refused("read_terminal", args{"terminal": term[:len(term)-1]}, "open_terminal")
+	b.open(nil)
+	b.refused("open_terminal", args{"instance": b.instance}, "2, the most", "close_terminal")
+	b.call("close_terminal", args{"terminal": term})
+	b.open(nil)
+
+	b.rails = &tools.Rails{ReadOnly: true}
+	for _, tool := range []string{"open_terminal", "write_terminal", "close_terminal"} {
+		b.refused(tool, args{"terminal": term}, "read-only")
+	}
+	b.call("read_terminal", args{"terminal": term})
+	b.rails = &tools.Rails{ExcludeCommands: []*regexp.Regexp{regexp.MustCompile("rm")}}
+	b.refused("open_terminal", args{"instance": b.instance}, "patterns", "exec_command")
+	b.refused("write_terminal", args{"terminal": term, "text": "x"}, "patterns")
+	b.rails = &tools.Rails{ExcludeInstances: []string{"*"}}
+	b.refused("open_terminal", args{"instance": b.instance}, "excluded")
+	b.refused("read_terminal", args{"terminal": term}, "excluded")
+}
+
+func TestTerminalRefusals(t *testing.T) {
+	b := newTerminalBench(t, emulator.Options{}, terminals.Config{})
+	b.service.SetFaults(emulator.Fault{Endpoint: terminalEndpoint, Status: 403, Body: `{"error":"forbidden","message":"terminals need a plan"}`})
+	b.refused("open_terminal", args{"instance": b.instance}, "terminals need a plan", "HTTP 403", "What happened: nothing")
+	b.service.SetFaults(emulator.Fault{Endpoint: terminalEndpoint, Socket: &emulator.SocketFault{CloseCode: 4401, CloseReason: "expired"}})
+	b.refused("open_terminal", args{"instance": b.instance}, "close code 4401", "expired", "What happened: nothing")
+	b.service.SetFaults(emulator.Fault{Endpoint: terminalEndpoint, Socket: &emulator.SocketFault{CutBytes: 200, CloseCode: 1011, CloseReason: "out of memory"}})
+	term := b.open(nil)
+	s := b.write(term, "seq 1000", enter, "")
+	if s.Status != "lost" || !strings.Contains(s.plain, "the shell was lost") || !strings.Contains(s.plain, "out of memory") {
+		t.Errorf("%s", s.plain)
+	}
+	b.refused("write_terminal", args{"terminal": term, "text": "x"}, "lost", "nothing was typed")
+}
