@@ -27,19 +27,20 @@ import (
 const defaultBaseURL = "https://openclaw-as-a-service.com/api"
 
 // config is the environment, which is the one source of configuration. The
-// `doc` tags say what --help and the documentation say.
+// `doc` tags say what --help and the documentation say; --help itself shows
+// those that are marked as main.
 type config struct {
-	APIKey     secret `env:"OPENCLAW_API_KEY" doc:"API key of the service"`
-	APIKeyFile string `env:"OPENCLAW_API_KEY_FILE" doc:"file that holds the API key"`
-	BaseURL    string `env:"OPENCLAW_API_BASE_URL" envDefault:"https://openclaw-as-a-service.com/api" doc:"the service"`
-	Instance   string `env:"OPENCLAW_INSTANCE_ID" doc:"instance used when a call names none"`
+	APIKey     secret `env:"OPENCLAW_API_KEY" help:"main" doc:"API key of the service"`
+	APIKeyFile string `env:"OPENCLAW_API_KEY_FILE" help:"main" doc:"file that holds the API key"`
+	BaseURL    string `env:"OPENCLAW_API_BASE_URL" help:"main" envDefault:"https://openclaw-as-a-service.com/api" doc:"the service"`
+	Instance   string `env:"OPENCLAW_INSTANCE_ID" help:"main" doc:"instance used when a call names none"`
 
-	HTTP             string        `env:"OPENCLAW_MCP_HTTP" doc:"address for streamable HTTP at /mcp; empty: stdio"`
-	SoftDeadline     time.Duration `env:"OPENCLAW_MCP_SOFT_DEADLINE" envDefault:"45s" doc:"longest wait of one call"`
+	HTTP             string        `env:"OPENCLAW_MCP_HTTP" help:"main" doc:"address for streamable HTTP at /mcp; empty: stdio"`
+	SoftDeadline     time.Duration `env:"OPENCLAW_MCP_SOFT_DEADLINE" help:"main" envDefault:"45s" doc:"longest wait of one call"`
 	StallAfter       time.Duration `env:"OPENCLAW_MCP_STALL_AFTER" envDefault:"3m" doc:"silence after which a run is reported as stalled"`
-	MaxResultChars   int           `env:"OPENCLAW_MCP_MAX_RESULT_CHARS" envDefault:"20000" doc:"budget of one result, 1000 to 1048576"`
-	ReadOnly         bool          `env:"OPENCLAW_MCP_READ_ONLY" doc:"true: nothing is changed upstream; only reading tools"`
-	Toolsets         []string      `env:"OPENCLAW_MCP_TOOLSETS" doc:"families of tools to offer, with commas; empty: all"`
+	MaxResultChars   int           `env:"OPENCLAW_MCP_MAX_RESULT_CHARS" help:"main" envDefault:"20000" doc:"budget of one result, 1000 to 1048576"`
+	ReadOnly         bool          `env:"OPENCLAW_MCP_READ_ONLY" help:"main" doc:"true: nothing is changed upstream; only reading tools"`
+	Toolsets         []string      `env:"OPENCLAW_MCP_TOOLSETS" help:"main" doc:"families of tools to offer, with commas; empty: all"`
 	Tools            []string      `env:"OPENCLAW_MCP_TOOLS" doc:"tools to offer; empty: all"`
 	ExcludeTools     []string      `env:"OPENCLAW_MCP_EXCLUDE_TOOLS" doc:"tools not to offer"`
 	Instances        []string      `env:"OPENCLAW_MCP_INSTANCES" doc:"instances to use, * for any part; empty: all"`
@@ -48,17 +49,17 @@ type config struct {
 	ExcludeCommands  regexpValue   `env:"OPENCLAW_MCP_EXCLUDE_COMMANDS" doc:"regular expression that no command may match"`
 	Paths            []string      `env:"OPENCLAW_MCP_PATHS" doc:"folders or globs that file tools may touch; empty: all"`
 	ExcludePaths     []string      `env:"OPENCLAW_MCP_EXCLUDE_PATHS" doc:"folders or globs that they may not touch"`
-	TransferRoots    string        `env:"OPENCLAW_MCP_TRANSFER_ROOTS" doc:"local folders that upload_files and download_files may touch, separated as in PATH; stdio only; empty: none"`
-	Confirm          string        `env:"OPENCLAW_MCP_CONFIRM" envDefault:"ask" doc:"before what destroys: ask, allow or deny"`
+	TransferRoots    string        `env:"OPENCLAW_MCP_TRANSFER_ROOTS" help:"main" doc:"local folders that upload_files and download_files may touch, separated as in PATH; stdio only; empty: none"`
+	Confirm          string        `env:"OPENCLAW_MCP_CONFIRM" help:"main" envDefault:"ask" doc:"before what destroys: ask, allow or deny"`
 	VNCPassword      secret        `env:"OPENCLAW_MCP_VNC_PASSWORD" doc:"password of desktops that ask for one; its first 8 bytes count"`
 	TerminalFamily   string        `env:"OPENCLAW_MCP_TERMINAL_FAMILY" envDefault:"auto" doc:"frames of the service's terminals: auto finds out, T1 to T5 force"`
 	Terminals        int           `env:"OPENCLAW_MCP_TERMINALS" envDefault:"8" doc:"open terminals that one caller may have, 1 to 100"`
 	TerminalIdle     time.Duration `env:"OPENCLAW_MCP_TERMINAL_IDLE" envDefault:"30m" doc:"a terminal is closed after so long without a call"`
-	LogLevel         string        `env:"OPENCLAW_MCP_LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error"`
+	LogLevel         string        `env:"OPENCLAW_MCP_LOG_LEVEL" help:"main" envDefault:"info" doc:"debug, info, warn or error"`
 	LogFormat        string        `env:"OPENCLAW_MCP_LOG_FORMAT" envDefault:"text" doc:"text or json"`
 
 	LocalVNC string `env:"OPENCLAW_LOCAL_VNC" doc:"with --local: host:port or socket of a VNC server to show as the desktop; empty: an Xvnc of its own, where installed"`
-	LocalDir string `env:"OPENCLAW_LOCAL_DIR" doc:"with --local: folder of the workspaces; empty: a temporary one"`
+	LocalDir string `env:"OPENCLAW_LOCAL_DIR" help:"main" doc:"with --local: folder of the workspaces; empty: a temporary one"`
 }
 
 // regexpValue is an optional regular expression (RE2).

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -49,7 +50,7 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 	clientIn, serverOut := io.Pipe()
 	served := make(chan error, 1)
 	go func() {
-		served <- transport.NewStdio(b.mcp, transport.StdioOptions{}).Serve(ctx, serverIn, serverOut)
+		served <- transport.NewStdio(b.mcp, transport.StdioOptions{Subscriber: b.resources}).Serve(ctx, serverIn, serverOut)
 		_ = serverOut.Close()
 	}()
 	defer func() {
@@ -202,6 +203,9 @@ func (d *demonstration) tour(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := d.tourTerminal(ctx); err != nil {
+		return err
+	}
 	if d.desktop {
 		if err := d.tourDesktop(ctx); err != nil {
 			return err
@@ -209,6 +213,32 @@ func (d *demonstration) tour(ctx context.Context) error {
 	}
 	fmt.Fprintf(d.out, "\nDone. To serve this to your own MCP client: openclaw-mcp --local\n")
 	return d.client.Close()
+}
+
+// tourTerminal answers a program that asks.
+func (d *demonstration) tourTerminal(ctx context.Context) error {
+	if runtime.GOOS == "windows" {
+		return nil // the embedded service has no terminals there
+	}
+	d.say("A terminal is for programs that ask, or that use the whole screen …")
+	opened, err := d.call(ctx, "open_terminal", map[string]any{"rows": 10, "command": `read -p "Your name? " name; echo "Hello, $name!"`})
+	if err != nil {
+		return err
+	}
+	d.say("… and what a model types, answers them")
+	for _, s := range []struct {
+		tool string
+		args map[string]any
+	}{
+		{"write_terminal", map[string]any{"text": "Ada", "keys": []string{"enter"}, "wait_for": "^Hello"}},
+		{"close_terminal", map[string]any{}},
+	} {
+		s.args["terminal"] = opened["terminal"]
+		if _, err := d.call(ctx, s.tool, s.args); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tourDesktop looks at the desktop and uses it. The picture itself is shown to

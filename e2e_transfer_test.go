@@ -14,13 +14,6 @@ import (
 
 const writeFileEndpoint = "POST /instances/{instance}/files/write"
 
-// lists reports whether a tool is listed, and how large the list is.
-func lists(t *testing.T, s *session, name string) (bool, int) {
-	t.Helper()
-	m := s.request(t, "tools/list", nil)
-	return s.tools[name] != nil, len(m.Result)
-}
-
 // The tools that touch files of this machine are there over stdio, where they
 // are configured, and nowhere else.
 func TestTransferOnlyWhereConfigured(t *testing.T) {
@@ -37,15 +30,13 @@ func TestTransferOnlyWhereConfigured(t *testing.T) {
 			s := c.connect(t, up.env(env...))
 			want := len(env) == 1 && !c.http
 			for _, name := range []string{"upload_files", "download_files"} {
-				listed, size := lists(t, s, name)
-				if listed != want || want && size > maxListBytes+4096 {
-					t.Errorf("%s %q: listed %v in %d bytes", name, env, listed, size)
+				if listed := s.tools[name] != nil; listed != want {
+					t.Errorf("%s %q: listed %v", name, env, listed)
 				}
 				if want {
 					continue
 				}
 				before := up.Mutations()
-				s.tools[name] = nil
 				m := s.request(t, "tools/call", params{"name": name, "arguments": args})
 				if !bytes.Contains(m.Result, []byte(`"isError":true`)) && m.Error == nil || up.Mutations() != before {
 					t.Errorf("%s %q: %s", name, env, m.Result)
@@ -107,7 +98,9 @@ func TestTransferSurvivesAKill(t *testing.T) {
 	for r.str("status") == "running" {
 		r = s.follow(t, r).run(0)
 	}
-	var data struct{ StructuredContent struct{ Transfer struct{ Files int } } }
+	var data struct {
+		StructuredContent struct{ Transfer struct{ Files int } }
+	}
 	_ = json.Unmarshal(r.raw, &data)
 	got, err := os.ReadFile(filepath.Join(root, "back", "large"))
 	if n := data.StructuredContent.Transfer.Files; err != nil || !bytes.Equal(got, large) || n != 0 && n != 301 {

@@ -52,6 +52,9 @@ func command(ctx context.Context, args, environ []string, stdin io.Reader, stdou
 	}
 	if rest := flags.Args(); len(rest) > 0 {
 		switch {
+		case rest[0] == "help" && len(rest) == 2 && rest[1] == "settings":
+			listSettings(stdout, func(reflect.StructField) bool { return true })
+			return nil
 		case rest[0] == "help":
 			help(stdout)
 			return nil
@@ -84,7 +87,7 @@ const noKey = `openclaw-mcp needs an OpenClaw service to bridge to. There are tw
                           OPENCLAW_API_KEY_FILE to a file that holds it)
   no account              pass --local: an embedded service runs on this machine
 
-'openclaw-mcp demo' shows what it does, and 'openclaw-mcp --help' all settings.`
+'openclaw-mcp demo' shows what it does, and 'openclaw-mcp --help' what can be set.`
 
 // programVersion is the linker's word, else what the Go tool knows of a
 // `go install` of a tagged module.
@@ -109,10 +112,16 @@ Usage:
   openclaw-mcp --http ADDR     serve MCP over streamable HTTP at http://ADDR/mcp
   openclaw-mcp --local [...]   the same on an embedded service, with no account
   openclaw-mcp demo            show a whole session on the embedded service
+  openclaw-mcp help settings   list all settings
   openclaw-mcp --version | --help
 
-Environment:
+The settings that matter most; all are environment variables:
 `)
+	listSettings(w, func(f reflect.StructField) bool { return f.Tag.Get("help") == "main" })
+}
+
+// listSettings lists the settings that are chosen, a line or two for each.
+func listSettings(w io.Writer, chosen func(reflect.StructField) bool) {
 	t := reflect.TypeFor[config]()
 	name := 0
 	for i := range t.NumField() {
@@ -120,6 +129,9 @@ Environment:
 	}
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if !chosen(f) {
+			continue
+		}
 		doc := f.Tag.Get("doc")
 		if d := f.Tag.Get("envDefault"); d != "" {
 			doc += " (" + d + ")"

@@ -210,7 +210,7 @@ func (b *bridge) servicesOf(p transport.Principal) (*tools.Services, error) {
 	}
 	r, err := runs.NewManager(runs.Config{
 		Client: c, APIKey: string(b.cfg.APIKey), Principal: p.Name, StallAfter: b.cfg.StallAfter, Log: b.log,
-		TransferRoots: b.cfg.transferRoots(),
+		TransferRoots: b.cfg.transferRoots(), AllowPath: b.cfg.rails().AllowPath,
 	})
 	if err != nil {
 		return nil, err

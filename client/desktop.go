@@ -99,7 +99,7 @@ func worthBinary(err error) bool {
 	case errors.As(err, &e):
 		switch e.Status {
 		case 0:
-			return e.Code != codeReported && e.Code != "close code 1011" && !isDialError(e.Err)
+			return !errors.Is(e, errReported) && e.Code != "close code 1011" && !isDialError(e.Err)
 		case http.StatusBadRequest, http.StatusNotAcceptable, http.StatusUpgradeRequired, http.StatusOK:
 			return true
 		}

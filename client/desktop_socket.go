@@ -23,9 +23,10 @@ const (
 	// and pingPatience how long it may take to answer.
 	desktopPing         = 25 * time.Second
 	desktopPingPatience = 20 * time.Second
-	// codeReported marks errors that the service reported over a socket.
-	codeReported = "reported"
 )
+
+// errReported is the cause of errors that the service reported over a socket.
+var errReported = errors.New("reported by the service")
 
 // dialSocket upgrades one connection. A refusal is an *Error with the answer's
 // status and message.
@@ -173,9 +174,7 @@ func (s *desktopStream) Close() error {
 func (s *desktopStream) reported(m io.Reader) error {
 	raw := s.core.readCut(m, maxErrorBody)
 	e := decodeError(0, http.Header{}, []byte(s.core.redact(string(raw))), time.Now())
-	if e.Code == "" {
-		e.Code = codeReported
-	}
+	e.Err = errReported
 	e.Message = "the service reports instead of showing the desktop: " + e.Message
 	return s.core.finish(s.call, e)
 }

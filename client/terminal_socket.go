@@ -256,7 +256,8 @@ func (c *core) socketError(err error, said *Error) *Error {
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		e.Message, e.Err = fmt.Sprintf("the service sent a message of more than %d bytes", maxFrame), ErrTooLarge
 	case errors.Is(err, io.EOF):
-		e.Message = "the connection to the terminal broke"
+		// Bare, it is Next's word for a proper end.
+		e.Message, e.Err = "the connection to the terminal broke", io.ErrUnexpectedEOF
 	default:
 		e.Message = "the connection to the terminal broke: " + err.Error()
 	}

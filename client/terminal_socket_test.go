@@ -302,7 +302,7 @@ func TestTerminalSilence(t *testing.T) {
 	}
 }
 
-// 20 MB that come as fast as they can are all there, and a reader who rests
+// Output that comes as fast as it can is all there, and a reader who rests
 // makes the service wait.
 func TestTerminalFlood(t *testing.T) {
 	const size = 4 << 20
@@ -352,14 +352,16 @@ func TestTerminalReadLimit(t *testing.T) {
 
 // A peer that answers no ping is found out, also while the terminal is silent.
 func TestTerminalDeadPeer(t *testing.T) {
+	over := make(chan struct{})
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		ws, err := websocket.Accept(w, r, nil) // and never reads
 		if err != nil {
 			return
 		}
-		<-r.Context().Done()
+		<-over
 		_ = ws.CloseNow()
 	})
+	defer close(over)
 	conn, err := openTerminal(t, c, "i", TerminalOptions{Family: TerminalTyped, ping: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
 // Package runs is the long work that a tool call starts and may leave behind: a
-// chat reply, a command, the creation of an instance.
+// chat reply, a command, the creation of an instance, a transfer of files.
 //
 // A run has a handle, an opaque string that carries the run's own state, sealed
 // with a key derived from the caller's API key. The process that started a run

@@ -26,6 +26,9 @@ type Config struct {
 	// TransferRoots are the folders of this machine that transfers may touch;
 	// none: there are no transfers, and their handles are not taken up.
 	TransferRoots []string
+	// AllowPath reports why a transfer may not touch a path of an instance; nil:
+	// it may touch all.
+	AllowPath func(path string) error
 }
 
 // Manager starts and follows the runs of one principal.

@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
-
-	"openclaw-mcp/client"
 )
 
 // TransferRequest is a file or a tree of files to be moved between this machine
@@ -294,6 +292,14 @@ func (t *transfer) plan(entries []entry) {
 	t.tell(true)
 }
 
+// resize notes what size a file turned out to have.
+func (t *transfer) resize(e *entry, size int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.now.TotalBytes += size - e.size
+	e.size = size
+}
+
 // done counts entries that are in place.
 func (t *transfer) done(unchanged bool, entries ...entry) {
 	t.mu.Lock()
@@ -378,69 +384,13 @@ func amount(n int64) string {
 	return fmt.Sprintf("%d MB", n/1_000_000)
 }
 
-// errSize is a request or an answer that is larger than the service takes.
-var errSize = errors.New("too large for the service")
-
-// shrink makes parts smaller, and reports whether that was possible.
-func (t *transfer) shrink(from int64) bool {
-	return from > minPartSize && (t.limit.CompareAndSwap(from, from/2) || t.limit.Load() < from)
+// allowed reports whether the rails let an entry's path on the instance be
+// touched: a tree that is allowed may hold folders that are not.
+func (t *transfer) allowed(name string) bool {
+	return t.m.cfg.AllowPath == nil || t.m.cfg.AllowPath(path.Join(t.state.Remote, name)) == nil
 }
 
-// try does what may be done twice until it works, or until there is no point.
-func (t *transfer) try(ctx context.Context, do func(context.Context) error) error {
-	for n := 0; ; n++ {
-		err := t.slot(ctx, do)
-		if err == nil {
-			t.lastGood.Store(time.Now().UnixNano())
-			t.l.alive()
-			return nil
-		}
-		passing, firm := passes(err)
-		silent := time.Since(time.Unix(0, t.lastGood.Load()))
-		if ctx.Err() != nil || !passing || firm && n >= 5 || silent > min(patience, t.m.timing.giveUp) {
-			return err
-		}
-		wait := min(t.m.timing.pollMin<<min(n, 10), 5*t.m.timing.pollMax)
-		var e *client.Error
-		if errors.As(err, &e) {
-			wait = max(wait, min(e.RetryAfter, time.Minute))
-		}
-		if !pause(ctx, wait) {
-			return err
-		}
-	}
-}
-
-func (t *transfer) slot(ctx context.Context, do func(context.Context) error) error {
-	select {
-	case t.slots <- struct{}{}:
-		defer func() { <-t.slots }()
-		return do(ctx)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// passes reports whether an error may go away by itself, and whether it is of
-// the sort that mostly does not.
-func passes(err error) (passing, firm bool) {
-	var e *client.Error
-	switch {
-	case errors.Is(err, errAnswer):
-		return true, true
-	case !errors.As(err, &e) || errors.Is(err, client.ErrTooLarge):
-		return false, false
-	case e.Code == "agent_not_ready":
-		return true, false
-	case e.Status == 0:
-		return e.Outcome != client.OutcomeNotSent || e.Err != nil, false
-	case e.Status < 300, e.Status == 500:
-		return true, true
-	case e.Status == 408, e.Status == 409, e.Status == 425, e.Status == 429, e.Status > 500 && e.Status != 501 && e.Status != 505 && e.Status != 507:
-		return true, false
-	}
-	return false, false
-}
+const notAllowed = "its path on the instance is not allowed by this server's configuration"
 
 // name makes a name for a temporary file of this process.
 func (t *transfer) name() string { return fmt.Sprintf("b%s-%d", t.tag, t.number.Add(1)) }

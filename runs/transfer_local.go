@@ -222,6 +222,10 @@ func (w *walker) dir(ctx context.Context, at string, rules []ignoreRules) error 
 			w.t.mu.Unlock()
 			continue
 		}
+		if !w.t.allowed(name) {
+			w.t.skip(entry{name: name}, false, notAllowed)
+			continue
+		}
 		if len(w.entries) >= maxEntries {
 			return badLocal("%s has more than %d files and folders; transfer parts of it, or archive it first", w.t.state.Local, maxEntries)
 		}

@@ -47,7 +47,10 @@ func (u *uploading) pack(ctx context.Context, batch []entry) (packed, []entry, e
 		var content []byte
 		if e.kind == kindFile {
 			var err error
-			if content, err = u.read(e); err != nil {
+			if content, err = u.read(e); errors.Is(err, errGrown) {
+				u.aside(e)
+				continue
+			} else if err != nil {
 				why := cause(err)
 				if isGone(err) {
 					why = "it was removed meanwhile"
@@ -55,6 +58,9 @@ func (u *uploading) pack(ctx context.Context, batch []entry) (packed, []entry, e
 				u.transfer.fail(e.name, why)
 				continue
 			}
+		}
+		if e.kind == kindFile {
+			u.resize(&e, int64(len(content)))
 		}
 		as := e
 		as.name = u.there(e)

@@ -59,7 +59,7 @@ func TestTransferRoundTrip(t *testing.T) {
 		t.Run(string(sandbox), func(t *testing.T) {
 			t.Parallel()
 			m := startMover(t, emulator.Options{Sandbox: sandbox}, nil)
-			plant(t, m.local("src"), oddTree(8<<20+13))
+			plant(t, m.local("src"), oddTree(2<<20+13))
 			want := survey(t, m.local("src"))
 
 			u := m.move(KindUpload, "src", "/workspace/app")
@@ -70,7 +70,7 @@ func TestTransferRoundTrip(t *testing.T) {
 					files++
 				}
 			}
-			if u.Moved.Files != files || u.Moved.TotalFiles != files || u.Moved.Bytes != u.Moved.TotalBytes || u.Moved.Bytes < 8<<20 {
+			if u.Moved.Files != files || u.Moved.TotalFiles != files || u.Moved.Bytes != u.Moved.TotalBytes || u.Moved.Bytes < 2<<20 {
 				t.Errorf("%d files were moved: %+v", files, u.Moved)
 			}
 			m.move(KindDownload, "back", "/workspace/app")
@@ -122,6 +122,35 @@ func TestTransferManySmallFiles(t *testing.T) {
 		t.Errorf("2000 small files took %d requests", n)
 	}
 	same(t, survey(t, m.local("back")), want)
+}
+
+// A tree that may be moved may hold folders that may not.
+func TestTransferRails(t *testing.T) {
+	t.Parallel()
+	m := startMover(t, emulator.Options{}, nil)
+	m.m.cfg.AllowPath = func(p string) error {
+		if p == "/workspace/app/private" || strings.HasPrefix(p, "/workspace/app/private/") {
+			return errors.New("no")
+		}
+		return nil
+	}
+	tree := map[string]item{"a": file("1"), "private/b": file("2"), "sub/private": file("3")}
+	plant(t, m.local("src"), tree)
+	u := m.move(KindUpload, "src", "/workspace/app")
+	want := survey(t, m.local("src"))
+	delete(want, "private")
+	delete(want, "private/b")
+	same(t, survey(t, m.remote("app")), want)
+	plant(t, m.remote("app"), tree)
+	d := m.move(KindDownload, "back", "/workspace/app")
+	same(t, survey(t, m.local("back")), want)
+	if u.Moved.Skipped.Count != 1 || d.Moved.Skipped.Count != 2 {
+		t.Errorf("%+v %+v", u.Moved, d.Moved)
+	}
+	plant(t, m.root, map[string]item{"private": file("4")})
+	if u := m.settle(m.begin(KindUpload, "private", "/workspace/app/")); u.Status != StatusFailed {
+		t.Errorf("%s", u.Status)
+	}
 }
 
 func TestTransferSingleFile(t *testing.T) {

@@ -9,8 +9,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 )
@@ -79,7 +77,9 @@ func (u *uploading) aim(far end, e *entry) error {
 		if far.kind == 'f' || far.kind == 'o' {
 			return fmt.Errorf("%s is on the instance, but no folder", remote)
 		}
-		u.as = e.name
+		if u.as = e.name; !u.allowed(u.as) {
+			return fmt.Errorf("%s: %s", path.Join(remote, u.as), notAllowed)
+		}
 	case far.kind == 'o':
 		return fmt.Errorf("%s is on the instance, but no file", remote)
 	default:
@@ -149,9 +149,7 @@ func (u *uploading) group(ctx context.Context, group []entry) error {
 	for _, e := range missing {
 		room := packedSize(e)
 		if e.kind == kindFile && room > u.limit.Load() {
-			u.largeMu.Lock()
-			u.large = append(u.large, e)
-			u.largeMu.Unlock()
+			u.aside(e)
 			continue
 		}
 		if size+room > u.limit.Load() && len(batch) > 0 {
@@ -166,6 +164,13 @@ func (u *uploading) group(ctx context.Context, group []entry) error {
 		return nil
 	}
 	return u.sendBatch(ctx, batch)
+}
+
+// aside keeps a large file for the end.
+func (u *uploading) aside(e entry) {
+	u.largeMu.Lock()
+	defer u.largeMu.Unlock()
+	u.large = append(u.large, e)
 }
 
 // missing gives those of a group that are not in place yet.
@@ -314,140 +319,6 @@ func (u *uploading) split(ctx context.Context, batch []entry) error {
 	return u.sendBatch(ctx, batch[half:])
 }
 
-// sendLarge sends a file in parts. Parts that are in the sandbox whole are not
-// sent again, whoever sent them.
-func (u *uploading) sendLarge(ctx context.Context, e entry) error {
-	if !u.tools.dd {
-		return errors.New("the sandbox lacks dd, which large files need")
-	}
-	for n := 0; n < 4; n++ {
-		sum, size, err := hashFile(ctx, u.src.Root, e.name)
-		if err != nil {
-			if ctx.Err() == nil {
-				u.transfer.fail(e.name, cause(err))
-				err = nil
-			}
-			return err
-		}
-		e.sum = sum
-		if size != e.size {
-			u.mu.Lock()
-			u.now.TotalBytes += size - e.size
-			u.mu.Unlock()
-			e.size = size
-		}
-		from := u.limit.Load()
-		verb, err := u.sendParts(ctx, e, from)
-		var answer *answerError
-		switch {
-		case errors.Is(err, errSize) && u.shrink(from):
-			n--
-			continue
-		case errors.As(err, &answer):
-			u.transfer.fail(e.name, answer.text)
-			return nil
-		case err != nil:
-			return err
-		case verb == "ok":
-			u.done(false, e)
-			return nil
-		case verb == "exists":
-			u.skip(e, true, "it exists on the instance")
-			return nil
-		}
-		// It changed while it was read, or a part of it is not as it was sent:
-		// once more from the start.
-	}
-	u.transfer.fail(e.name, "it changes all the time, or what arrives is not what was sent")
-	return nil
-}
-
-// sendParts sends the parts that are missing and has them put together.
-func (u *uploading) sendParts(ctx context.Context, e entry, part int64) (verb string, err error) {
-	f, err := openFile(u.src.Root, filepath.FromSlash(e.name))
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	stem := e.key() + "." + strconv.FormatInt(part, 10)
-	have, err := u.partsThere(ctx, stem)
-	if err != nil {
-		return "", err
-	}
-	count := (e.size + part - 1) / part
-	var sent int64
-	defer func() { u.moving(-sent) }()
-	var mu sync.Mutex
-	arrived := func(n int64) {
-		mu.Lock()
-		sent += n
-		mu.Unlock()
-		u.moving(n)
-	}
-	err = parallel(ctx, upTo(count), func(ctx context.Context, k int64) error {
-		length := min(part, e.size-k*part)
-		if have[k] != (length+2)/3*4 {
-			buf := make([]byte, length)
-			if _, err := f.ReadAt(buf, k*part); err != nil && !errors.Is(err, io.EOF) {
-				return err
-			}
-			if err := u.put(ctx, stem+"."+strconv.FormatInt(k, 10), u.encodeText(buf)); err != nil {
-				return err
-			}
-		}
-		arrived(length)
-		return nil
-	})
-	if err != nil {
-		return "", err
-	}
-	for at := int64(0); at < count; at += partsAtOnce {
-		if _, err := u.ask(ctx, joinScript(e, stem, part, at, min(at+partsAtOnce, count)), hashTimeout); err != nil {
-			return "", err
-		}
-	}
-	answer, err := u.ask(ctx, u.finishScript(e), hashTimeout)
-	return strings.TrimSpace(answer), err
-}
-
-// partsAtOnce is how many parts one script puts together.
-const partsAtOnce = 64
-
-func upTo(n int64) iter.Seq[int64] {
-	return func(yield func(int64) bool) {
-		for k := range n {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
-// partsThere gives the sizes of the parts that are in the sandbox. Those of
-// openssl's kind of text are sent anew, for its line breaks.
-func (u *uploading) partsThere(ctx context.Context, stem string) (map[int64]int64, error) {
-	answer, err := u.ask(ctx, `cd "$s" && wc -c `+stem+`.*`, transferTimeout)
-	if errors.Is(err, errSize) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	have := map[int64]int64{}
-	for _, line := range lines(answer) {
-		words := strings.Fields(line)
-		if len(words) != 2 {
-			continue
-		}
-		size, err1 := strconv.ParseInt(words[0], 10, 64)
-		k, err2 := strconv.ParseInt(strings.TrimPrefix(words[1], stem+"."), 10, 64)
-		if err1 == nil && err2 == nil {
-			have[k] = size
-		}
-	}
-	return have, nil
-}
-
 // read reads a small file of the tree as it is now.
 func (u *uploading) read(e entry) ([]byte, error) {
 	f, err := openFile(u.src.Root, filepath.FromSlash(e.name))
@@ -455,17 +326,14 @@ func (u *uploading) read(e entry) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	limit := u.limit.Load()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case int64(len(b)) > limit:
-		return nil, errGrown
+	b, err := io.ReadAll(io.LimitReader(f, partSize+1))
+	if err == nil && len(b) > partSize {
+		err = errGrown
 	}
-	return slices.Clip(b), nil
+	return b, err
 }
 
+// errGrown is a file that is not a small one any more.
 var errGrown = errors.New("it has grown meanwhile")
 
 // isGone reports whether a file was removed since it was listed.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -71,6 +72,10 @@ func (t *terminal) follow(conn *client.TerminalConn) {
 			t.take(ev)
 			continue
 		}
+		t.mu.Lock()
+		t.conn = nil // until it is made again
+		t.tell()
+		t.mu.Unlock()
 		_ = conn.Close()
 		if t.ctx.Err() != nil {
 			return
@@ -169,11 +174,7 @@ func (t *terminal) resume(old *client.TerminalConn, cause error) *client.Termina
 		t.finish(StatusLost, "the shell was lost: "+cause.Error(), cause)
 		return nil
 	}
-	t.mu.Lock()
-	t.conn = nil
-	t.tell()
 	o := t.options
-	t.mu.Unlock()
 	o.Session, o.Family = session, old.Family()
 	why := cause
 	for attempt := range resumeAttempts {
@@ -200,17 +201,16 @@ func (t *terminal) resume(old *client.TerminalConn, cause error) *client.Termina
 				return nil
 			}
 			t.conn = conn
-			t.notes = append(t.notes, "the connection broke and was made again; the shell is the same, output in between may be missing")
+			t.notes = append(t.notes, "the connection broke and was made again; the shell is the same, but what was printed or typed in between may be lost: look before typing again")
 			t.tell()
 			t.mu.Unlock()
 			return conn
 		}
 		_ = conn.Close()
+		why = err
 		if err == nil {
 			why = fmt.Errorf("%w; the service gave another shell in its place, which was closed again", cause)
-			break
 		}
-		why = err
 	}
 	if t.ctx.Err() == nil {
 		t.finish(StatusLost, "the shell was lost: "+why.Error(), cause)
@@ -280,8 +280,7 @@ func (t *terminal) Write(ctx context.Context, in Input, w Wait) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	conn, err := t.connection(ctx)
-	if err != nil {
+	if _, err := t.connection(ctx); err != nil {
 		return View{}, err
 	}
 	t.mu.Lock()
@@ -292,10 +291,8 @@ func (t *terminal) Write(ctx context.Context, in Input, w Wait) (View, error) {
 	if err != nil {
 		return View{}, &InputError{err}
 	}
-	if data != "" {
-		if err := conn.Write(ctx, data); err != nil {
-			return View{}, err
-		}
+	if err := t.send(ctx, data); err != nil {
+		return View{}, err
 	}
 	ended, err := t.wait(ctx, w, m)
 	if err != nil {
@@ -307,6 +304,21 @@ func (t *terminal) Write(ctx context.Context, in Input, w Wait) (View, error) {
 	v := t.view(Query{Part: PartScreen})
 	v.Ended, v.Cursor, v.Pending = ended, from, t.log.end()-from
 	return v, nil
+}
+
+// send types, over the next connection where one turns out to be closed.
+func (t *terminal) send(ctx context.Context, data string) error {
+	for data != "" {
+		conn, err := t.connection(ctx)
+		if err != nil {
+			return err
+		}
+		err = conn.Write(ctx, data)
+		if e, ok := errors.AsType[*client.Error](err); !ok || e.Outcome != client.OutcomeNotSent || !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+	}
+	return nil
 }
 
 // connection gives the connection, for which it waits while it is being made

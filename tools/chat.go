@@ -14,7 +14,7 @@ func chatTools() []*Tool {
 	return []*Tool{
 		define(Spec{
 			Name: "send_chat_message", Title: "Send a chat message", Family: "chat", Effect: Writes,
-			Description: "Sends a message to the instance's agent and waits for its reply, streaming it as progress. The agent may run commands and change files on its instance. If the reply takes longer than the wait, returns status \"running\", the text so far and a `run`: go on with wait_run; do not send the message again. Give an idempotency_key where the call may be repeated: the same key never sends twice. Cancelling this request stops following the reply, except when the reason is a time-out; a lost connection never does.",
+			Description: "Sends a message to the instance's agent, which may run commands and change files there, and waits for its reply, streamed as progress. A reply that takes longer returns status \"running\", the text so far and a `run`: go on with wait_run, do not send again. The same idempotency_key never sends twice. Cancelling this request stops following the reply, unless the reason is a time-out; a lost connection never does.",
 			Props: map[string]Prop{
 				"message":         notEmpty(),
 				"wait_seconds":    waitProp(),

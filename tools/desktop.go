@@ -151,8 +151,6 @@ func desktopError(err error) error {
 	return err
 }
 
-func (o screenOut) promised() []string { return []string{"width", "height", "scale"} }
-
 func (o screenOut) images() []Image {
 	return []Image{{MIMEType: o.picture.MIME, Data: base64.StdEncoding.EncodeToString(o.picture.Data)}}
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -99,8 +100,10 @@ func memoryDir(t *testing.T) string {
 	return dir
 }
 
+var benchTools = sync.OnceValue(fileTools)
+
 func (b *bench) tool(name string) *Tool {
-	for _, t := range fileTools() {
+	for _, t := range benchTools() {
 		if t.Name == name {
 			return t
 		}

@@ -18,6 +18,7 @@ type manageFilesIn struct {
 	Destination string `json:"destination,omitempty" jsonschema:"for move, copy: the new path"`
 	Recursive   bool   `json:"recursive,omitempty" jsonschema:"copy or delete a directory with all in it"`
 	Overwrite   bool   `json:"overwrite,omitempty" jsonschema:"replace a file at destination"`
+	Confirm     string `json:"confirm,omitempty" jsonschema:"token that the first call gave, to delete"`
 }
 
 type manageFilesOut struct {
@@ -85,6 +86,15 @@ func manageFiles(ctx context.Context, r *request, in manageFilesIn) (manageFiles
 	id, err := r.where(ctx, in.Instance, paths...)
 	if err != nil {
 		return manageFilesOut{}, err
+	}
+	if in.Action == "delete" {
+		what := fmt.Sprintf("It deletes %q on instance %s.", from, id)
+		if in.Recursive {
+			what = fmt.Sprintf("It deletes %q on instance %s, with everything in it where it is a directory.", from, id)
+		}
+		if err := r.confirm(ctx, what, in.Confirm); err != nil {
+			return manageFilesOut{}, err
+		}
 	}
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()

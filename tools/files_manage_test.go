@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 	"syscall"
@@ -158,4 +159,41 @@ func TestFileSchemas(t *testing.T) {
 		}
 	}
 	t.Log("bytes in all:", total)
+}
+
+// A delete is confirmed before anything is sent; a move is not.
+func TestManageFilesConfirm(t *testing.T) {
+	b := newBench(t, emulator.Options{})
+	b.deps.Confirm = NewConfirmer(ConfirmAsk)
+	b.put("f", "x")
+	b.put("g", "x")
+	there := func(name string) bool {
+		_, err := os.Lstat(b.path(name))
+		return err == nil
+	}
+	call := func(a args) Result {
+		raw, err := json.Marshal(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.tool("manage_files").Call(t.Context(), b.deps, raw, Exchange{})
+	}
+	a := args{"action": "delete", "path": "f", "instance": b.id}
+	first := call(a)
+	_, rest, _ := strings.Cut(first.Text, `confirm: "`)
+	token, _, ok := strings.Cut(rest, `"`)
+	if !first.IsError || !ok || !there("f") {
+		t.Fatalf("the first call: %s", first.Text)
+	}
+	a["confirm"], a["path"] = token, "g"
+	if other := call(a); !other.IsError || !there("g") {
+		t.Fatalf("a token for one file deletes another: %s", other.Text)
+	}
+	a["path"] = "f"
+	if second := call(a); second.IsError || there("f") {
+		t.Fatalf("the confirmed call: %s", second.Text)
+	}
+	if moved := call(args{"action": "move", "path": "g", "destination": "h", "instance": b.id}); moved.IsError {
+		t.Fatalf("a move: %s", moved.Text)
+	}
 }

@@ -262,12 +262,12 @@ func TestReadBinary(t *testing.T) {
 			b.Errorf("got %d content blocks", len(c))
 		}
 		// One that does not come with the first look.
-		large := string(png) + strings.Repeat("\x00\xff\x10\x80", 150<<10)
+		large := string(png) + strings.Repeat("\x00\xff\x10\x80", 20<<10)
 		b.put("large.png", large)
 		if r := b.try("read_file", args{"path": "large.png"}); r.IsError || len(r.Images) != 1 || r.Images[0].Data != base64.StdEncoding.EncodeToString([]byte(large)) {
 			b.Errorf("large image: %s", clip(r.Text, 300))
 		}
-		b.put("huge.png", large+large)
+		b.put("huge.png", large+strings.Repeat("\x00", maxImage))
 		if r := b.try("read_file", args{"path": "huge.png"}); r.IsError || len(r.Images) != 0 || !strings.Contains(r.Text, "too large to be shown") {
 			b.Errorf("huge image: %s", clip(r.Text, 300))
 		}

@@ -31,6 +31,8 @@ type writeFileOut struct {
 	did string
 }
 
+func (o writeFileOut) links() []Link { return fileLink(o.Instance, o.Path) }
+
 func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, error) {
 	p, err := toFilePath("path", in.Path)
 	if err != nil {

@@ -51,7 +51,7 @@ func writers(t *testing.T, test func(*bench)) {
 		b.rewriteExec(func(c string) string { return "exec sh -c " + shellQuote(c) })
 		test(b)
 	})
-	for _, lacking := range [][]string{{"flock"}, {"sha256sum", "shasum"}, {"dash", "flock"}} {
+	for _, lacking := range [][]string{{"flock", "sha256sum", "shasum"}} {
 		t.Run("without "+strings.Join(lacking, ", "), func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, emulator.Options{})
@@ -261,7 +261,7 @@ func TestEdit(t *testing.T) {
 		b.put("wide", "\xff\xfe"+string(toUTF16("one 😀\n", le)))
 		call[editFileOut](b, "edit_file", args{"path": "wide", "old_text": "one", "new_text": "Ж"})
 		b.want("wide", "\xff\xfe"+string(toUTF16("Ж 😀\n", le)))
-		large := strings.Repeat("0123456789abcde\n", 60000)
+		large := strings.Repeat("0123456789abcde\n", 20000)
 		b.put("large", large+"here\n"+large)
 		call[editFileOut](b, "edit_file", args{"path": "large", "old_text": "here", "new_text": "there"})
 		b.want("large", large+"there\n"+large)

@@ -149,7 +149,7 @@ func instanceTools() []*Tool {
 		}, getInstance),
 		define(Spec{
 			Name: "create_instance", Title: "Create an instance", Family: "instances", Effect: Writes,
-			Description: "Creates an instance and waits until it is ready, which may take minutes; if it takes longer than the wait, returns status \"running\" and a `run` for wait_run. Use an existing ready instance where there is one. Never repeat a call whose outcome is unknown without looking at list_instances. Cancelling the request stops the waiting, not the creation.",
+			Description: "Creates an instance and waits until it is ready, which may take minutes: status \"running\" comes with a `run` for wait_run. Prefer an existing ready one. Cancelling the request stops the waiting, not the creation.",
 			Props:       map[string]Prop{"wait_seconds": waitProp()},
 		}, createInstance),
 		define(Spec{

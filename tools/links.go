@@ -3,6 +3,8 @@ package tools
 import (
 	"context"
 	"net/url"
+	"path"
+	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
@@ -45,4 +47,17 @@ func messagesLink(instance, session string) []Link {
 		URI: "openclaw://" + name, Name: name, Title: "Chat history",
 		Description: "The session's messages; subscribe to hear of each new one.", MIMEType: "text/markdown",
 	}}
+}
+
+// fileLink points to a file of an instance.
+func fileLink(instance, file string) []Link {
+	if instance == "" || file == "" {
+		return nil
+	}
+	segments := strings.Split(strings.TrimPrefix(file, "/"), "/")
+	for i, segment := range segments {
+		segments[i] = url.PathEscape(segment)
+	}
+	name := "instances/" + url.PathEscape(instance) + "/files/" + strings.Join(segments, "/")
+	return []Link{{URI: "openclaw://" + name, Name: name, Title: path.Base(file)}}
 }

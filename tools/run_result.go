@@ -51,10 +51,6 @@ type toolUse struct {
 // maxToolUses bounds how many of an agent's tool uses a result lists.
 const maxToolUses = 20
 
-func (o runOut) promised() []string {
-	return []string{"status", "run", "instance", "session", "reply", "stdout", "stderr", "exit_code", "more", "error", "next"}
-}
-
 func (o runOut) failed() bool { return o.Status == string(runs.StatusFailed) }
 
 // waitProp bounds how long a call may be asked to wait. What the server's own

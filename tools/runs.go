@@ -16,7 +16,7 @@ func runTools() []*Tool {
 	return []*Tool{
 		define(Spec{
 			Name: "wait_run", Title: "Wait for runs", Family: "runs", Effect: Reads,
-			Description: "Waits for runs that an earlier call left behind, and reads what is new since each handle: a reply's text, a command's output. Returns when any of them has ended or stalls, or when the wait is over (status \"running\": call again with the new `run`). Handles stay valid after a restart of this server. Cancelling this request stops only the waiting.",
+			Description: "Waits for runs that earlier calls left behind, and reads what is new since each handle: a reply's text, a command's output. Returns when any has ended or stalls, or the wait is over (status \"running\": call again with the new `run`). Handles outlive restarts of this server. Cancelling this request stops only the waiting.",
 			Props: map[string]Prop{
 				"runs":         {MaxItems: 20},
 				"wait_seconds": waitProp(),

@@ -60,20 +60,22 @@ func outputSchema[Out any]() *jsonschema.Schema {
 	}
 	simplify(s)
 	s.AdditionalProperties = nil
-	if p, ok := any(*new(Out)).(promiser); ok {
-		unnamed := func(name string) bool { return !slices.Contains(p.promised(), name) }
-		maps.DeleteFunc(s.Properties, func(name string, _ *jsonschema.Schema) bool { return unnamed(name) })
-		s.Required = slices.DeleteFunc(s.Required, unnamed)
-	}
+	maps.DeleteFunc(s.Properties, func(name string, _ *jsonschema.Schema) bool {
+		return !slices.Contains(s.Required, name) && !slices.Contains(reliedOn, name)
+	})
+	s.Required = nil
 	for name, p := range s.Properties {
 		s.Properties[name] = &jsonschema.Schema{Type: p.Type}
 	}
 	return s
 }
 
-// promiser is an output of which the schema names only a part: what callers
-// rely on, out of much that explains itself where it appears.
-type promiser interface{ promised() []string }
+// reliedOn are the optional keys of results that callers rely on. The others
+// explain themselves where they appear.
+var reliedOn = []string{
+	"run", "status", "reply", "instance", "session", "cursor", "next",
+	"more", "stdout", "stderr", "exit_code", "error", "sha256",
+}
 
 // simplify drops "or null" from lists, maps and pointers: this server takes and
 // sends no null, and models copy what a schema offers.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -111,17 +110,4 @@ func (o checkOut) text() string {
 		b.WriteString("instance " + in.line() + "\n")
 	}
 	return withNext(b.String(), o.Next)
-}
-
-// sortFiles puts directories first, then files, each by name.
-func sortFiles(files []client.FileInfo) {
-	slices.SortStableFunc(files, func(a, b client.FileInfo) int {
-		if a.IsDir != b.IsDir {
-			if a.IsDir {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.Name, b.Name)
-	})
 }

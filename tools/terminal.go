@@ -12,7 +12,7 @@ func terminalTools() []*Tool {
 	return append([]*Tool{
 		define(Spec{
 			Name: "exec_command", Title: "Run a command", Family: "terminal", Effect: Destroys,
-			Description: "Runs a shell command on the instance and returns its output and exit code. It can DESTROY anything there: the command decides. For work that may take longer than the wait, pass background: true or a timeout_seconds above it: the command then runs on its own, survives lost connections and restarts, and is read with wait_run. Long output is cut in the middle. Cancelling this request stops the command, except when the reason is a time-out; a lost connection never does.",
+			Description: "Runs a shell command on the instance and returns its output and exit code. It can DESTROY anything there. For long work pass background: true or a timeout_seconds above the longest wait: the command then runs on its own, survives lost connections and restarts, and is read with wait_run. Cancelling this request stops the command, unless the reason is a time-out; a lost connection never does.",
 			Props: map[string]Prop{
 				"command":         notEmpty(),
 				"timeout_seconds": between(1, 86400),

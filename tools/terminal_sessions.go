@@ -55,7 +55,7 @@ func terminalSessionTools() []*Tool {
 }
 
 type openTerminalIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"default: the configured, only or only ready one"`
+	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
 	Cols     int    `json:"cols,omitempty"`
 	Rows     int    `json:"rows,omitempty"`
 	Command  string `json:"command,omitempty" jsonschema:"to run first"`
@@ -281,7 +281,9 @@ func (r *request) terminalOut(handle string, part terminals.Part, v terminals.Vi
 	read := callArgs{{"terminal", handle}}
 	switch {
 	case v.Status != terminals.StatusOpen:
-		note("%s", v.Reason)
+		if v.Reason != string(v.Status) {
+			note("%s", v.Reason)
+		}
 		if v.Status != terminals.StatusClosed {
 			o.Next = "open_terminal starts a new shell"
 		}

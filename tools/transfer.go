@@ -16,33 +16,33 @@ func transferTools() []*Tool {
 	return []*Tool{
 		define(Spec{
 			Name: "upload_files", Title: "Upload files", Family: "files", Effect: Destroys, LocalOnly: true,
-			Description: "Copies a file or a whole folder of this machine to the instance, binary files too. What is in the folder comes to be in path, which is made if need be; other files there stay. It can DESTROY: files of the same name are replaced unless overwrite is false. Files that are there already are not sent again, so a call that was interrupted can be repeated. A large tree goes on as a run: follow it with wait_run.",
+			Description: "Copies a file, or what is in a folder, from this machine to the instance; binary files too. DESTROYS files of the same name, unless overwrite is false; others stay. What is there already is not sent again, so it is safe to repeat. Much takes long: go on with wait_run.",
 			Props:       props,
 		}, uploadFiles),
 		define(Spec{
 			Name: "download_files", Title: "Download files", Family: "files", Effect: Destroys, LocalOnly: true,
-			Description: "Copies a file or a whole folder of the instance to this machine, binary files too. What is in the folder comes to be in local_path, which is made if need be; other files there stay. It can DESTROY: files of the same name are replaced unless overwrite is false. Files that are there already are not fetched again, so a call that was interrupted can be repeated. A large tree goes on as a run: follow it with wait_run.",
+			Description: "Copies a file, or what is in a folder, from the instance to this machine; binary files too. DESTROYS files of the same name, unless overwrite is false; others stay. What is here already is not fetched again, so it is safe to repeat. Much takes long: go on with wait_run.",
 			Props:       props,
 		}, downloadFiles),
 	}
 }
 
 type uploadFilesIn struct {
-	LocalPath   string `json:"local_path" jsonschema:"file or folder of this machine, within the folders that are open to transfers"`
-	Path        string `json:"path" jsonschema:"where it goes: a folder for a folder; for a file its new path, or a folder (ends in /)"`
+	LocalPath   string `json:"local_path" jsonschema:"file or folder of this machine"`
+	Path        string `json:"path" jsonschema:"folder for a folder; for a file its path, or a folder with / at the end"`
 	Instance    string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
 	Overwrite   bool   `json:"overwrite,omitempty"`
 	Ignore      bool   `json:"ignore,omitempty" jsonschema:"leave out .git and what .gitignore files say"`
-	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait of this call; default and cap: the server's soft deadline"`
+	WaitSeconds *int   `json:"wait_seconds,omitempty"`
 }
 
 type downloadFilesIn struct {
 	Path        string `json:"path" jsonschema:"file or folder of the instance"`
-	LocalPath   string `json:"local_path" jsonschema:"where it goes on this machine, within the folders that are open to transfers: a folder for a folder; for a file its new path, or a folder that exists"`
+	LocalPath   string `json:"local_path" jsonschema:"of this machine: folder for a folder; for a file its path, or an existing folder"`
 	Instance    string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
 	Overwrite   bool   `json:"overwrite,omitempty"`
 	Ignore      bool   `json:"ignore,omitempty" jsonschema:"leave out .git"`
-	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait of this call; default and cap: the server's soft deadline"`
+	WaitSeconds *int   `json:"wait_seconds,omitempty"`
 }
 
 func uploadFiles(ctx context.Context, r *request, in uploadFilesIn) (runOut, error) {

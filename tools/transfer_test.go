@@ -112,6 +112,16 @@ func TestTransferTools(t *testing.T) {
 	}
 }
 
+// Tools cost their client context.
+func TestTransferToolsAreShort(t *testing.T) {
+	for _, tool := range transferTools() {
+		b, err := json.Marshal(tool.Definition())
+		if err != nil || len(b) > 1800 {
+			t.Errorf("%s takes %d bytes, %v", tool.Name, len(b), err)
+		}
+	}
+}
+
 func TestTransferToolsAreLimited(t *testing.T) {
 	t.Parallel()
 	b, root := startTransfers(t, emulator.Options{})

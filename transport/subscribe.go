@@ -227,12 +227,6 @@ func (s *subscriptions) close() {
 	}
 }
 
-func (s *subscriptions) empty() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.watches) == 0
-}
-
 // withCancelOf gives the values of one context and the end of another.
 func withCancelOf(values, end context.Context) context.Context {
 	return valuesOf{Context: end, values: values}

@@ -42,13 +42,16 @@ type Conn struct {
 	zrle    zrleStream
 	scratch []byte
 
-	done chan struct{}
+	done   chan struct{}
+	wanted chan struct{} // holds a value while an update is to be asked for
+	asks   sync.WaitGroup
 
 	mu       sync.Mutex
 	front    *image.RGBA // the screen after the last whole update
 	gen      uint64      // counts the updates that changed a pixel, and resizes
 	missing  *missing    // what was never received of front; nil: nothing
 	asked    bool        // an incremental request is unanswered
+	whole    bool        // the next one is to be for all pixels
 	watchers int
 	waiters  map[*waiter]struct{}
 	cursor   cursor
@@ -72,7 +75,7 @@ func Connect(ctx context.Context, rw io.ReadWriteCloser, opts Options) (*Conn, e
 		opts.Wrap = func(err error) error { return err }
 	}
 	c := &Conn{rw: rw, r: bufio.NewReaderSize(rw, 32<<10), opts: opts,
-		done: make(chan struct{}), waiters: make(map[*waiter]struct{}), pointer: image.Pt(-1, -1)}
+		done: make(chan struct{}), wanted: make(chan struct{}, 1), waiters: make(map[*waiter]struct{}), pointer: image.Pt(-1, -1)}
 	// A stream has no deadlines: closing it is what ends a read.
 	stop := context.AfterFunc(ctx, func() { _ = rw.Close() })
 	err := c.handshake()
@@ -84,6 +87,7 @@ func Connect(ctx context.Context, rw io.ReadWriteCloser, opts Options) (*Conn, e
 		return nil, opts.Wrap(err)
 	}
 	go c.receive()
+	c.asks.Go(c.ask)
 	return c, nil
 }
 
@@ -122,6 +126,7 @@ func (c *Conn) Close() error {
 	c.mu.Unlock()
 	err := c.rw.Close()
 	<-c.done
+	c.asks.Wait()
 	return err
 }
 

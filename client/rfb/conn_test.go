@@ -96,9 +96,12 @@ func TestPictures(t *testing.T) {
 		for _, password := range []string{"", "s3cret"} {
 			for name, encoding := range encodings {
 				for _, split := range []int{1 << 20, 7, 1} {
+					if split == 1 && version != "003.003" && version != "003.008" {
+						continue
+					}
 					t.Run(fmt.Sprintf("%s/password=%q/%s/split=%d", version, password, name, split), func(t *testing.T) {
 						t.Parallel()
-						w, h := 333, 205
+						w, h := 223, 165
 						if split == 1 {
 							w, h = 90, 85
 						}

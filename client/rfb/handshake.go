@@ -40,6 +40,10 @@ func (c *Conn) handshake() error {
 	return err
 }
 
+// say writes a part of the handshake. That this fails is found out by the read
+// that follows, which may first show why: what the server said before it hung up.
+func (c *Conn) say(p []byte) { _, _ = c.rw.Write(p) }
+
 // version settles on the highest version that both sides know. The answer is one
 // of the three that exist: servers that announce others expect that.
 func (c *Conn) version() (minor int, err error) {
@@ -64,8 +68,8 @@ func (c *Conn) version() (minor int, err error) {
 	default:
 		minor = 7
 	}
-	_, err = fmt.Fprintf(c.rw, "RFB 003.%03d\n", minor)
-	return minor, err
+	c.say(fmt.Appendf(nil, "RFB 003.%03d\n", minor))
+	return minor, nil
 }
 
 // security agrees on how to log in, and does.
@@ -79,9 +83,7 @@ func (c *Conn) security(minor int) error {
 		if err := c.read(challenge[:]); err != nil {
 			return err
 		}
-		if _, err := c.rw.Write(respond(c.opts.Password, challenge)); err != nil {
-			return err
-		}
+		c.say(respond(c.opts.Password, challenge))
 	} else if minor < 8 {
 		return nil // no result is sent
 	}
@@ -149,8 +151,8 @@ func (c *Conn) securityType(minor int) (byte, error) {
 	}
 	for _, kind := range []byte{securityNone, securityVNC} {
 		if bytes.IndexByte(offered, kind) >= 0 {
-			_, err := c.rw.Write([]byte{kind})
-			return kind, err
+			c.say([]byte{kind})
+			return kind, nil
 		}
 	}
 	return 0, &AuthError{Message: fmt.Sprintf("the server offers only the security types %v, of which none is known here (none and VNC authentication are)", offered)}
@@ -232,9 +234,7 @@ var preference = []int32{encZRLE, encHextile, encCopyRect, encRaw,
 // initialise takes the screen's size and name, and says in which form this
 // client wants its pixels: 32 bits, with blue in the first byte.
 func (c *Conn) initialise() error {
-	if _, err := c.rw.Write([]byte{1}); err != nil { // others may stay
-		return err
-	}
+	c.say([]byte{1}) // others may stay
 	var head [20]byte
 	if err := c.read(head[:]); err != nil {
 		return err
@@ -254,8 +254,8 @@ func (c *Conn) initialise() error {
 	for _, e := range preference {
 		m = binary.BigEndian.AppendUint32(m, uint32(e))
 	}
-	_, err = c.rw.Write(m)
-	return err
+	c.say(m)
+	return nil
 }
 
 func (c *Conn) checkSize(w, h int) error {

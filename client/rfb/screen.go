@@ -264,7 +264,7 @@ func request(incremental bool, r image.Rectangle) []byte {
 
 // commit shows what an update brought, and asks for the next one if somebody
 // waits for it.
-func (c *Conn) commit() error {
+func (c *Conn) commit() {
 	c.mu.Lock()
 	u := updated{rects: c.touched, changed: c.resized}
 	if c.resized {
@@ -294,16 +294,34 @@ func (c *Conn) commit() error {
 		}
 	}
 	c.asked = c.watchers > 0
-	var ask []byte
 	if c.asked {
-		ask = request(!c.resized, c.front.Rect)
+		c.whole = c.whole || c.resized
+		select {
+		case c.wanted <- struct{}{}:
+		default:
+		}
 	}
 	c.mu.Unlock()
 	c.touched, c.resized = c.touched[:0], false
-	if ask == nil {
-		return nil
+}
+
+// ask sends the requests that follow upon updates. The reading goroutine must
+// not: a server that waits for it to read would wait for ever.
+func (c *Conn) ask() {
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-c.wanted:
+		}
+		c.mu.Lock()
+		m := request(!c.whole, c.front.Rect)
+		c.whole = false
+		c.mu.Unlock()
+		if c.send(m) != nil {
+			return
+		}
 	}
-	return c.send(ask)
 }
 
 // missing is the pixels that were not received yet, a bit for each.

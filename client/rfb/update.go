@@ -24,7 +24,8 @@ func (c *Conn) update() error {
 			break
 		}
 	}
-	return c.commit()
+	c.commit()
+	return nil
 }
 
 // rectangle reads one part of an update. last is true where the server ends an

@@ -109,6 +109,7 @@ func (sh *shell) end() {
 type shellSet struct {
 	mu   sync.Mutex
 	list map[string]*keptShell
+	live map[string]*terminal // connections, by their shells
 	open atomic.Int64
 }
 
@@ -143,9 +144,34 @@ func (set *shellSet) drop(id string) {
 	}
 }
 
-// take gives a kept shell of an instance, or nil.
+// attach notes who has a shell; release ends that.
+func (set *shellSet) attach(t *terminal) {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	if set.live == nil {
+		set.live = map[string]*terminal{}
+	}
+	set.live[t.shell.id] = t
+}
+
+func (set *shellSet) release(t *terminal) {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	delete(set.live, t.shell.id)
+	close(t.left)
+}
+
+// take gives a kept shell of an instance, or nil. One that another connection
+// still has, most likely a broken one, is taken from it.
 func (set *shellSet) take(id string, in *instance) *shell {
 	set.mu.Lock()
+	if t := set.live[id]; t != nil && t.in == in {
+		set.mu.Unlock()
+		t.broken.Store(true)
+		t.stop()
+		<-t.left
+		set.mu.Lock()
+	}
 	kept := set.list[id]
 	if kept == nil || kept.in != in {
 		set.mu.Unlock()

@@ -78,8 +78,10 @@ type terminal struct {
 	ws      *websocket.Conn
 	shell   *shell
 	resumed bool
-	sent    int         // bytes of output
-	broken  atomic.Bool // the connection ended in another way than by a proper close
+	sent    int           // bytes of output
+	stop    func()        // ends the connection
+	left    chan struct{} // the shell was left
+	broken  atomic.Bool   // the connection ended in another way than by a proper close
 }
 
 // open gives the terminal its shell: the one that it asks for, else a new one.
@@ -137,6 +139,9 @@ func (t *terminal) serve(life context.Context, cancel context.CancelFunc) {
 	if t.family == TerminalT4 && !t.hello(ctx) {
 		return
 	}
+	t.stop, t.left = stop, make(chan struct{})
+	t.server.shells.attach(t)
+	defer t.server.shells.release(t)
 	var both sync.WaitGroup
 	both.Go(func() {
 		defer stop()

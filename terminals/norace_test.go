@@ -1,0 +1,5 @@
+//go:build !race
+
+package terminals
+
+const floodSize = 50 << 20

@@ -1,0 +1,5 @@
+//go:build race
+
+package terminals
+
+const floodSize = 4 << 20

@@ -1,0 +1,220 @@
+package tools
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// listDeep lists several levels: with find in the sandbox, or directory by
+// directory where that can't be.
+func (r *request) listDeep(ctx context.Context, id string, p filePath, depth int) (listing, error) {
+	if p.inside() {
+		l, err := r.findFiles(ctx, id, p, depth)
+		if err == nil {
+			return l, nil
+		}
+		var no *noScript
+		if _, ok := withoutScripts(err); !ok && !errors.As(err, &no) {
+			return listing{}, err
+		}
+	}
+	var l listing
+	level := []string{""}
+	for d, walked := 0, 0; d < depth && len(level) > 0; d++ {
+		var below []string
+		for i, under := range level {
+			if walked++; walked > maxWalk || ctx.Err() != nil {
+				l.add(fmt.Sprintf("not all is listed: %d directories from %s on were left out, since each takes a request here; list them by themselves",
+					len(level)-i+len(below), path.Join(string(p), under)))
+				return l, nil
+			}
+			from := len(l.entries)
+			if err := r.listOne(ctx, id, p, under, &l); err != nil {
+				if d == 0 {
+					return listing{}, err
+				}
+				l.add(fmt.Sprintf("%s can't be listed: %v", path.Join(string(p), under), err))
+				continue
+			}
+			for _, e := range l.entries[from:] {
+				if e.kind == kindDirectory {
+					below = append(below, e.rel)
+				}
+			}
+		}
+		level = below
+	}
+	return l, nil
+}
+
+// findFiles lists with find. The listing is packed, and comes in as many
+// reports as it takes.
+func (r *request) findFiles(ctx context.Context, id string, p filePath, depth int) (listing, error) {
+	name := "openclaw-mcp-list-" + rand.Text()[:12]
+	report, err := r.script(ctx, id, p.vars("d", "n")+fmt.Sprintf("q=%s x=%d b=%d\n", name, depth, listChunk)+findScript)
+	if err != nil {
+		return listing{}, err
+	}
+	if report.verb == "missing" {
+		// The service says so in its own words.
+		_, err := r.Client.Files.List(ctx, id, string(p))
+		if err == nil {
+			err = &noScript{why: "commands do not see what the service lists"}
+		}
+		return listing{}, err
+	}
+	size := report.number(0)
+	if report.verb != "list" || len(report.parts) != 1 {
+		return listing{}, report.refusal(p)
+	}
+	packed := report.parts[0]
+	for int64(len(packed)) < size {
+		more, err := r.script(ctx, id, fmt.Sprintf("q=%s o=%d b=%d z=%d\n", name, len(packed)+1, listChunk, size)+`
+f=${TMPDIR:-/tmp}/$q
+say_part() { echo "`+fileMark+`list $z"; tail -c "+$o" "$f" | head -c $b | base64; echo .; }
+say_part
+[ $((o-1+b)) -lt $z ] || rm -f "$f"
+`)
+		if err != nil {
+			return listing{}, err
+		}
+		if more.verb != "list" || len(more.parts) != 1 || len(more.parts[0]) == 0 {
+			return listing{}, &noScript{why: "the listing broke off"}
+		}
+		packed = append(packed, more.parts[0]...)
+	}
+	var in io.Reader = bytes.NewReader(packed)
+	if report.word(1) == "gzip" {
+		if in, err = gzip.NewReader(in); err != nil {
+			return listing{}, &noScript{why: "the listing is garbled"}
+		}
+	}
+	raw, err := io.ReadAll(io.LimitReader(in, maxListing+1))
+	if err != nil {
+		return listing{}, &noScript{why: "the listing is garbled"}
+	}
+	l := parseFind(raw)
+	if len(raw) >= maxListing {
+		l.add("not all is listed: there is more than one listing holds; list a part of it, or less deep")
+	}
+	return l, nil
+}
+
+// findScript lists what find finds in batches: the number of names, a line from
+// stat for each, a line "#", and the names, each ended by NUL. Where a file is
+// gone before stat comes to it, or there is no stat that is understood, the
+// lines do not match the names: then they are only types.
+const findScript = `
+need find head tail base64 wc
+root; enter "$d"; follow
+kind "./$n"; [ $ty != none ] || say missing
+[ $ty = directory ] || say missing
+cd -P -- "./$n" || say denied
+within || say outside
+find . -maxdepth 0 >/dev/null || say lacks "find with -maxdepth"
+if stat -c %f . >/dev/null; then st='stat -c %f_%s_%Y'; elif stat -f %Xp . >/dev/null; then st='stat -f %Xp_%z_%m'; else st=false; fi
+if command -v gzip >/dev/null; then zip=gzip; else zip=cat; fi
+umask 077
+f=${TMPDIR:-/tmp}/$q
+find . -maxdepth $x -exec sh -c '
+st=$1; shift
+echo $#
+t=$($st -- "$@" 2>/dev/null) && echo "$t" || for i do
+  if [ -L "$i" ]; then echo l; elif [ -d "$i" ]; then echo d; elif [ -f "$i" ]; then echo f; else echo o; fi
+done
+echo "#"
+printf "%s\0" "$@"
+' sh "$st" {} + | head -c 33554432 | $zip >"$f" || fail "no room for the listing in ${TMPDIR:-/tmp}"
+z=$(size "$f"); z=$((z))
+echo "` + fileMark + `list $z $zip"
+head -c $b "$f" | base64; echo .
+[ $b -lt $z ] || rm -f "$f"
+find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'openclaw-mcp-list-*' -mmin +60 -exec rm -f {} +
+`
+
+// parseFind reads the batches as far as they are whole.
+func parseFind(raw []byte) listing {
+	var l listing
+	for len(raw) > 0 {
+		head, rest, _ := bytes.Cut(raw, []byte{'\n'})
+		n, err := strconv.Atoi(string(head))
+		if err != nil || n < 1 {
+			break
+		}
+		var stats [][]byte
+		for {
+			var line []byte
+			var ok bool
+			if line, rest, ok = bytes.Cut(rest, []byte{'\n'}); !ok {
+				return l
+			}
+			if string(line) == "#" {
+				break
+			}
+			stats = append(stats, line)
+		}
+		for i := range n {
+			name, behind, ok := bytes.Cut(rest, []byte{0})
+			if !ok {
+				return l
+			}
+			rest = behind
+			rel := strings.TrimPrefix(string(name), "./")
+			if rel == "." {
+				continue
+			}
+			e := fileEntry{rel: rel, kind: kindFile, size: -1}
+			if len(stats) == n {
+				e.stat(string(stats[i]))
+			}
+			l.entries = append(l.entries, e)
+		}
+		raw = rest
+	}
+	return l
+}
+
+// stat reads mode in hexadecimal, size and time, or a letter for the type.
+func (e *fileEntry) stat(line string) {
+	switch line {
+	case "d":
+		e.kind = kindDirectory
+	case "l":
+		e.kind = kindSymlink
+	case "o":
+		e.kind = kindOther
+	}
+	words := strings.Split(line, "_")
+	if len(words) != 3 {
+		return
+	}
+	mode, err := strconv.ParseUint(words[0], 16, 32)
+	if err != nil {
+		return
+	}
+	const typeBits, dir, link, regular = 0xf000, 0x4000, 0xa000, 0x8000
+	switch mode & typeBits {
+	case dir:
+		e.kind = kindDirectory
+	case link:
+		e.kind = kindSymlink
+	case regular:
+		e.kind = kindFile
+	default:
+		e.kind = kindOther
+	}
+	if n, err := strconv.ParseInt(words[1], 10, 64); err == nil {
+		e.size = n
+	}
+	if n, err := strconv.ParseInt(words[2], 10, 64); err == nil {
+		e.modified = n
+	}
+}
