@@ -6,11 +6,9 @@ import (
 	"errors"
 	"image"
 	"image/color"
-	"net"
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -35,24 +33,8 @@ func rigged(t *testing.T, w, h int, cfg desktops.Config) *rig {
 	r := &rig{T: t, vnc: rfbtest.New(w, h)}
 	r.vnc.Encoding = rfbtest.ZRLE
 	r.vnc.Fill(image.Rect(0, 0, w, h), image.White)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				_ = r.vnc.Serve(conn)
-				conn.Close()
-			})
-		}
-	})
-	if r.srv, err = emulator.New(emulator.Options{VNC: ln.Addr().String()}); err != nil {
+	var err error
+	if r.srv, err = emulator.New(emulator.Options{VNC: r.vnc.Listen(t)}); err != nil {
 		t.Fatal(err)
 	}
 	web := httptest.NewServer(r.srv)
@@ -69,8 +51,6 @@ func rigged(t *testing.T, w, h int, cfg desktops.Config) *rig {
 		}
 		c.CloseIdleConnections()
 		web.Close()
-		ln.Close()
-		serving.Wait()
 	})
 	if r.id, err = r.srv.AddInstance("key"); err != nil {
 		t.Fatal(err)
@@ -271,8 +251,8 @@ func TestFaults(t *testing.T) {
 		"text":        {emulator.Fault{Socket: &emulator.SocketFault{Text: `{"error":"no screen"}`}}, "no screen"},
 		"garbage":     {emulator.Fault{Socket: &emulator.SocketFault{Garbage: "hello, world\n"}}, "greet"},
 		"silent":      {emulator.Fault{Socket: &emulator.SocketFault{Silent: true}}, "said nothing"},
-		"cut":         {emulator.Fault{Socket: &emulator.SocketFault{CutBytes: 80}}, ""},
-		"cut, closed": {emulator.Fault{Socket: &emulator.SocketFault{CutBytes: 80, CloseCode: 1011, CloseReason: "crashed"}}, "crashed"},
+		"cut":         {emulator.Fault{Socket: &emulator.SocketFault{CutBytes: 60}}, ""},
+		"cut, closed": {emulator.Fault{Socket: &emulator.SocketFault{CutBytes: 60, CloseCode: 1011, CloseReason: "crashed"}}, "crashed"},
 	} {
 		r.srv.SetFaults(f.fault)
 		_, err := r.local.Act(t.Context(), r.id, desktops.Action{Kind: desktops.Type, Text: "x"})
@@ -291,6 +271,16 @@ func TestFaults(t *testing.T) {
 	}
 	if keys, _ := r.vnc.Input(); len(keys) > 0 {
 		t.Errorf("keys were sent: %v", keys)
+	}
+	// When it breaks off after something was sent, that is said.
+	r = rigged(t, 64, 64, desktops.Config{})
+	r.vnc.OnKey = func(s *rfbtest.Server, k rfbtest.Key) {
+		s.Send([]byte{99}) // no message of the protocol
+	}
+	_, err := r.local.Act(t.Context(), r.id, desktops.Action{Kind: desktops.Type, Text: "xy"})
+	var e *client.Error
+	if !errors.As(err, &e) || e.Outcome != client.OutcomeUnknown || !strings.Contains(e.Message, "of 2 characters were typed") {
+		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

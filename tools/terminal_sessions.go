@@ -24,6 +24,7 @@ const (
 func terminalSessionTools() []*Tool {
 	waits := func(more map[string]Prop) map[string]Prop {
 		more["wait_seconds"] = waitProp()
+		more["quiet_ms"] = between(1, 60_000)
 		return more
 	}
 	return []*Tool{
@@ -37,19 +38,20 @@ func terminalSessionTools() []*Tool {
 		}, openTerminal),
 		define(Spec{
 			Name: "write_terminal", Title: "Type into a terminal", Family: "terminal", Effect: Destroys,
-			Description: "Types text, then presses keys (a command needs enter), waits (by default for 300 ms of quiet) and returns the screen.",
+			Description: "Types text, then presses keys (a command needs enter), waits (by default for 300 ms of quiet) and returns the screen. What is typed can DESTROY anything there.",
 			Props:       waits(map[string]Prop{}),
 		}, writeTerminal),
 		define(Spec{
 			Name: "read_terminal", Title: "Read a terminal", Family: "terminal", Effect: Reads,
 			Description: "Shows a terminal, at once or after a wait: its screen, output since a cursor, or what scrolled off.",
 			Props: waits(map[string]Prop{
-				"view": oneOf(string(terminals.PartScreen), string(terminals.PartNew), string(terminals.PartHistory)).or(string(terminals.PartScreen)),
+				"cursor": atLeast(0),
+				"view":   oneOf(string(terminals.PartScreen), string(terminals.PartNew), string(terminals.PartHistory)).or(string(terminals.PartScreen)),
 			}),
 		}, readTerminal),
 		define(Spec{
 			Name: "close_terminal", Title: "Close a terminal", Family: "terminal", Effect: Destroys,
-			Description: "Closes a terminal, which ends its shell and what runs in it.",
+			Description: "Closes a terminal. DESTROYS its shell and what runs in it.",
 		}, closeTerminal),
 	}
 }
@@ -145,8 +147,6 @@ func (r *request) terminal(handle string) (terminals.Session, error) {
 func (r *request) terminalWait(in waitIn, standard time.Duration) (terminals.Wait, error) {
 	w := terminals.Wait{Pattern: in.WaitFor}
 	switch {
-	case in.QuietMS != nil && (*in.QuietMS < 1 || *in.QuietMS > 60000):
-		return w, badArgument("argument \"quiet_ms\" must be an integer from 1 to 60000")
 	case in.QuietMS != nil:
 		w.Quiet, w.For = time.Duration(*in.QuietMS)*time.Millisecond, quietWait
 	case in.WaitFor == "" && in.WaitSeconds == nil && standard > 0:
