@@ -273,10 +273,6 @@ func placeOf(nameX string, x *int, nameY string, y *int) (*image.Point, error) {
 	return &image.Point{X: *x, Y: *y}, nil
 }
 
-func (o controlDesktopOut) promised() []string {
-	return []string{"changed", "screenshot"}
-}
-
 func (o controlDesktopOut) images() []Image {
 	if o.Shot == nil {
 		return nil

@@ -263,7 +263,7 @@ func TestInflightForgets(t *testing.T) {
 		if !f.cancel(lost, "") {
 			t.Error("a lost call can't be cancelled")
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		add("2")
 		if f.cancel(lost, "") {

@@ -28,7 +28,7 @@ type postStream struct {
 func newPostStream(w http.ResponseWriter, r *http.Request, opts HTTPOptions) (*postStream, error) {
 	s := &postStream{w: w, rc: http.NewResponseController(w), limit: opts.WriteLimit, every: opts.Heartbeat}
 	if !accepts(r, "application/json") {
-		return nil, errors.New("Accept must have application/json, and text/event-stream for progress")
+		return nil, errors.New("the Accept header must have application/json, and text/event-stream for progress")
 	}
 	s.jsonOnly = !accepts(r, "text/event-stream")
 	return s, nil

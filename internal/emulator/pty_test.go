@@ -87,8 +87,8 @@ func TestTerminalShell(t *testing.T) {
 	if n := f.srv.OpenTerminals(); n != 1 {
 		t.Errorf("%d terminals are open", n)
 	}
-	s.send(input("sleep 1000\r"))
-	s.until("sleep 1000")
+	s.send(input("sh -c 'echo run\"\"ning; exec sleep 1000'\r"))
+	s.until("running")
 	s.send(input("\x03"))
 	s.until("^C")
 	s.send("this is no JSON")

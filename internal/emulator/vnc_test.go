@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,22 +23,23 @@ func screenServer(t *testing.T) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var serving sync.WaitGroup
+	serving.Go(func() {
 		for {
 			conn, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			_, _ = io.WriteString(conn, "RFB 003.008\n")
-			_, _ = io.Copy(conn, conn)
-			conn.Close()
+			serving.Go(func() {
+				defer conn.Close()
+				_, _ = io.WriteString(conn, "RFB 003.008\n")
+				_, _ = io.Copy(conn, conn)
+			})
 		}
-	}()
+	})
 	t.Cleanup(func() {
 		ln.Close()
-		<-done
+		serving.Wait()
 	})
 	return ln.Addr().String()
 }
