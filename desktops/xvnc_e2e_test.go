@@ -258,12 +258,17 @@ func TestX11vnc(t *testing.T) {
 		cmd := exec.Command(name, args...)
 		cmd.Dir, cmd.ExtraFiles = dir, extra
 		cmd.Env = append(os.Environ(), "LANG=C.UTF-8", "LC_ALL=C.UTF-8")
+		var said bytes.Buffer
+		cmd.Stderr = &said
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
+			if t.Failed() {
+				t.Logf("%s said:\n%s", name, said.String())
+			}
 		})
 		return cmd
 	}
