@@ -3,6 +3,7 @@
 package desktops_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"image"
@@ -278,13 +279,12 @@ func TestX11vnc(t *testing.T) {
 	}
 	spawn([]*os.File{w}, "Xvfb", "-displayfd", "3", "-screen", "0", "1280x720x24", "-nolisten", "tcp")
 	w.Close()
-	line := make([]byte, 16)
-	n, err := r.Read(line)
+	number, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Close()
-	display := ":" + strings.TrimSpace(string(line[:n]))
+	display := ":" + strings.TrimSpace(number)
 	port := freePort(t)
 	spawn(nil, "x11vnc", "-display", display, "-localhost", "-rfbport", port, "-passwd", "s3cret", "-forever", "-shared", "-noxdamage", "-q")
 	awaitPort(t, port)
