@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 
 	"openclaw-mcp/internal/emulator"
@@ -115,7 +114,7 @@ func TestManageFiles(t *testing.T) {
 		if _, err := os.Stat(outside + "/keep"); err != nil {
 			b.Error(err)
 		}
-		if err := syscall.Mkfifo(b.path("pipe"), 0o644); err != nil {
+		if err := mkfifo(b.path("pipe")); err != nil {
 			b.Fatal(err)
 		}
 		b.refuse("manage_files", args{"action": "copy", "path": "pipe", "destination": "pipe2"}, "fifo")

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -300,7 +299,7 @@ func TestReadBinary(t *testing.T) {
 func TestReadSpecial(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, emulator.Options{})
-	if err := syscall.Mkfifo(b.path("pipe"), 0o644); err != nil {
+	if err := mkfifo(b.path("pipe")); err != nil {
 		t.Fatal(err)
 	}
 	for name, target := range map[string]string{

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"openclaw-mcp/internal/emulator"
@@ -114,7 +113,7 @@ func TestWriteModes(t *testing.T) {
 		}
 		b.refuse("write_file", args{"path": "../evil", "content": "x", "mode": "append"}, "leads out of")
 		b.refuse("write_file", args{"path": "d", "content": "x", "mode": "append"}, "directory")
-		if err := syscall.Mkfifo(b.path("pipe"), 0o644); err != nil {
+		if err := mkfifo(b.path("pipe")); err != nil {
 			b.Fatal(err)
 		}
 		b.refuse("write_file", args{"path": "pipe", "content": "x", "mode": "append"}, "FIFO")
