@@ -211,6 +211,7 @@ type httpWire struct {
 	version string
 	url     string
 	session string // of the legacy era
+	always  params // headers of every request
 	http    *http.Client
 
 	open sync.WaitGroup // responses
@@ -274,6 +275,11 @@ func (w *httpWire) do(t testing.TB, ctx context.Context, method string, body []b
 	if w.session != "" {
 		req.Header.Set("Mcp-Session-Id", w.session)
 	}
+	header = maps.Clone(header)
+	if header == nil {
+		header = params{}
+	}
+	maps.Copy(header, w.always)
 	for k, v := range header {
 		switch {
 		case k == "Host":
