@@ -358,3 +358,14 @@ func newServicesOf(b *bench) *bench {
 	c := &bench{T: b.T, srv: b.srv, id: b.id, dir: b.dir, deps: &deps}
 	return c
 }
+
+// A written file is linked as the resource that shows it.
+func TestWriteFileLink(t *testing.T) {
+	b := newBench(t, emulator.Options{})
+	out := call[writeFileOut](b, "write_file", args{"path": "/workspace/a b/ü#?.txt", "content": "x"})
+	links := out.links()
+	want := "openclaw://instances/" + b.id + "/files/workspace/a%20b/%C3%BC%23%3F.txt"
+	if len(links) != 1 || links[0].URI != want || !strings.HasPrefix(links[0].MIMEType, "text/plain") {
+		t.Errorf("got %+v, want a link to %s", links, want)
+	}
+}

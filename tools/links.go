@@ -1,7 +1,9 @@
 package tools
 
 import (
+	"cmp"
 	"context"
+	"mime"
 	"net/url"
 	"path"
 	"strings"
@@ -59,5 +61,9 @@ func fileLink(instance, file string) []Link {
 		segments[i] = url.PathEscape(segment)
 	}
 	name := "instances/" + url.PathEscape(instance) + "/files/" + strings.Join(segments, "/")
-	return []Link{{URI: "openclaw://" + name, Name: name, Title: path.Base(file)}}
+	return []Link{{
+		URI: "openclaw://" + name, Name: name, Title: path.Base(file),
+		Description: "The file; subscribe to hear of changes.",
+		MIMEType:    cmp.Or(mime.TypeByExtension(path.Ext(file)), "application/octet-stream"),
+	}}
 }
