@@ -144,7 +144,7 @@ func (r *request) editOnce(ctx context.Context, id string, p filePath, in editFi
 	}
 	return editFileOut{
 		Instance: id, Path: string(p), Replacements: len(e.at), Bytes: done.size, SHA256: done.hash,
-		Diff: e.diff(r.contentLimit() / 2),
+		Diff: showHidden(e.diff(r.contentLimit() / 2)),
 	}, nil
 }
 

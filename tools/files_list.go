@@ -84,7 +84,7 @@ func shown(name string) string {
 // line shows an entry on one line, its path from dir on.
 func (f File) line(dir string) string {
 	name := strings.TrimPrefix(strings.TrimPrefix(f.Path, dir), "/")
-	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.TrimSpace(name) != name {
+	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || hidden(r) }) || strings.TrimSpace(name) != name {
 		name = strconv.Quote(name) // as JSON has it, so that it can be copied
 	}
 	switch f.Type {

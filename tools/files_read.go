@@ -141,6 +141,11 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 	default:
 		err = r.readText(ctx, &out, f, in, limit, again)
 	}
+	// Whoever asks for text by name gets it exactly; see showHidden.
+	if visible := showHidden(out.Content); in.Encoding == "auto" && visible != out.Content {
+		out.Content = visible
+		out.note("invisible characters are shown as ⟨U+…⟩; encoding: \"text\" gives them as they are")
+	}
 	return out, err
 }
 

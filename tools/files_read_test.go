@@ -402,3 +402,25 @@ func TestReadOnly(t *testing.T) {
 	b.refuse("read_file", args{"path": "secret"}, "excluded")
 	b.refuse("write_file", args{"path": "x", "content": ""}, "read-only")
 }
+
+// What a person would not see in a file, its name or an edit of it is shown;
+// who asks for the text by name gets it as it is.
+func TestHiddenCharactersAreShown(t *testing.T) {
+	b := newBench(t, emulator.Options{})
+	const content = "safe\u202e\u200b text\n"
+	b.put("f", content)
+	b.put("na\u200bme", "x")
+	if out := call[readFileOut](b, "read_file", args{"path": "f"}); out.Content != "safe⟨U+202E⟩⟨U+200B⟩ text\n" || out.Note == "" {
+		t.Errorf("got %+v", out)
+	}
+	if out := call[readFileOut](b, "read_file", args{"path": "f", "encoding": "text"}); out.Content != content {
+		t.Errorf("as text: got %q", out.Content)
+	}
+	if res := b.try("list_files", args{}); strings.Contains(res.Text, "\u200b") || !strings.Contains(res.Text, `na\u200bme`) {
+		t.Errorf("the list: %q", res.Text)
+	}
+	if res := b.try("edit_file", args{"path": "f", "old_text": "safe", "new_text": "sane"}); res.IsError || strings.ContainsAny(res.Text, "\u202e\u200b") {
+		t.Errorf("the edit: %q", res.Text)
+	}
+	b.want("f", "sane\u202e\u200b text\n")
+}
