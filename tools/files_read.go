@@ -131,6 +131,7 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 	if in.Encoding != "auto" {
 		again = append(again, arg{"encoding", in.Encoding})
 	}
+	before := out
 	switch encoding, _ := detectBOM(f.head); {
 	case in.Encoding == encBase64:
 		out.base64(f, limit, in.Count, again)
@@ -141,7 +142,13 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 	default:
 		err = r.readText(ctx, &out, f, in, limit, again)
 	}
-	// Whoever asks for text by name gets it exactly; see showHidden.
+	// Whoever asks for text by name gets it exactly; see showHidden. What is made
+	// visible takes up to six times the room, so a part that outgrows the budget
+	// by that is read again, shorter.
+	if in.Encoding == "auto" && err == nil && len(showHidden(out.Content)) > limit && out.Content != "" && out.image == nil {
+		out = before
+		err = r.readText(ctx, &out, f, in, limit/6, again)
+	}
 	if visible := showHidden(out.Content); in.Encoding == "auto" && visible != out.Content {
 		out.Content = visible
 		out.note("invisible characters are shown as ⟨U+…⟩; encoding: \"text\" gives them as they are")

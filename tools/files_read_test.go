@@ -424,3 +424,23 @@ func TestHiddenCharactersAreShown(t *testing.T) {
 	}
 	b.want("f", "sane\u202e\u200b text\n")
 }
+
+// However much room it takes to show what is hidden, a part stays within the
+// budget, and the parts together are the whole file.
+func TestHiddenCharactersWithinTheBudget(t *testing.T) {
+	b := newBench(t, emulator.Options{})
+	content := strings.Repeat("\u00ad\u200bx", 5000)
+	b.put("f", content)
+	var all strings.Builder
+	for offset := 0; offset < len(content); {
+		out := call[readFileOut](b, "read_file", args{"path": "f", "offset": offset})
+		if len(out.Content) > b.deps.MaxResultChars || out.bytes == 0 {
+			t.Fatalf("from byte %d: %d bytes are shown for %d", offset, len(out.Content), out.bytes)
+		}
+		all.WriteString(out.Content)
+		offset += int(out.bytes)
+	}
+	if all.String() != showHidden(content) {
+		t.Error("the parts are not the whole")
+	}
+}
