@@ -54,7 +54,7 @@ func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout,
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	go transport.WatchParent(ctx, func() {
+	transport.WatchParent(ctx, func() {
 		log.Info("the client's process is gone")
 		stop()
 	})

@@ -28,9 +28,11 @@ type session struct {
 	lastUsed time.Time
 	uses     int  // requests and streams that are open
 	over     bool // it has ended
+	revived  bool // made again from its id, by a process that did not start it
 
 	subs    *subscriptions // nil until the first one
 	streams streams        // of HTTP
+	replays replays        // of HTTP: streams of requests that can be resumed
 
 	asked   map[string]chan message // questions to the client, by request id
 	counter atomic.Int64
@@ -84,6 +86,7 @@ func (s *session) end() {
 	subs := s.subs
 	s.mu.Unlock()
 	s.streams.end()
+	s.replays.end()
 	if subs != nil {
 		subs.close()
 	}
