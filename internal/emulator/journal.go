@@ -85,12 +85,12 @@ type messageRecord struct {
 
 // openJournal takes the folder for this process and opens its journal. It calls
 // each for the records there are, oldest first.
-func openJournal(dir string, each func(record) error) (j *journal, err error) {
+func openJournal(dir string, each func(record) error) (_ *journal, err error) {
 	state := filepath.Join(dir, stateDir)
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, err
 	}
-	j = &journal{}
+	j := &journal{}
 	defer func() {
 		if err != nil {
 			j.close()

@@ -68,7 +68,11 @@ func (m *modelAnswer) read(body io.Reader, t *modelTurn) error {
 		}
 		in.Discard(1)
 	}
-	if b, _ := in.Peek(1); b[0] == '{' {
+	b, _ := in.Peek(1)
+	if b[0] == '<' {
+		return errors.New("the model service answers with a web page, not as an OpenAI-compatible service does; check OPENCLAW_LOCAL_MODEL_URL")
+	}
+	if b[0] == '{' {
 		raw, err := io.ReadAll(io.LimitReader(in, maxModelBody))
 		if err != nil {
 			return brokenError{fmt.Errorf("the model's answer broke off: %w", err)}
