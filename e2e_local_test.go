@@ -160,7 +160,7 @@ func filesWith(t *testing.T, dir, text string) (names []string) {
 	t.Helper()
 	read := 0
 	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
+		if err != nil || !d.Type().IsRegular() || d.Name() == "lock" { // which Windows lets nobody read
 			return err
 		}
 		b, err := os.ReadFile(name)
@@ -170,7 +170,7 @@ func filesWith(t *testing.T, dir, text string) (names []string) {
 		read++
 		return err
 	})
-	if err != nil || read < 3 { // the journal, the key, the lock
+	if err != nil || read < 2 { // the journal and the key
 		t.Fatalf("%d files in %s, %v", read, dir, err)
 	}
 	return names

@@ -1,6 +1,6 @@
 // Package emulator is an embedded service that is compatible with OpenClaw as
 // a Service: real instances with real workspaces, shell commands and files on
-// this machine, and an agent that answers offline.
+// this machine, and an agent that answers offline or by a language model.
 //
 // It serves two purposes. A newcomer can try the bridge with no account, and
 // every test of the bridge has an upstream that behaves like one: replies that

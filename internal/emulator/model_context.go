@@ -1,6 +1,9 @@
 package emulator
 
-import "slices"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // conversation is what a model is told: the prompt, earlier turns, and the one
 // that is answered.
@@ -28,9 +31,9 @@ func newConversation(prompt string, history []Message, message string) *conversa
 			if !fitID.MatchString(id) {
 				id = "c" + newID()[:8]
 			}
-			args := string(encode(m.ToolArgs))
-			if m.ToolArgs == nil {
-				args = "{}"
+			args := "{}"
+			if m.ToolArgs != nil {
+				args = shortArguments(string(encode(m.ToolArgs)))
 			}
 			add = []chatMessage{
 				{Role: "assistant", ToolCalls: []chatCall{{ID: id, Type: "function", Function: chatFunction{Name: m.ToolName, Arguments: args}}}},
@@ -67,6 +70,27 @@ func size(messages []chatMessage) (n int) {
 	return n
 }
 
+// shortArguments shortens the long values among the arguments of a tool, such as
+// what was written to a file; the rest tells what was done.
+func shortArguments(text string) string {
+	if len(text) <= oldResult {
+		return text
+	}
+	var args map[string]any
+	if json.Unmarshal([]byte(text), &args) == nil {
+		for name, v := range args {
+			if long, ok := v.(string); ok {
+				args[name] = bothEnds(long, oldResult/4)
+			}
+		}
+		text = string(encode(args))
+	}
+	if len(text) > 2*oldResult {
+		return `{"note":"left out to save room"}`
+	}
+	return text
+}
+
 // fit gives the messages of a request within a budget: earlier turns are left
 // out, oldest first, and then old results of tools and what was written to
 // files are shortened. What the user asks now stays, whatever its size.
@@ -79,9 +103,8 @@ func (c *conversation) fit(budget int) []chatMessage {
 		m.Content = bothEnds(m.Content, oldResult)
 		m.ToolCalls = slices.Clone(m.ToolCalls)
 		for j := range m.ToolCalls {
-			if f := &m.ToolCalls[j].Function; len(f.Arguments) > oldResult {
-				f.Arguments = `{"note":"left out to save room"}`
-			}
+			f := &m.ToolCalls[j].Function
+			f.Arguments = shortArguments(f.Arguments)
 		}
 		left += before - size(now[i:i+1])
 	}

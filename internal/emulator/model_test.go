@@ -405,6 +405,20 @@ func TestModelHistory(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 
+	// What was written to a file is not told again in full.
+	f = newFakeModel(t, calls("x", "write_file", map[string]any{"path": "big.txt", "content": strings.Repeat("0123456789", 5000)}), says("ok"))
+	hear(t, f.agent(t, nil), "write", "and now")
+	told := f.asked()[2].Messages
+	if args := told[2].ToolCalls[0].Function.Arguments; len(told) != 6 || len(args) > 1000 || !strings.Contains(args, `"path":"big.txt"`) || !strings.Contains(args, "left out") {
+		t.Errorf("%d messages; the old call is told as %q", len(told), args)
+	}
+	// Nor what is long without a long text in it.
+	f = newFakeModel(t, calls("x", "nonsense", map[string]any{"list": make([]int, 5000)}), says("ok"))
+	hear(t, f.agent(t, nil), "write", "and now")
+	if args := f.asked()[2].Messages[2].ToolCalls[0].Function.Arguments; args != `{"note":"left out to save room"}` {
+		t.Errorf("the old call is told as %.100q", args)
+	}
+
 	f = newFakeModel(t, says("ok"))
 	long := strings.Repeat("word ", 1000)
 	hear(t, f.agent(t, func(o *emulator.ModelOptions) { o.Context = 13000 }), "1 "+long, "2 "+long, "3 "+long)
