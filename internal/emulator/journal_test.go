@@ -273,3 +273,22 @@ func TestJournalKey(t *testing.T) {
 		t.Errorf("keys %q and %q", one.Key(), two.Key())
 	}
 }
+
+// A folder that cannot be used is refused, with what is in the way.
+func TestJournalNoFolder(t *testing.T) {
+	t.Parallel()
+	for _, inTheWay := range []string{"", ".openclaw", ".openclaw/lock/x", ".openclaw/journal.jsonl/x", ".openclaw/key/x"} {
+		dir := filepath.Join(t.TempDir(), "dir")
+		name := filepath.Join(dir, filepath.FromSlash(inTheWay))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want := filepath.Join(dir, filepath.FromSlash(strings.TrimSuffix(inTheWay, "/x")))
+		if srv, err := emulator.New(emulator.Options{Dir: dir, OwnKey: true}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, %v", inTheWay, srv, err)
+		}
+	}
+}
