@@ -107,12 +107,15 @@ func TestJournalTorn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(journalOf(dir), append(whole, `{"instance":{"id":"0123`...), 0o600); err != nil {
+	if err := os.WriteFile(journalOf(dir), append(whole, `{"instance":{"id":"0123`+strings.Repeat("4", 5000)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	srv = keeper(t, dir, nil)
 	if got := srv.Instances(srv.Key()); !slices.Equal(got, []string{id}) {
 		t.Errorf("instances %q, want %q", got, id)
+	}
+	if mended, err := os.ReadFile(journalOf(dir)); string(mended) != string(whole) {
+		t.Errorf("%d bytes of journal, want %d, %v", len(mended), len(whole), err)
 	}
 	other, err := srv.AddInstance(srv.Key())
 	if err != nil {

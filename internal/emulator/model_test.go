@@ -498,3 +498,61 @@ func TestModelContext(t *testing.T) {
 		t.Errorf("%v after %d requests", err, len(f.asked()))
 	}
 }
+
+// A part of a file ends between two characters, so that the next goes on there.
+func TestModelReadsWholeCharacters(t *testing.T) {
+	t.Parallel()
+	const content = 16<<10 - 1 // bytes before the first character of three
+	f := newFakeModel(t,
+		calls("a", "write_file", map[string]any{"path": "f", "content": strings.Repeat("x", content) + "€€"}),
+		calls("b", "read_file", map[string]any{"path": "f"}),
+		calls("c", "read_file", map[string]any{"path": "f", "offset": content}),
+		says("ok"))
+	got := hear(t, f.agent(t, nil), "go")
+	if got.err != nil || len(got.tools) != 3 {
+		t.Fatalf("%v, %+v", got.err, got.tools)
+	}
+	if r := got.tools[1].Result; !strings.HasSuffix(r, fmt.Sprintf("x\n(6 bytes more; go on with offset %d)", content)) {
+		t.Errorf("the first part ends with %q", r[len(r)-80:])
+	}
+	if r := got.tools[2].Result; r != "€€" {
+		t.Errorf("the second part is %q", r)
+	}
+}
+
+// A message that waits for its turn is no history of the ones before it.
+func TestHistoryOfQueuedMessages(t *testing.T) {
+	t.Parallel()
+	begun, goOn := make(chan struct{}, 3), make(chan struct{})
+	told := make(chan []string, 3)
+	f := start(t, emulator.Options{Agent: emulator.AgentFunc(func(ctx context.Context, turn emulator.Turn, emit func(emulator.AgentEvent) error) error {
+		var history []string
+		for _, m := range turn.History {
+			history = append(history, m.Text)
+		}
+		told <- history
+		begun <- struct{}{}
+		select {
+		case <-goOn:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return emit(text("to " + turn.Message))
+	})})
+	var replies []*sse
+	for i, m := range []string{"one", "two", "three"} {
+		replies = append(replies, f.stream("POST", f.in("/chat/stream"), toJSON(map[string]any{"message": m})))
+		if i == 0 {
+			<-begun
+		}
+	}
+	close(goOn)
+	for _, r := range replies {
+		r.all()
+	}
+	for _, want := range [][]string{nil, {"one", "to one"}, {"one", "two", "to one", "to two"}} {
+		if got := <-told; !slices.Equal(got, want) {
+			t.Errorf("the history is %q, want %q", got, want)
+		}
+	}
+}
