@@ -111,6 +111,13 @@ func TestLocalModel(t *testing.T) {
 	if open.str("status") != "running" || open.str("run") == "" || open.str("reply") != "One moment" {
 		t.Fatalf("a reply under way: %s", open.Text)
 	}
+	// Its handle is from before it printed anything.
+	background := s.ok(t, "exec_command", params{"command": "until [ -e go ]; do sleep 0.05; done; echo from before; exit 3", "background": true})
+	s.ok(t, "write_file", params{"path": "/workspace/go", "content": ""})
+	done := s.call(t, "wait_run", params{"runs": []string{background.str("run")}})
+	if !strings.Contains(done.Text, "from before") {
+		t.Fatalf("a command: %s", done.Text)
+	}
 	// One folder, one process.
 	code, stdout, stderr := execute(t, env, "--local")
 	if code != 1 || stdout != "" || !strings.Contains(stderr, dir) || !strings.Contains(stderr, "OPENCLAW_LOCAL_DIR") {
@@ -128,6 +135,10 @@ func TestLocalModel(t *testing.T) {
 	ended := again.call(t, "wait_run", params{"runs": []string{open.str("run")}})
 	if !ended.IsError || !strings.Contains(ended.Text, "status: failed") || !strings.Contains(ended.Text, "restarted during the reply") {
 		t.Errorf("the run of before: %s", ended.Text)
+	}
+	done = again.call(t, "wait_run", params{"runs": []string{background.str("run")}})
+	if !strings.Contains(done.Text, "from before") || !strings.Contains(done.Text, "exit code 3") {
+		t.Errorf("the command of before: %s", done.Text)
 	}
 	if read := again.ok(t, "read_file", params{"path": "/workspace/by-model.txt"}); !strings.Contains(read.Text, "from the model") {
 		t.Errorf("the file: %s", read.Text)

@@ -125,7 +125,12 @@ func (s *Server) openInstanceLocked(in *instance) (err error) {
 	if in.files, err = os.OpenRoot(in.workspace); err != nil {
 		return err
 	}
-	in.machine = newMachine(&s.sandbox, in.id, in.workspace, s.scratch)
+	tmp := filepath.Join(s.scratch, "tmp-"+in.id)
+	if s.opts.Dir != "" {
+		// Clients leave there what they want to find again after a restart.
+		tmp = filepath.Join(s.dir, stateDir, "tmp", in.id)
+	}
+	in.machine = newMachine(&s.sandbox, in.id, in.workspace, tmp)
 	in.endLife = func() {}
 	return nil
 }

@@ -36,6 +36,9 @@ func TestJournalRestart(t *testing.T) {
 	f.want(200, "POST", f.in("/files/write"), `{"path":"/workspace/kept","content":"k"}`)
 	sess := get(t, f.want(201, "POST", f.in("/chat/sessions"), `{"title":"a title"}`), "id").(string)
 	f.want(200, "POST", f.in("/chat"), `{"message":"hi\nthere","session_id":"`+sess+`"}`)
+	left := "/tmp/openclaw-test-" + f.id // in a namespace, or this machine's own
+	f.exec("echo left >" + left)
+	t.Cleanup(func() { os.Remove(left) })
 	off, err := f.srv.AddInstance(f.key)
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +77,9 @@ func TestJournalRestart(t *testing.T) {
 	}
 	if out, code := again.exec("cat kept"); out != "k" || code != 0 {
 		t.Errorf("the file: %q, exit code %d", out, code)
+	}
+	if out, _ := again.exec("cat " + left); out != "left\n" {
+		t.Errorf("the temporary file: %q", out)
 	}
 	// The session goes on; a message id of before is a cursor.
 	again.want(200, "POST", again.in("/chat"), `{"message":"go on","session_id":"`+sess+`"}`)
