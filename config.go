@@ -59,7 +59,12 @@ type config struct {
 	LogFormat        string        `env:"OPENCLAW_MCP_LOG_FORMAT" envDefault:"text" doc:"text or json"`
 
 	LocalVNC string `env:"OPENCLAW_LOCAL_VNC" doc:"with --local: host:port or socket of a VNC server to show as the desktop; empty: an Xvnc of its own, where installed"`
-	LocalDir string `env:"OPENCLAW_LOCAL_DIR" help:"main" doc:"with --local: folder of the workspaces; empty: a temporary one"`
+	LocalDir string `env:"OPENCLAW_LOCAL_DIR" help:"main" doc:"with --local: folder that keeps workspaces and sessions; empty: one of yours with a model, else a temporary one"`
+
+	LocalModelURL   string `env:"OPENCLAW_LOCAL_MODEL_URL" help:"main" doc:"with --local: OpenAI-compatible service whose model is the agent; empty: an offline agent"`
+	LocalModel      string `env:"OPENCLAW_LOCAL_MODEL" doc:"model to ask there; empty: the first that it lists"`
+	LocalModelKey   secret `env:"OPENCLAW_LOCAL_MODEL_KEY" doc:"key for it, where it needs one"`
+	LocalModelSteps int    `env:"OPENCLAW_LOCAL_MODEL_STEPS" envDefault:"25" doc:"requests to the model for one message, 1 to 200"`
 }
 
 // regexpValue is an optional regular expression (RE2).
@@ -207,6 +212,7 @@ func readConfig(environ []string) (config, error) {
 	if _, port, err := net.SplitHostPort(c.LocalVNC); c.LocalVNC != "" && !strings.HasPrefix(c.LocalVNC, "/") && (err != nil || port == "") {
 		bad("OPENCLAW_LOCAL_VNC", "is %q; it must be host:port, such as 127.0.0.1:5900, or the path of a socket", c.LocalVNC)
 	}
+	c.checkLocalModel(set, bad)
 	if err := checkListenAddress(c.HTTP); err != nil {
 		bad("OPENCLAW_MCP_HTTP", "%v", err)
 	}

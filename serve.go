@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -34,9 +33,14 @@ Every result that leaves something out says so and spells the call that reads it
 func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout, stderr io.Writer) error {
 	log := cfg.logger(stderr)
 	if local {
-		l, err := startLocal(emulator.Options{
-			Dir: cfg.LocalDir, VNC: cfg.LocalVNC, Pace: 20 * time.Millisecond, CreateDelay: 3 * time.Second, Logger: log,
-		})
+		opts, err := localOptions(cfg, log)
+		if err != nil {
+			return err
+		}
+		l, err := startLocal(opts)
+		if errors.Is(err, emulator.ErrInUse) {
+			return fmt.Errorf("%w: another openclaw-mcp --local runs there; end it, or set OPENCLAW_LOCAL_DIR to another folder", err)
+		}
 		if err != nil {
 			return err
 		}
@@ -249,17 +253,19 @@ type localService struct {
 	instance string
 }
 
-// startLocal starts the embedded service on loopback, with one ready instance.
-// Its key is made up for this process, so that nobody else on the machine can
-// run commands through it.
+// startLocal starts the embedded service on loopback, with the instances that
+// its folder keeps, or a new one. Its key is its own, so that nobody else on the
+// machine can run commands through it.
 func startLocal(opts emulator.Options) (*localService, error) {
-	l := &localService{key: "local-" + rand.Text()}
-	opts.Keys = []string{l.key}
-	var err error
-	if l.service, err = emulator.New(opts); err != nil {
+	opts.OwnKey = true
+	service, err := emulator.New(opts)
+	if err != nil {
 		return nil, err
 	}
-	if l.instance, err = l.service.AddInstance(l.key); err != nil {
+	l := &localService{service: service, key: service.Key()}
+	if kept := service.Instances(l.key); len(kept) > 0 {
+		l.instance = kept[0]
+	} else if l.instance, err = service.AddInstance(l.key); err != nil {
 		return nil, errors.Join(err, l.service.Close())
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
