@@ -33,17 +33,17 @@ func (m *Manager) StartCommand(ctx context.Context, req CommandRequest) (*Run, e
 		if !errors.As(err, &lacks) {
 			return run, err
 		}
-		attached, err := m.startAttached(req)
+		attached, err := m.startAttached(ctx, req)
 		if err == nil {
 			attached.live.note("it could not be detached, because the sandbox lacks " + lacks.what +
 				"; it runs through a plain terminal/exec instead, which lasts only as long as this server and the service's own limits")
 		}
 		return attached, err
 	}
-	return m.startAttached(req)
+	return m.startAttached(ctx, req)
 }
 
-func (m *Manager) startAttached(req CommandRequest) (*Run, error) {
+func (m *Manager) startAttached(ctx context.Context, req CommandRequest) (*Run, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.base.Err() != nil {
@@ -52,7 +52,7 @@ func (m *Manager) startAttached(req CommandRequest) (*Run, error) {
 	l := m.newLive(handleState{
 		Kind: KindCommand, ID: newID(), Instance: req.Instance, Started: time.Now().Truncate(time.Second),
 	})
-	m.start(l, func(ctx context.Context) { l.command(ctx, req) })
+	m.start(l.carried(ctx), func(ctx context.Context) { l.command(ctx, req) })
 	return l.reader(), nil
 }
 
