@@ -19,7 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Options is what an Observer works with.
+// Options is what an Observer works with; the zero value is ready to use.
 type Options struct {
 	Log      *slog.Logger
 	Version  string
@@ -43,6 +43,18 @@ type Observer struct {
 
 // New makes an observer. Nothing runs in the background.
 func New(opts Options) *Observer {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Principal == nil {
+		opts.Principal = func(context.Context) string { return "" }
+	}
+	if opts.Header == nil {
+		opts.Header = func(context.Context) http.Header { return nil }
+	}
+	if opts.Operation == nil {
+		opts.Operation = func(context.Context) string { return "" }
+	}
 	return &Observer{opts: opts, metrics: newMetrics(opts.Version, opts.Audit), tracer: opts.Tracing.tracer()}
 }
 

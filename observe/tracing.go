@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"sync"
 	"time"
@@ -146,10 +145,7 @@ func (o *Observer) remote(ctx context.Context, req mcp.CallToolRequest) context.
 			return with
 		}
 	}
-	var h http.Header
-	if o.opts.Header != nil {
-		h = o.opts.Header(ctx)
-	}
+	h := o.opts.Header(ctx)
 	if h == nil {
 		return ctx
 	}
