@@ -108,17 +108,19 @@ func (o *observation) serve(ctx context.Context, b *bridge) error {
 	return nil
 }
 
+// close tells the admin address last: until the end it says that the server is
+// shutting down.
 func (o *observation) close() {
-	if o.server != nil {
-		o.stop()
-		_ = o.server.Close()
-		o.wg.Wait()
-	}
 	if err := o.tracing.Close(); err != nil {
 		o.log.Warn("the last traces could not be sent", "error", err)
 	}
 	if err := o.audit.Close(); err != nil {
 		o.log.Error("closing the audit log", "error", err)
+	}
+	if o.server != nil {
+		o.stop()
+		_ = o.server.Close()
+		o.wg.Wait()
 	}
 }
 
