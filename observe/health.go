@@ -53,6 +53,9 @@ const (
 func (o *Observer) Probe(ctx context.Context, ask func(context.Context)) {
 	for pause := probeFirst; !o.health.reached.Load(); pause = min(2*pause, probeMost) {
 		ask(ctx)
+		if o.health.reached.Load() {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
