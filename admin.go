@@ -16,6 +16,7 @@ import (
 
 	"openclaw-mcp/client"
 	"openclaw-mcp/observe"
+	"openclaw-mcp/resources"
 	"openclaw-mcp/tools"
 	"openclaw-mcp/transport"
 )
@@ -64,6 +65,14 @@ func newObservation(ctx context.Context, cfg config, stdout io.Writer, log *slog
 			return p.Name
 		},
 		Header: transport.HeaderFrom, Operation: client.Operation,
+		ResourceInstance: resources.InstanceOf,
+		Failure: func(err error) string {
+			var e *resources.Error
+			if errors.As(err, &e) {
+				return string(e.Reason)
+			}
+			return tools.FailureCode(err)
+		},
 	})
 	return o, nil
 }

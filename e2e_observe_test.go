@@ -255,12 +255,18 @@ func TestObserveAudit(t *testing.T) {
 		s.call(t, "read_file", params{"path": "/workspace/secret-path", "instance": up.instance})
 		s.call(t, "get_instance", params{"instance": strings.Repeat("x", 5000)})
 		s.request(t, "tools/call", params{"name": "secret_tool", "arguments": params{}})
+		s.request(t, "resources/read", params{"uri": "openclaw://instances/" + up.instance + "/files/workspace"})
+		s.request(t, "resources/read", params{"uri": "openclaw://instances/" + up.instance + "/files/workspace/secret-path"})
+		s.request(t, "resources/read", params{"uri": "secret://x"})
 		got := auditLines(t, path)
 		want := []observe.Entry{
 			{Tool: "exec_command", Instance: up.instance, Outcome: "ok"},
 			{Tool: "read_file", Instance: up.instance, Outcome: "failed", Code: got[1].Code},
 			{Tool: "get_instance", Instance: strings.Repeat("x", 128) + "…", Outcome: "failed", Code: "http_404"},
 			{Tool: "other", Outcome: "refused", Code: "unknown_tool"},
+			{Tool: "resources/read", Instance: up.instance, Outcome: "ok"},
+			{Tool: "resources/read", Instance: up.instance, Outcome: "failed", Code: "not_found"},
+			{Tool: "resources/read", Outcome: "failed", Code: "not_found"},
 		}
 		if len(got) != len(want) {
 			t.Fatalf("got %+v", got)
@@ -291,7 +297,7 @@ func TestObserveAudit(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.ok(t, "list_instances", nil)
-		if old, now := auditLines(t, path+".1"), auditLines(t, path); len(old) != 4 || len(now) != 1 || now[0].Tool != "list_instances" {
+		if old, now := auditLines(t, path+".1"), auditLines(t, path); len(old) != 7 || len(now) != 1 || now[0].Tool != "list_instances" {
 			t.Errorf("after rotation: %d lines in the old file, %+v in the new one", len(old), now)
 		}
 	})

@@ -138,7 +138,7 @@ func newBridge(cfg config, log *slog.Logger, obs *observe.Observer) (*bridge, er
 	options := []server.ServerOption{
 		server.WithToolCapabilities(false),
 		server.WithHooks(hooks),
-		server.WithToolHandlerMiddleware(obs.Middleware),
+		server.WithToolHandlerMiddleware(obs.Middleware), server.WithResourceHandlerMiddleware(obs.ResourceMiddleware),
 		server.WithInstructions(instructions),
 	}
 	options = append(options, b.resources.Options(hooks, transport.Fail)...)

@@ -31,6 +31,9 @@ type Options struct {
 	Principal func(context.Context) string      // who ctx's call is from
 	Header    func(context.Context) http.Header // of ctx's request, nil on stdio
 	Operation func(context.Context) string      // method and path template of ctx's request to the service
+
+	ResourceInstance func(mcp.ReadResourceRequest) string // that a resource belongs to
+	Failure          func(error) string                   // why a resource can't be read, in one word out of few
 }
 
 // Observer watches the calls of clients and the requests to the service.
@@ -54,6 +57,12 @@ func New(opts Options) *Observer {
 	}
 	if opts.Operation == nil {
 		opts.Operation = func(context.Context) string { return "" }
+	}
+	if opts.ResourceInstance == nil {
+		opts.ResourceInstance = func(mcp.ReadResourceRequest) string { return "" }
+	}
+	if opts.Failure == nil {
+		opts.Failure = func(error) string { return outcomeFailed }
 	}
 	return &Observer{opts: opts, metrics: newMetrics(opts.Version, opts.Audit), tracer: opts.Tracing.tracer()}
 }
@@ -150,29 +159,87 @@ func (c *Call) Waiting() (end func()) {
 func (o *Observer) Middleware(next server.ToolHandlerFunc) server.ToolHandlerFunc {
 	return func(ctx context.Context, req mcp.CallToolRequest) (result *mcp.CallToolResult, err error) {
 		tool := known(req.Params.Name, o.opts.Tools)
-		c := &Call{id: rand.Text()[:16], started: time.Now()}
-		if instance, ok := req.GetArguments()["instance"].(string); ok {
-			c.instance = shortened(instance)
-		}
-		ctx, span := o.tracer.Start(o.remote(ctx, req), "tools/call "+tool, trace.WithSpanKind(trace.SpanKindServer),
-			trace.WithAttributes(attribute.String("mcp.method.name", "tools/call"), attribute.String("gen_ai.tool.name", tool)))
-		ctx = context.WithValue(ctx, callKey{}, c)
-		o.metrics.inFlight.Inc()
-		outcome := outcomePanic // unless it ends otherwise
-		defer func() {
-			o.metrics.inFlight.Dec()
-			o.finish(ctx, c, tool, outcome, span)
-		}()
-		if err := o.opts.Audit.Ready(); err != nil {
-			outcome, c.code = outcomeRefused, "audit"
-			return mcp.NewToolResultError(tool + " failed: the audit log of this server can't be written, so no call is served\n" +
+		instance, _ := req.GetArguments()["instance"].(string)
+		ctx, w := o.begin(ctx, "tools/call", tool, instance, req.Params.Meta)
+		defer w.end()
+		if o.opts.Audit.Ready() != nil {
+			w.refuse()
+			return mcp.NewToolResultError(tool + " failed: " + errAudit.Error() + "\n" +
 				"What happened: nothing, the call was refused before it was sent.\nRepeat: safe, once that is mended.\n" +
 				"Next: tell the person who runs this server; its log has the details."), nil
 		}
 		result, err = next(ctx, req)
-		outcome = outcomeOf(ctx, result, err)
+		w.outcome = outcomeOf(ctx, result, err)
 		return result, err
 	}
+}
+
+// readResource is the name of what is not a call of a tool, and reads as much.
+const readResource = "resources/read"
+
+// ResourceMiddleware sees each reading of a resource: it gives what tools give,
+// and is accounted for with them.
+func (o *Observer) ResourceMiddleware(next server.ResourceHandlerFunc) server.ResourceHandlerFunc {
+	return func(ctx context.Context, req mcp.ReadResourceRequest) (contents []mcp.ResourceContents, err error) {
+		ctx, w := o.begin(ctx, readResource, readResource, o.opts.ResourceInstance(req), req.Params.Meta)
+		defer w.end()
+		if o.opts.Audit.Ready() != nil {
+			w.refuse()
+			return nil, errAudit
+		}
+		contents, err = next(ctx, req)
+		switch {
+		case err == nil:
+			w.outcome = outcomeOK
+		case ctx.Err() != nil:
+			w.outcome = outcomeCancelled
+		default:
+			w.outcome = outcomeFailed
+			w.call.Failed(o.opts.Failure(err))
+		}
+		return contents, err
+	}
+}
+
+var errAudit = errors.New("the audit log of this server can't be written, so no call is served")
+
+// watch is a call that is being served.
+type watch struct {
+	o       *Observer
+	ctx     context.Context
+	call    *Call
+	tool    string
+	outcome string
+	span    trace.Span
+}
+
+// begin takes note of a call; end it.
+func (o *Observer) begin(ctx context.Context, method, tool, instance string, meta *mcp.Meta) (context.Context, *watch) {
+	name := method
+	if tool != method {
+		name += " " + tool
+	}
+	w := &watch{o: o, tool: tool, call: &Call{id: rand.Text()[:16], started: time.Now(), instance: shortened(instance)},
+		outcome: outcomePanic} // unless it ends otherwise
+	ctx, w.span = o.tracer.Start(o.remote(ctx, meta), name, trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(attribute.String("mcp.method.name", method)))
+	if tool != method {
+		w.span.SetAttributes(attribute.String("gen_ai.tool.name", tool))
+	}
+	w.ctx = context.WithValue(ctx, callKey{}, w.call)
+	o.metrics.inFlight.Inc()
+	return w.ctx, w
+}
+
+// refuse notes that the call is not begun, since nobody could tell of it.
+func (w *watch) refuse() {
+	w.outcome = outcomeRefused
+	w.call.Failed("audit")
+}
+
+func (w *watch) end() {
+	w.o.metrics.inFlight.Dec()
+	w.o.finish(w.ctx, w.call, w.tool, w.outcome, w.span)
 }
 
 func outcomeOf(ctx context.Context, result *mcp.CallToolResult, err error) string {

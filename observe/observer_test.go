@@ -125,7 +125,9 @@ func TestOutcomes(t *testing.T) {
 func TestLabelsAreBounded(t *testing.T) {
 	t.Parallel()
 	o := New(Options{Tools: []string{"t"}})
-	ok := o.Middleware(func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) { return mcp.NewToolResultText(""), nil })
+	ok := o.Middleware(func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		return mcp.NewToolResultText(""), nil
+	})
 	var before int
 	for i := range 200 {
 		name := fmt.Sprint("name", i)
@@ -270,5 +272,42 @@ func TestGauges(t *testing.T) {
 	wantMetrics(t, o, "streams 3", "sessions 2", `runs{kind="chat",status="running"} 4`, `runs{kind="command",status="failed"} 1`)
 	if text := metricsOf(t, o); strings.Contains(text, "terminals") || !strings.Contains(text, `version="v1"`) {
 		t.Errorf("there is\n%s", text)
+	}
+}
+
+// Reading a resource is accounted for as a call is.
+func TestResources(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit")
+	audit, _ := openAudit(t, path)
+	o := New(Options{Audit: audit, Failure: func(error) string { return "not_found" }})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, one := range []struct {
+		ctx context.Context
+		err error
+	}{{t.Context(), nil}, {t.Context(), errors.New("x")}, {gone, gone.Err()}} {
+		_, err := o.ResourceMiddleware(func(context.Context, mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
+			return nil, one.err
+		})(one.ctx, mcp.ReadResourceRequest{})
+		if err != one.err {
+			t.Errorf("got %v, want %v", err, one.err)
+		}
+	}
+	_ = audit.file.Close() // from now on each write fails
+	audit.Write(Entry{})
+	if _, err := o.ResourceMiddleware(func(context.Context, mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
+		t.Error("it was read, and nobody could tell of it")
+		return nil, nil
+	})(t.Context(), mcp.ReadResourceRequest{}); err == nil || !strings.Contains(err.Error(), "audit log") {
+		t.Errorf("got %v", err)
+	}
+	wantMetrics(t, o, `tool_calls_total{outcome="ok",tool="resources/read"} 1`, `tool_calls_total{outcome="cancelled",tool="resources/read"} 1`,
+		`tool_errors_total{code="not_found",tool="resources/read"} 1`, `tool_calls_total{outcome="refused",tool="resources/read"} 1`)
+	if n := len(requestsIn(t, path)); n != 3 {
+		t.Errorf("the audit log has %d lines, want 3", n)
+	}
+	if err := audit.Close(); err == nil {
+		t.Error("Close hides that lines are missing")
 	}
 }

@@ -139,8 +139,8 @@ func (c metaCarrier) Keys() []string { return w3c.Fields() }
 
 // remote puts the caller's trace context into ctx: what the request says, else
 // what its HTTP header says.
-func (o *Observer) remote(ctx context.Context, req mcp.CallToolRequest) context.Context {
-	if meta := req.Params.Meta; meta != nil {
+func (o *Observer) remote(ctx context.Context, meta *mcp.Meta) context.Context {
+	if meta != nil {
 		if with := w3c.Extract(ctx, metaCarrier(meta.AdditionalFields)); trace.SpanContextFromContext(with).IsValid() {
 			return with
 		}

@@ -11,9 +11,9 @@ import (
 	"openclaw-mcp/terminals"
 )
 
-// failureCode puts an error into one of few words, for those who count them.
+// FailureCode puts an error into one of few words, for those who count them.
 // None of them comes from outside.
-func failureCode(err error) string {
+func FailureCode(err error) string {
 	var unconfirmed *unconfirmedError
 	var rail *railError
 	var arg *argumentError

@@ -39,7 +39,7 @@ func TestFailureCode(t *testing.T) {
 		{context.Canceled, "cancelled"},
 		{errors.New("x"), "internal"},
 	} {
-		if got := failureCode(fmt.Errorf("wrapped: %w", tt.err)); got != tt.want {
+		if got := FailureCode(fmt.Errorf("wrapped: %w", tt.err)); got != tt.want {
 			t.Errorf("%#v: got %s, want %s", tt.err, got, tt.want)
 		}
 	}

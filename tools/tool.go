@@ -130,7 +130,7 @@ type Deps struct {
 
 // Observer is told about a call: nothing that the call says.
 type Observer interface {
-	// Failed says why the call failed: one of few words, as failureCode has them.
+	// Failed says why the call failed: one of few words, as FailureCode has them.
 	Failed(code string)
 	// Instance says which instance the call is about.
 	Instance(id string)
@@ -237,7 +237,7 @@ func (t *Tool) Call(ctx context.Context, d *Deps, args json.RawMessage, x Exchan
 		return Result{Ask: unconfirmed.ask}
 	}
 	if err != nil {
-		d.observer(ctx).Failed(failureCode(err))
+		d.observer(ctx).Failed(FailureCode(err))
 		return Result{Text: explain(t, err), IsError: true}
 	}
 	return r
