@@ -58,6 +58,16 @@ type config struct {
 	LogLevel         string        `env:"OPENCLAW_MCP_LOG_LEVEL" help:"main" envDefault:"info" doc:"debug, info, warn or error"`
 	LogFormat        string        `env:"OPENCLAW_MCP_LOG_FORMAT" envDefault:"text" doc:"text or json"`
 
+	Admin          string        `env:"OPENCLAW_MCP_ADMIN" doc:"address for /healthz, /readyz and /metrics, for those who run the server; empty: none"`
+	AuditLog       string        `env:"OPENCLAW_MCP_AUDIT_LOG" doc:"file that gets a line for each call: who called what on which instance; empty: none"`
+	SlowCall       time.Duration `env:"OPENCLAW_MCP_SLOW_CALL" envDefault:"10s" doc:"calls that work longer are logged, waiting for runs and terminals not counted; 0: none"`
+	TraceEndpoint  string        `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"OpenTelemetry collector that gets traces, as the standard has it; empty: no traces"`
+	TracesEndpoint string        `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" doc:"the same, with the whole path"`
+	TraceProtocol  string        `env:"OTEL_EXPORTER_OTLP_PROTOCOL" doc:"http/protobuf is what this server knows"`
+	TracesProtocol string        `env:"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" doc:"the same, for traces alone"`
+	TraceExporter  string        `env:"OTEL_TRACES_EXPORTER" doc:"otlp or none"`
+	TraceDisabled  string        `env:"OTEL_SDK_DISABLED" doc:"true: no traces"`
+
 	LocalVNC string `env:"OPENCLAW_LOCAL_VNC" doc:"with --local: host:port or socket of a VNC server to show as the desktop; empty: an Xvnc of its own, where installed"`
 	LocalDir string `env:"OPENCLAW_LOCAL_DIR" help:"main" doc:"with --local: folder that keeps workspaces and sessions; empty: one of yours with a model, else a temporary one"`
 
@@ -215,6 +225,12 @@ func readConfig(environ []string) (config, error) {
 	c.checkLocalModel(set, bad)
 	if err := checkListenAddress(c.HTTP); err != nil {
 		bad("OPENCLAW_MCP_HTTP", "%v", err)
+	}
+	if err := checkAdminAddress(c.Admin); err != nil {
+		bad("OPENCLAW_MCP_ADMIN", "%v", err)
+	}
+	if c.SlowCall < 0 || c.SlowCall > time.Hour {
+		bad("OPENCLAW_MCP_SLOW_CALL", "is %s; it must be a duration up to 1h, such as 10s, or 0", c.SlowCall)
 	}
 	return c, errors.Join(errs...)
 }

@@ -16,6 +16,7 @@ import (
 	"openclaw-mcp/client"
 	"openclaw-mcp/desktops"
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/observe"
 	"openclaw-mcp/prompts"
 	"openclaw-mcp/resources"
 	"openclaw-mcp/runs"
@@ -48,11 +49,19 @@ func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout,
 		cfg.BaseURL, cfg.APIKey = l.url, secret(l.key)
 		log.Info("the embedded service is up", "url", l.url, "commands", l.service.SandboxInfo(), "workspace", l.service.Workspace(l.instance))
 	}
-	b, err := newBridge(cfg, log)
+	o, err := newObservation(ctx, cfg, stdout, log)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	b, err := newBridge(cfg, log, o.Observer)
 	if err != nil {
 		return err
 	}
 	defer b.close()
+	if err := o.serve(ctx, b); err != nil {
+		return err
+	}
 	if cfg.HTTP != "" {
 		return serveHTTP(ctx, cfg, b, log)
 	}
@@ -104,6 +113,7 @@ func serveHTTP(ctx context.Context, cfg config, b *bridge, log *slog.Logger) err
 // bridge is the MCP server and all that it works with.
 type bridge struct {
 	mcp  *server.MCPServer
+	obs  *observe.Observer
 	cfg  config
 	log  *slog.Logger
 	http *http.Client
@@ -115,8 +125,8 @@ type bridge struct {
 }
 
 // newBridge wires everything up.
-func newBridge(cfg config, log *slog.Logger) (*bridge, error) {
-	b := &bridge{cfg: cfg, log: log, services: make(map[string]*tools.Services)}
+func newBridge(cfg config, log *slog.Logger, obs *observe.Observer) (*bridge, error) {
+	b := &bridge{cfg: cfg, log: log, obs: obs, services: make(map[string]*tools.Services)}
 	// A key or URL that can't work is to be known at start, not at the first call.
 	if _, err := b.servicesOf(transport.Local); err != nil {
 		return nil, err
@@ -126,11 +136,13 @@ func newBridge(cfg config, log *slog.Logger) (*bridge, error) {
 	hooks := &server.Hooks{}
 	tools.HideForbidden(hooks, deps, all)
 	hooks.AddOnError(transport.OnError)
+	hooks.AddOnError(obs.OnError)
 	allowTool := tools.AllowTool(deps, all)
 	b.resources = resources.New(b.resourceDeps(deps, allowTool))
 	options := []server.ServerOption{
 		server.WithToolCapabilities(false),
 		server.WithHooks(hooks),
+		server.WithToolHandlerMiddleware(obs.Middleware), server.WithResourceHandlerMiddleware(obs.ResourceMiddleware),
 		server.WithInstructions(instructions),
 	}
 	options = append(options, b.resources.Options(hooks, transport.Fail)...)
@@ -193,6 +205,7 @@ func (b *bridge) deps() *tools.Deps {
 		Transfers: func(ctx context.Context) bool {
 			return transport.HeaderFrom(ctx) == nil && len(b.cfg.transferRoots()) > 0
 		},
+		Observe:  func(ctx context.Context) tools.Observer { return observe.CallFrom(ctx) },
 		Confirm:  tools.NewConfirmer(tools.ConfirmPolicy(b.cfg.Confirm)),
 		Instance: b.cfg.Instance, SoftDeadline: b.cfg.SoftDeadline, MaxResultChars: b.cfg.MaxResultChars,
 		Version: programVersion(),
@@ -208,13 +221,13 @@ func (b *bridge) servicesOf(p transport.Principal) (*tools.Services, error) {
 	}
 	c, err := client.New(b.http, b.cfg.BaseURL, string(b.cfg.APIKey),
 		client.WithUserAgent("openclaw-mcp/"+programVersion()), client.WithLogger(b.log),
-		client.WithReadOnly(tools.IsReadOnly))
+		client.WithReadOnly(tools.IsReadOnly), client.WithMiddleware(b.obs.Transport))
 	if err != nil {
 		return nil, err
 	}
 	r, err := runs.NewManager(runs.Config{
 		Client: c, APIKey: string(b.cfg.APIKey), Principal: p.Name, StallAfter: b.cfg.StallAfter, Log: b.log,
-		TransferRoots: b.cfg.transferRoots(), AllowPath: b.cfg.rails().AllowPath,
+		TransferRoots: b.cfg.transferRoots(), AllowPath: b.cfg.rails().AllowPath, Carry: observe.Carry,
 	})
 	if err != nil {
 		return nil, err

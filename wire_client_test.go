@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -268,8 +269,8 @@ func (w *httpWire) do(t testing.TB, ctx context.Context, method string, body []b
 	}
 	if w.version == modern {
 		req.Header.Set("Mcp-Method", m.Method)
-		if m.Params.Name != "" {
-			req.Header.Set("Mcp-Name", m.Params.Name)
+		if name := cmp.Or(m.Params.Name, m.Params.URI); name != "" {
+			req.Header.Set("Mcp-Name", name)
 		}
 	}
 	if w.session != "" {

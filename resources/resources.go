@@ -187,6 +187,17 @@ func (s *Server) Register(m *server.MCPServer) {
 	})
 }
 
+// InstanceOf gives the instance that a read is about, "" for none or for a URI
+// that is not one of ours.
+func InstanceOf(req mcp.ReadResourceRequest) string {
+	uri, _ := req.Params.Arguments[uriArgument].(string)
+	r, err := parse(uri)
+	if err != nil {
+		return ""
+	}
+	return r.instance
+}
+
 // kindInfo is what a client is told of one kind of resource.
 type kindInfo struct {
 	kind                                     kind

@@ -35,15 +35,15 @@ const plainLimit = 30 * time.Minute
 func (m *Manager) StartCommand(ctx context.Context, req CommandRequest) (*Run, error) {
 	switch {
 	case !req.Detach || len(req.Command) > maxDetached:
-		return m.startAttached(req)
+		return m.startAttached(ctx, req)
 	case req.Wait > 0:
-		return m.beginDetached(req)
+		return m.beginDetached(ctx, req)
 	}
 	run, _, err := m.startDetached(ctx, newCommand(req), req)
 	return run, err
 }
 
-func (m *Manager) startAttached(req CommandRequest) (*Run, error) {
+func (m *Manager) startAttached(ctx context.Context, req CommandRequest) (*Run, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.base.Err() != nil {
@@ -52,7 +52,7 @@ func (m *Manager) startAttached(req CommandRequest) (*Run, error) {
 	l := m.newLive(handleState{
 		Kind: KindCommand, ID: newID(), Instance: req.Instance, Started: time.Now().Truncate(time.Second),
 	})
-	m.start(l, func(ctx context.Context) { l.command(ctx, req) })
+	m.start(l.carried(ctx), func(ctx context.Context) { l.command(ctx, req) })
 	return l.reader(), nil
 }
 

@@ -42,8 +42,12 @@ func newCommand(req CommandRequest) handleState {
 
 // beginDetached starts a detached command on the manager's own time: a caller
 // that goes away does not end the request that starts it.
-func (m *Manager) beginDetached(req CommandRequest) (*Run, error) {
+func (m *Manager) beginDetached(ctx context.Context, req CommandRequest) (*Run, error) {
 	state := newCommand(req)
+	base := m.base
+	if m.cfg.Carry != nil {
+		base = m.cfg.Carry(ctx, base)
+	}
 	b := &beginning{stopped: make(chan struct{}), killed: make(chan struct{}), settled: make(chan struct{})}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -53,7 +57,7 @@ func (m *Manager) beginDetached(req CommandRequest) (*Run, error) {
 	m.begun[state.ID] = b
 	m.note(state, Update{Status: StatusRunning})
 	m.wg.Go(func() {
-		run, whole, err := m.startDetached(m.base, state, req)
+		run, whole, err := m.startDetached(base, state, req)
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		b.whole, b.err = whole, err
@@ -208,7 +212,7 @@ func outcomeOf(err error) client.Outcome {
 func (m *Manager) startDetached(ctx context.Context, state handleState, req CommandRequest) (*Run, *client.ExecResult, error) {
 	run := &Run{m: m, state: state}
 	if what := m.lacking(req.Instance); what != "" {
-		run, err := m.startInstead(req, what)
+		run, err := m.startInstead(ctx, req, what)
 		return run, nil, err
 	}
 	wait := min(req.Wait, beginWait)
@@ -228,7 +232,7 @@ func (m *Manager) startDetached(ctx context.Context, state handleState, req Comm
 		m.mu.Lock()
 		m.lacks[req.Instance] = lack{rest, time.Now()}
 		m.mu.Unlock()
-		run, err := m.startInstead(req, rest)
+		run, err := m.startInstead(ctx, req, rest)
 		return run, nil, err
 	case wait > 0:
 		return m.ended(ctx, run, res)
@@ -261,8 +265,8 @@ func (m *Manager) ended(ctx context.Context, run *Run, res client.ExecResult) (*
 }
 
 // startInstead runs a command attached in a sandbox that can't detach it.
-func (m *Manager) startInstead(req CommandRequest, lacks string) (*Run, error) {
-	run, err := m.startAttached(req)
+func (m *Manager) startInstead(ctx context.Context, req CommandRequest, lacks string) (*Run, error) {
+	run, err := m.startAttached(ctx, req)
 	if err == nil {
 		run.live.note("it could not be detached, because the sandbox lacks " + lacks +
 			"; it runs through a plain terminal/exec instead, which lasts only as long as this server and the service's own limits")

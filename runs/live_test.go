@@ -316,7 +316,7 @@ func TestClosed(t *testing.T) {
 	if _, err := w.m.StartCommand(t.Context(), CommandRequest{Instance: w.id, Command: "true"}); err != ErrClosed {
 		t.Errorf("got %v", err)
 	}
-	if _, err := w.m.CreateInstance(client.CreateInstanceRequest{}); err != ErrClosed {
+	if _, err := w.m.CreateInstance(t.Context(), client.CreateInstanceRequest{}); err != ErrClosed {
 		t.Errorf("got %v", err)
 	}
 	eventually(t, "the end of the stream", func() bool { return w.srv.OpenStreams() == 0 })

@@ -29,6 +29,10 @@ type Config struct {
 	// AllowPath reports why a transfer may not touch a path of an instance; nil:
 	// it may touch all.
 	AllowPath func(path string) error
+
+	// Carry gives to what is to outlive the call that started a run, such as its
+	// trace; nil: nothing. It must keep nothing else of from, which is the call's.
+	Carry func(from, to context.Context) context.Context
 }
 
 // Manager starts and follows the runs of one principal.

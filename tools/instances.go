@@ -23,7 +23,12 @@ const instanceMemory = 15 * time.Second
 
 // instance decides which instance a call is about: the one it names, else the
 // configured one, else the only one, else the only one that is ready.
-func (r *request) instance(ctx context.Context, named string) (string, error) {
+func (r *request) instance(ctx context.Context, named string) (id string, err error) {
+	defer func() {
+		if id != "" {
+			r.observer(ctx).Instance(id)
+		}
+	}()
 	if named = strings.TrimSpace(named); named == "" {
 		named = r.Deps.Instance
 	}
@@ -39,7 +44,7 @@ func (r *request) instance(ctx context.Context, named string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("no instance was named, and finding one failed: %w", asNotSent(err))
 	}
-	id, err := chooseInstance(r.allowedInstances(page.Items))
+	id, err = chooseInstance(r.allowedInstances(page.Items))
 	if err != nil {
 		return "", err
 	}
@@ -247,7 +252,7 @@ type createInstanceIn struct {
 }
 
 func createInstance(ctx context.Context, r *request, in createInstanceIn) (runOut, error) {
-	run, err := r.Runs.CreateInstance(client.CreateInstanceRequest{InviteCode: in.InviteCode})
+	run, err := r.Runs.CreateInstance(ctx, client.CreateInstanceRequest{InviteCode: in.InviteCode})
 	if err != nil {
 		return runOut{}, err
 	}

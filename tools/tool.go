@@ -117,12 +117,39 @@ type Deps struct {
 	// Transfers reports whether ctx's call may touch files of this machine; nil:
 	// none may.
 	Transfers func(ctx context.Context) bool
+	// Observe gives what is told about ctx's call for those who run the server;
+	// nil: nothing is.
+	Observe func(ctx context.Context) Observer
 
 	Confirm        *Confirmer    // asks before what destroys
 	Instance       string        // used when a call names none; "" to find one
 	SoftDeadline   time.Duration // the longest that a call waits
 	MaxResultChars int           // budget of a result's text
 	Version        string        // of this program
+}
+
+// Observer is told about a call: nothing that the call says.
+type Observer interface {
+	// Failed says why the call failed: one of few words, as FailureCode has them.
+	Failed(code string)
+	// Instance says which instance the call is about.
+	Instance(id string)
+	// Waiting says that the call only waits from now on, until end is called.
+	Waiting() (end func())
+}
+
+// nobody observes where the program does not.
+type nobody struct{}
+
+func (nobody) Failed(string)   {}
+func (nobody) Instance(string) {}
+func (nobody) Waiting() func() { return func() {} }
+
+func (d *Deps) observer(ctx context.Context) Observer {
+	if d.Observe == nil {
+		return nobody{}
+	}
+	return d.Observe(ctx)
 }
 
 // Progress tells the client how a call goes on.
@@ -210,6 +237,7 @@ func (t *Tool) Call(ctx context.Context, d *Deps, args json.RawMessage, x Exchan
 		return Result{Ask: unconfirmed.ask}
 	}
 	if err != nil {
+		d.observer(ctx).Failed(FailureCode(err))
 		return Result{Text: explain(t, err), IsError: true}
 	}
 	return r
