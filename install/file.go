@@ -38,7 +38,7 @@ func read(path string) (*file, error) {
 		return f, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s can't be read: %w", path, err)
 	}
 	f.target = target
 	st, err := os.Stat(target)

@@ -49,7 +49,8 @@ Usage:
   openclaw-mcp install CLIENT [flags]
   openclaw-mcp install --list
 
-Clients: %s
+Clients:
+  %s
 ("json" prints an entry for any other client, or edits the file of --config.)
 
 Flags:
@@ -57,16 +58,15 @@ Flags:
   --dry-run         show the change; write nothing
   --list            list the clients, their files, and where it is installed
   --local           the embedded service instead of an account
-  --http URL        a server that runs already, such as http://127.0.0.1:8080/mcp
+  --http URL        a running server, such as http://127.0.0.1:8080/mcp
   --key-in-config   put the API key into the configuration itself
   --env NAME=VALUE  a setting of the server (may be repeated)
   --name NAME       name of the entry (openclaw)
   --config FILE     the configuration to edit, instead of the client's usual one
   --force           replace an entry of that name that is different
 
-The key is that of OPENCLAW_API_KEY or OPENCLAW_API_KEY_FILE, else asked for. It
-goes to a file that only you can read, which the entry names. A backup is kept
-beside each file that is changed.
+The key (OPENCLAW_API_KEY, OPENCLAW_API_KEY_FILE, else asked for) goes to a file
+that only you can read. A backup is kept beside each file that is changed.
 `
 
 // command is an installation's command line, and what it runs on.
@@ -85,7 +85,7 @@ type command struct {
 func Run(s Setup) error {
 	c := &command{Setup: s, places: places{goos: s.GOOS, home: s.Home, env: s.Env}}
 	if err := c.parse(); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(s.Stdout, usage, strings.Join(names(), ", "))
+		fmt.Fprintf(s.Stdout, usage, strings.Join(names(), " "))
 		return nil
 	} else if err != nil {
 		return err

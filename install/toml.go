@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -31,6 +32,11 @@ func (f tomlFormat) put(text []byte, container, name string, entry rendering) ([
 	case map[string]any:
 		if servers[name] != nil {
 			return nil, fmt.Errorf("it already has %q", name)
+		}
+		// A table in braces, or of dotted keys, takes no further table; not every
+		// parser says so.
+		if !slices.ContainsFunc(tomlLines(text), func(l span) bool { return heads(bytes.TrimSpace(text[l.start:l.end]), container, "") }) {
+			return nil, fmt.Errorf("its %q has no table header of its own; edit it by hand", container)
 		}
 	default:
 		return nil, fmt.Errorf("its %q is not a table", container)
@@ -153,14 +159,20 @@ func (f tomlFormat) blocks(text []byte, container, name string) ([]block, error)
 	return blocks, nil
 }
 
-// heads tells whether a table header is that of an entry or of a table below.
+// heads tells whether a line is the header of an entry's table or of one below;
+// without a name, of the container or any below.
 func heads(line []byte, container, name string) bool {
 	var m map[string]any
+	if !bytes.HasPrefix(line, []byte("[")) {
+		return false
+	}
 	if _, err := toml.Decode(string(line), &m); err != nil {
 		return false
 	}
-	servers, _ := m[container].(map[string]any)
-	_, ok := servers[name]
+	servers, ok := m[container].(map[string]any)
+	if name != "" {
+		_, ok = servers[name]
+	}
 	return ok
 }
 
