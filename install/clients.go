@@ -1,6 +1,7 @@
 package install
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -75,9 +76,7 @@ func clients() []client {
 	return []client{
 		{
 			name: "claude-desktop", title: "Claude Desktop", container: "mcpServers", format: jsonFormat{},
-			path: func(p places) string {
-				return filepath.Join(p.config(), "Claude", "claude_desktop_config.json")
-			},
+			path:  claudeDesktopConfig,
 			entry: claudeDesktop, then: "Quit Claude Desktop and start it again.",
 		},
 		{
@@ -123,6 +122,28 @@ func clients() []client {
 			entry: remoteKey("url"),
 		},
 	}
+}
+
+// claudeDesktopConfig: on Windows, Claude Desktop is a packaged app, which has a
+// private copy of the folder of configurations and never sees the real one.
+func claudeDesktopConfig(p places) string {
+	below := filepath.Join("Claude", "claude_desktop_config.json")
+	if p.goos != "windows" {
+		return filepath.Join(p.config(), below)
+	}
+	packages := filepath.Join(p.orHome("LOCALAPPDATA", "AppData", "Local"), "Packages")
+	entries, _ := os.ReadDir(packages) // none: it is not packaged
+	found := filepath.Join(p.config(), below)
+	for _, e := range entries {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), "Claude_") {
+			continue
+		}
+		found = filepath.Join(packages, e.Name(), "LocalCache", "Roaming", below)
+		if _, err := os.Stat(found); err == nil {
+			break
+		}
+	}
+	return found
 }
 
 // zedSettings: Zed follows XDG on Linux alone, and has ~/.config on macOS too.

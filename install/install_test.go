@@ -163,6 +163,31 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// On Windows, the packaged Claude Desktop reads a file of its own.
+func TestPackagedClaudeDesktop(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.goos = "windows"
+	u.env["LOCALAPPDATA"] = u.path("Local")
+	inside := func(name string) string {
+		return u.path("Local", "Packages", name, "LocalCache", "Roaming", "Claude", "claude_desktop_config.json")
+	}
+	u.write(u.path("Local", "Packages", "Another_1", "x"), nil)
+	if out := u.ok("--list"); !strings.Contains(out, u.path("AppData", "Roaming", "Claude", "claude_desktop_config.json")) {
+		t.Errorf("not packaged: --list says\n%s", out)
+	}
+	u.write(u.path("Local", "Packages", "Claude_b", "x"), nil)
+	u.ok("claude-desktop", "--local", "--dry-run")
+	if out := u.ok("--list"); !strings.Contains(out, inside("Claude_b")) {
+		t.Errorf("packaged: --list says\n%s", out)
+	}
+	u.write(inside("Claude_a"), []byte("{}")) // the one that has been used
+	u.ok("claude-desktop", "--local")
+	if got := u.read(inside("Claude_a")); !strings.Contains(got, "--local") {
+		t.Errorf("the configuration in use is %s", got)
+	}
+}
+
 // What each client gets in a file that wasn't there, of each kind of entry.
 func TestEntries(t *testing.T) {
 	t.Parallel()

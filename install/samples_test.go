@@ -190,6 +190,8 @@ func TestDropAnywhere(t *testing.T) {
 		{jsonFormat{}, "{\"s\": {\n  \"a\": {}, // a\n  \"mine\": {} }}", "{\"s\": {\n  \"a\": {} // a\n   }}"},
 		{jsonFormat{}, "{\"s\": { // all\n  \"mine\": {} }}", "{\"s\": { // all\n   }}"},
 		{tomlFormat{}, "[s.mine]\na = 1\n", ""},
+		{tomlFormat{}, "[s.mine]\r\na = 1\r\n\r\n\r\n[s.a]\r\n", "\r\n[s.a]\r\n"},
+		{tomlFormat{}, "[s.mine]\n\n[s.a]\n", "[s.a]\n"},
 		{tomlFormat{}, "[s.a]\n\n[s.mine] # m\na = 1 # n\n\n# of b\n[s.b]\n", "[s.a]\n\n# of b\n[s.b]\n"},
 		{tomlFormat{}, "x = 1\n[s.\"mine\"]\na = [\n'#', # x\n]\n# y\nb = '''\n[z]\n'''\n[s.mine.env]\nK = \"\"\n[[t]]\n[s.mine.more.and]\nk = {a = 1}\n[u]\n", "x = 1\n[[t]]\n[u]\n"},
 		{tomlFormat{}, "[s]\nk = 1\n[ s . mine ]\na = \"\"\"x\\\"\"\"\"\"\n", "[s]\nk = 1\n"},

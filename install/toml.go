@@ -94,12 +94,12 @@ func (f tomlFormat) drop(text []byte, container, name string) ([]byte, error) {
 	var after []byte
 	at := 0
 	for _, b := range blocks {
-		start := b.start
-		if b.blankBefore > 0 {
-			start = b.start - b.blankBefore
-		}
-		after = append(after, text[at:start]...)
+		// One of the blank lines around goes too, or the file would begin with it.
+		after = append(after, text[at:b.start-b.blankBefore]...)
 		at = b.end
+		if line, _, found := bytes.Cut(text[at:], []byte("\n")); b.start == 0 && found && len(bytes.TrimSpace(line)) == 0 {
+			at += len(line) + 1
+		}
 	}
 	after = append(after, text[at:]...)
 	// A container that no header of its own makes is gone with its last table.
