@@ -24,6 +24,7 @@ type file struct {
 	target string // where its links lead
 	exists bool
 	mode   fs.FileMode
+	stat   fs.FileInfo // nil where it does not exist
 	whole  []byte
 }
 
@@ -51,7 +52,7 @@ func read(path string) (*file, error) {
 	if st.Size() > largest {
 		return nil, fmt.Errorf("%s has %d bytes, more than any configuration", path, st.Size())
 	}
-	f.exists, f.mode = true, st.Mode().Perm()
+	f.exists, f.mode, f.stat = true, st.Mode().Perm(), st
 	f.whole, err = os.ReadFile(target)
 	return f, err
 }
@@ -101,7 +102,7 @@ func (f *file) write(whole []byte, now time.Time) (backup string, err error) {
 	}
 	defer os.Remove(temp.Name()) // it is gone where all went well
 	_, err = temp.Write(whole)
-	err = errors.Join(err, temp.Chmod(f.mode), temp.Sync())
+	err = errors.Join(err, f.own(temp), temp.Chmod(f.mode), temp.Sync())
 	if err = errors.Join(err, temp.Close()); err != nil {
 		return "", err
 	}
@@ -163,7 +164,7 @@ func (f *file) backup(now time.Time) (string, error) {
 			return "", err
 		}
 		_, err = b.Write(f.whole)
-		err = errors.Join(err, b.Chmod(f.mode), b.Sync())
+		err = errors.Join(err, f.own(b), b.Chmod(f.mode), b.Sync())
 		if err = errors.Join(err, b.Close()); err != nil {
 			return "", errors.Join(err, os.Remove(name))
 		}

@@ -345,7 +345,7 @@ func (c *command) putIn() error {
 	if err != nil {
 		return err
 	}
-	c.done("Installed for "+c.client.title, backup)
+	c.done(fmt.Sprintf("Installed in %s as %q", c.path, c.name), backup)
 	if c.client.then != "" && c.config == "" {
 		fmt.Fprintln(c.Stdout, c.client.then)
 	}
@@ -386,7 +386,7 @@ func (c *command) takeOut() error {
 	if err != nil {
 		return err
 	}
-	c.done("Taken out of "+c.client.title, backup)
+	c.done("Taken out of "+c.path, backup)
 	entry, _ := existing.(map[string]any)
 	env, _ := entry["env"].(map[string]any)
 	if keyFile, ok := env["OPENCLAW_API_KEY_FILE"].(string); ok {

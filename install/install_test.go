@@ -238,6 +238,17 @@ func TestEntries(t *testing.T) {
 	}
 }
 
+// mcp-remote wants to be told that a URL without encryption is meant.
+func TestBridge(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	u.ok("claude-desktop", "--http", "http://127.0.0.1:8080/mcp")
+	const want = `"args": ["-y", "mcp-remote", "http://127.0.0.1:8080/mcp", "--allow-http"]`
+	if got := u.read(u.path(".config", "Claude", "claude_desktop_config.json")); !strings.Contains(got, want) {
+		t.Errorf("there is no %s in\n%s", want, got)
+	}
+}
+
 // Where there was no file, there is none after the entry is taken out, but a backup.
 func TestCreatedFileGoes(t *testing.T) {
 	t.Parallel()
