@@ -72,13 +72,15 @@ func TestInstallRefused(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"emacs"}, 2, "claude-desktop, claude-code, cursor"},
-		{[]string{"cursor"}, 2, "OPENCLAW_API_KEY_FILE"},
-		{[]string{"cursor", "--local", "--config", broken}, 1, "left as it is"},
+		{[]string{"install", "emacs"}, 2, "claude-desktop, claude-code, cursor"},
+		{[]string{"install", "cursor"}, 2, "OPENCLAW_API_KEY_FILE"},
+		{[]string{"install", "cursor", "--local", "--config", broken}, 1, "left as it is"},
+		{[]string{"--local", "install", "cursor"}, 2, "install CLIENT --local"},
+		{[]string{"--http", "127.0.0.1:1", "install", "cursor"}, 2, "install CLIENT"},
 	} {
-		code, stdout, stderr := execute(t, []string{"HOME=" + home, "USERPROFILE=" + home, "APPDATA=" + home}, append([]string{"install"}, tt.args...)...)
+		code, stdout, stderr := execute(t, []string{"HOME=" + home, "USERPROFILE=" + home, "APPDATA=" + home}, tt.args...)
 		if code != tt.code || stdout != "" || !strings.Contains(stderr, tt.want) {
-			t.Errorf("install %q: exit code %d, want %d\n%s%s", tt.args, code, tt.code, stdout, stderr)
+			t.Errorf("%q: exit code %d, want %d\n%s%s", tt.args, code, tt.code, stdout, stderr)
 		}
 	}
 }

@@ -60,6 +60,8 @@ func command(ctx context.Context, args, environ []string, stdin io.Reader, stdou
 		case rest[0] == "help":
 			help(stdout)
 			return nil
+		case rest[0] == "install" && (*local || *httpAddr != ""):
+			return usageError{errors.New("openclaw-mcp: flags of install stand behind it: openclaw-mcp install CLIENT --local")}
 		case rest[0] == "install":
 			return installInto(rest[1:], environ, stdin, stdout, stderr)
 		case rest[0] != "demo":

@@ -237,6 +237,13 @@ func (f jsonFormat) drop(text []byte, container, name string) ([]byte, error) {
 		head = append(bytes.Clone(head[:at]), head[at+1:]...)
 	}
 	after := append(head, rest...)
+	// What is empty now is written so, unless comments are in it.
+	if open := t.container.start + 1; len(members) == 1 {
+		shut := t.container.end - 1 - (len(text) - len(after)) // where its brace is now
+		if len(bytes.TrimSpace(after[open:shut])) == 0 {
+			after = append(bytes.Clone(after[:open]), after[shut:]...)
+		}
+	}
 	want, err := f.decode(text)
 	if err != nil {
 		return nil, err

@@ -130,7 +130,7 @@ func TestGoldenSamples(t *testing.T) {
 // wrote, but for an empty object where there was none.
 func TestDropSamples(t *testing.T) {
 	t.Parallel()
-	emptied := map[string]bool{"claude-desktop-bare.json": true, "claude-code-none.json": true, "windsurf-empty-servers.json": true,
+	emptied := map[string]bool{"claude-desktop-bare.json": true, "claude-code-none.json": true,
 		"zed-none.json": true, "codex-windows.toml": true, "gemini-empty.json": true, "json-blank.json": true}
 	for _, s := range samples(t) {
 		c := s.client
@@ -182,6 +182,8 @@ func TestDropAnywhere(t *testing.T) {
 		before, want string
 	}{
 		{jsonFormat{}, `{"s": {"mine": {}}}`, `{"s": {}}`},
+		{jsonFormat{}, "{\"s\": {\n  \"mine\": {},\n}, \"t\": 1}", "{\"s\": {}, \"t\": 1}"},
+		{jsonFormat{}, "{\"s\": {\n  // none\n  \"mine\": {}\n}}", "{\"s\": {\n  // none\n}}"},
 		{jsonFormat{}, `{"s": {"mine": {}, "b": {}}}`, `{"s": { "b": {}}}`},
 		{jsonFormat{}, `{"s": {"a": {}, "mine": {}, "b": {}}}`, `{"s": {"a": {}, "b": {}}}`},
 		{jsonFormat{}, `{"s": {"a": {} /* a */ , /* m */ "mine": {} /* n */, "b": {}}}`, `{"s": {"a": {} /* a */ , /* m */ /* n */ "b": {}}}`},
