@@ -3,7 +3,6 @@ package install
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -107,52 +106,6 @@ func TestInstalled(t *testing.T) {
 	have, _ := jsonFormat{}.decode([]byte(`{"command": "x", "args": ["--local"]}`))
 	if installed(have, object{{"command", "x"}}.value()) {
 		t.Error("an entry with --local counts as one without")
-	}
-}
-
-// A link stays a link, its file keeps its mode, and the backup has that too.
-func TestLinksAndModes(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS == "windows" {
-		t.Log("Windows has no such modes; links need rights there that tests lack")
-		return
-	}
-	u := newUser(t)
-	target, link := u.path("dotfiles", "mcp.json"), u.path(".cursor", "mcp.json")
-	u.write(target, []byte("{}\n"))
-	u.write(u.path(".cursor", "other"), nil)
-	if err := os.Symlink(filepath.Join("..", "dotfiles", "mcp.json"), link); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(target, 0o640); err != nil {
-		t.Fatal(err)
-	}
-	u.ok("cursor", "--local")
-	if st, err := os.Lstat(link); err != nil || st.Mode()&os.ModeSymlink == 0 {
-		t.Errorf("the link is no link now: %v %v", st, err)
-	}
-	names := u.files(filepath.Dir(target))
-	if len(names) != 2 {
-		t.Errorf("beside the link's file there are %v, want a backup", names)
-	}
-	for _, name := range names {
-		if st, err := os.Stat(filepath.Join(filepath.Dir(target), name)); err != nil || st.Mode().Perm() != 0o640 {
-			t.Errorf("%s: mode %v, %v; want 0640", name, st.Mode(), err)
-		}
-	}
-	u.ok("cursor", "--uninstall")
-	if got := u.read(target); got != "{}\n" {
-		t.Errorf("after --uninstall the link's file is %q", got)
-	}
-
-	if err := os.Remove(target); err != nil {
-		t.Fatal(err)
-	}
-	u.refused([]string{link, "link to a file that does not exist"}, "cursor", "--local")
-
-	u.ok("codex", "--local")
-	if st, err := os.Stat(u.path(".codex", "config.toml")); err != nil || st.Mode().Perm() != 0o600 {
-		t.Errorf("a new file: %v, %v; want mode 0600", st.Mode(), err)
 	}
 }
 
