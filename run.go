@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"runtime/debug"
 	"strings"
+
+	"openclaw-mcp/install"
 )
 
 // version is set by the linker for releases.
@@ -58,8 +60,12 @@ func command(ctx context.Context, args, environ []string, stdin io.Reader, stdou
 		case rest[0] == "help":
 			help(stdout)
 			return nil
+		case rest[0] == "install" && (*local || *httpAddr != ""):
+			return usageError{errors.New("openclaw-mcp: flags of install stand behind it: openclaw-mcp install CLIENT --local")}
+		case rest[0] == "install":
+			return installInto(rest[1:], environ, stdin, stdout, stderr)
 		case rest[0] != "demo":
-			return usageError{fmt.Errorf("openclaw-mcp: unknown command %q; there is: demo, help\n\nRun 'openclaw-mcp --help' for what there is", rest[0])}
+			return usageError{fmt.Errorf("openclaw-mcp: unknown command %q; there is: demo, install, help\n\nRun 'openclaw-mcp --help' for what there is", rest[0])}
 		case len(rest) > 1:
 			return usageError{fmt.Errorf("openclaw-mcp: demo takes no arguments, but got %q", rest[1])}
 		}
@@ -89,6 +95,19 @@ const noKey = `openclaw-mcp needs an OpenClaw service to bridge to. There are tw
 
 'openclaw-mcp demo' shows what it does, and 'openclaw-mcp --help' what can be set.`
 
+// installInto is `openclaw-mcp install`.
+func installInto(args, environ []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	setup, err := install.Process(args, environ, stdin, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	var usage install.UsageError
+	if err = install.Run(setup); errors.As(err, &usage) {
+		return usageError{err}
+	}
+	return err
+}
+
 // programVersion is the linker's word, else what the Go tool knows of a
 // `go install` of a tagged module.
 func programVersion() string {
@@ -111,6 +130,7 @@ Usage:
   openclaw-mcp                 serve MCP on standard input and output
   openclaw-mcp --http ADDR     serve MCP over streamable HTTP at http://ADDR/mcp
   openclaw-mcp --local [...]   the same on an embedded service, with no account
+  openclaw-mcp install CLIENT  put it into an MCP client's configuration
   openclaw-mcp demo            show a whole session on the embedded service
   openclaw-mcp help settings   list all settings
   openclaw-mcp --version | --help
