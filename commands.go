@@ -52,7 +52,7 @@ func commands() []commandSpec {
 			details: "A real MCP client talks to the real server, and that to a service embedded in the program. It needs no account and leaves nothing behind.",
 			run:     func(ctx context.Context, c *console, _ commandLine) error { return demo(ctx, c.stdout) },
 		},
-		callCommand(), chatCommand(),
+		doctorCommand(), callCommand(), chatCommand(),
 		{
 			name: "completion", args: "SHELL", maxArgs: 1, summary: "print completion for bash, zsh, fish or powershell",
 			details: "Load it in the running shell:\n\n" +
