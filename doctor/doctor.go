@@ -29,7 +29,7 @@ type Options struct {
 	ReadOnly    bool // send nothing but GETs, and open no terminal
 
 	Patience time.Duration // for one answer (15 s); for a chat, eight times as long
-	Watch    time.Duration // how long a socket is looked at (3 s)
+	Watch    time.Duration // how long a terminal may take to say something (3 s)
 	// Transport carries the requests; nil: one like the client's own.
 	Transport http.RoundTripper
 	// Begin is called before each step, with its name.

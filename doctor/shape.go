@@ -100,7 +100,10 @@ func shape(v any, depth int) string {
 
 // name is what a key of an interface looks like. Other keys may be data: the
 // ids of a map, say.
-var name = regexp.MustCompile(`^[A-Za-z_$@][A-Za-z_.$@-]*[0-9]{0,2}[A-Za-z_.-]*$`)
+var (
+	name      = regexp.MustCompile(`^[$@]?[A-Za-z_][A-Za-z_-]*[0-9]{0,2}[A-Za-z_-]*$`)
+	eventName = regexp.MustCompile(`^[A-Za-z_][A-Za-z_.:-]*$`)
+)
 
 func isName(key string) bool { return len(key) <= 40 && name.MatchString(key) }
 
@@ -165,7 +168,7 @@ func summary(events []event) string {
 		}
 		if ev.name != "" {
 			label := "(other)"
-			if isName(ev.name) {
+			if len(ev.name) <= 40 && eventName.MatchString(ev.name) {
 				label = ev.name
 			}
 			kind = label + " " + kind

@@ -26,6 +26,10 @@ const (
 	stepDesktop   = "desktop"
 )
 
+// settle is how long a socket that works is looked at further: one that is
+// refused late is closed by then.
+const settle = 500 * time.Millisecond
+
 // run is the safe first contact: it reads, runs `echo ok`, asks for "OK" and
 // looks at the sockets. It creates, reboots and shuts down nothing.
 func (e *examination) run(ctx context.Context) {
@@ -229,6 +233,9 @@ func (e *examination) terminal(ctx context.Context) (string, string, error) {
 			}
 			break
 		}
+		if bytes == 0 && ev.Output != "" {
+			time.AfterFunc(settle, cancel) // the rest of its greeting comes at once
+		}
 		bytes += len(ev.Output)
 		if ev.Problem != nil {
 			return "", "", ev.Problem
@@ -255,7 +262,7 @@ func (e *examination) desktop(ctx context.Context) (string, string, error) {
 		return "", "", err
 	}
 	defer conn.Close()
-	watch, cancel := context.WithTimeout(ctx, e.Watch)
+	watch, cancel := context.WithTimeout(ctx, min(e.Watch, settle))
 	defer cancel()
 	select {
 	case <-watch.Done():
