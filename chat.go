@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -151,21 +152,29 @@ func firstRun(res *mcp.CallToolResult) *mcp.CallToolResult {
 type replyPrinter struct {
 	*console
 	streamed strings.Builder // of the part that is under way
+	holding  bool            // what comes is left to part
 }
 
 // eventPrefixes mark the lines of a call's news that are no part of the reply.
 var eventPrefixes = []string{"tool: ", "status: ", "still running after "}
 
 // progress prints a piece of news: text of the reply, or lines about it. Where
-// both came together, line breaks part them.
+// both came together, it takes a guess where they part; what goes to a program
+// and not to a person is held back from there on, until the result tells.
 func (p *replyPrinter) progress(text string) {
-	var words []string
-	for line := range strings.SplitSeq(text, "\n") {
-		isEvent := false
-		for _, prefix := range eventPrefixes {
-			isEvent = isEvent || strings.HasPrefix(line, prefix)
+	lines := strings.Split(text, "\n")
+	events := 0
+	for _, line := range lines {
+		if isEvent(line) {
+			events++
 		}
-		if !isEvent {
+	}
+	if events > 0 && events < len(lines) && !isTerminal(p.stdout) {
+		p.holding = true
+	}
+	var words []string
+	for _, line := range lines {
+		if !isEvent(line) {
 			words = append(words, line)
 			continue
 		}
@@ -176,9 +185,15 @@ func (p *replyPrinter) progress(text string) {
 	p.text(strings.Join(words, "\n"))
 }
 
+func isEvent(line string) bool {
+	return slices.ContainsFunc(eventPrefixes, func(prefix string) bool { return strings.HasPrefix(line, prefix) })
+}
+
 func (p *replyPrinter) text(s string) {
-	p.streamed.WriteString(s)
-	p.print(s)
+	if !p.holding {
+		p.streamed.WriteString(s)
+		p.print(s)
+	}
 }
 
 // part completes what was streamed by the part of the reply that a result
@@ -192,6 +207,7 @@ func (p *replyPrinter) part(reply string) {
 	}
 	p.print(rest)
 	p.streamed.Reset()
+	p.holding = false
 }
 
 // loop asks for messages. It takes the signals itself: Ctrl-C means the reply
