@@ -220,14 +220,15 @@ func toolHelp(w io.Writer, name string) error {
 	if err != nil {
 		return err
 	}
-	usage := "Usage: openclaw-mcp call " + t.Name
+	usage := "openclaw-mcp call " + t.Name
 	for _, name := range t.Input.Required {
 		usage += " " + name + "=" + argumentKind(t.Input.Properties[name])
 	}
 	if len(t.Input.Properties) > len(t.Input.Required) {
 		usage += " [KEY=VALUE...]"
 	}
-	fmt.Fprintf(w, "%s\n\n", usage)
+	writeWrapped(w, "Usage: ", usage)
+	fmt.Fprintln(w)
 	writeWrapped(w, "", t.Description)
 	fmt.Fprintf(w, "\nIt %s.\n", map[tools.Effect]string{
 		tools.Reads: "changes nothing", tools.Writes: "adds or changes, but takes nothing away",

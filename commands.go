@@ -59,7 +59,7 @@ func commands() []commandSpec {
 				"  bash        source <(openclaw-mcp completion bash)\n" +
 				"  zsh         source <(openclaw-mcp completion zsh)\n" +
 				"  fish        openclaw-mcp completion fish | source\n" +
-				"  powershell  openclaw-mcp completion powershell | Out-String | Invoke-Expression\n\n" +
+				"  powershell  openclaw-mcp completion powershell | Out-String | iex\n\n" +
 				"To keep it, put that line into the shell's start-up file.",
 			run: printCompletion,
 		},

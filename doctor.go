@@ -15,7 +15,7 @@ import (
 func doctorCommand() commandSpec {
 	return commandSpec{
 		name: "doctor", summary: "check configuration, key and service; print a report",
-		details: "It reads, runs 'echo ok', sends the agent \"Reply with OK\" and looks at the terminal and the desktop for 3 seconds. It creates, reboots and shuts down nothing. " +
+		details: "It reads, runs 'echo ok', sends the agent \"Reply with OK\" and looks at the terminal and the desktop for up to 3 seconds. It creates, reboots and shuts down nothing. " +
 			"The report, on standard output, has the names of keys and no values, so it can be pasted into a bug report. What the service itself said of failures goes to standard error.\n\n" +
 			"Exit codes: 0 all is well, 1 something is not as it should be, 2 the service can't be used or the configuration is wrong.",
 		flags: []flagSpec{
