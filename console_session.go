@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	mcpclient "github.com/mark3labs/mcp-go/client"
@@ -19,11 +20,13 @@ import (
 // mcpSession is a person's connection to the MCP server: the real server, in
 // this process, and a real client over a pipe.
 type mcpSession struct {
-	console  *console
-	client   *mcpclient.Client
-	progress func(text string) // of the call under way
-	ends     []func() error    // in the order of what was begun
-	yes      bool              // the person has confirmed beforehand
+	console *console
+	client  *mcpclient.Client
+	ends    []func() error // in the order of what was begun
+	yes     bool           // the person has confirmed beforehand
+
+	mu       sync.Mutex
+	progress func(text string) // of the call under way; nil: nobody listens
 	refused  error             // why the last question was not answered with a yes
 }
 
@@ -66,7 +69,7 @@ func (c *console) connect(ctx context.Context, cfg config, yes bool) (*mcpSessio
 	if err != nil {
 		return nil, err
 	}
-	s := &mcpSession{console: c, yes: yes, progress: func(string) {}}
+	s := &mcpSession{console: c, yes: yes}
 	s.ends = append(s.ends, func() error { b.close(); return nil })
 	serverIn, clientOut := io.Pipe()
 	clientIn, serverOut := io.Pipe()
@@ -109,7 +112,9 @@ func (s *mcpSession) notified(n mcp.JSONRPCNotification) {
 	if n.Method != "notifications/progress" {
 		return
 	}
-	if text, _ := n.Params.AdditionalFields["message"].(string); text != "" {
+	s.mu.Lock()
+	defer s.mu.Unlock() // no news of a call comes behind its cancelling
+	if text, _ := n.Params.AdditionalFields["message"].(string); text != "" && s.progress != nil {
 		s.progress(text)
 	}
 }
@@ -120,10 +125,7 @@ var errCancelled = exitWith(130, "cancelled")
 // call calls a tool. When ctx ends, the call is cancelled, and with it what it
 // has set off.
 func (s *mcpSession) call(ctx context.Context, tool string, args map[string]any, progress func(string)) (*mcp.CallToolResult, error) {
-	if progress != nil {
-		s.progress = progress
-	}
-	s.refused = nil
+	s.listen(progress)
 	var req mcp.CallToolRequest
 	req.Params.Name, req.Params.Arguments = tool, args
 	req.Params.Meta = &mcp.Meta{ProgressToken: tool}
@@ -132,10 +134,25 @@ func (s *mcpSession) call(ctx context.Context, tool string, args map[string]any,
 		s.cancelRuns(context.WithoutCancel(ctx))
 		return nil, errCancelled
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.refused != nil {
 		return nil, s.refused
 	}
 	return res, err
+}
+
+// listen has the news of the next call handed to progress.
+func (s *mcpSession) listen(progress func(string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress, s.refused = progress, nil
+}
+
+func (s *mcpSession) refuse(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = why
 }
 
 // cancelRuns stops what a cancelled call has left. The cancelled request itself
@@ -144,12 +161,17 @@ func (s *mcpSession) call(ctx context.Context, tool string, args map[string]any,
 func (s *mcpSession) cancelRuns(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	s.progress = func(string) {}
+	s.listen(nil)
+	s.console.say(dim, "cancelling; Ctrl-C again ends at once")
 	var req mcp.CallToolRequest
 	req.Params.Name, req.Params.Arguments = "list_runs", map[string]any{}
 	res, err := s.client.CallTool(ctx, req)
-	if err != nil || res.IsError {
-		return // the limits of this server leave the tool out, or it is gone
+	if err != nil {
+		s.console.say(red, "what the call began may go on: "+err.Error())
+		return
+	}
+	if res.IsError {
+		return // the limits of this server leave the tool out, and so they do those that begin runs
 	}
 	data, _ := res.StructuredContent.(map[string]any)
 	list, _ := data["runs"].([]any)
@@ -192,14 +214,14 @@ func (p personAnswers) Elicit(ctx context.Context, req mcp.ElicitationRequest) (
 	switch {
 	case yes:
 	case !c.asks:
-		p.s.refused = fmt.Errorf("nothing was done: nobody is here to answer; pass --yes to confirm\n%s", req.Params.Message)
+		p.s.refuse(fmt.Errorf("nothing was done: nobody is here to answer; pass --yes to confirm\n%s", req.Params.Message))
 	default:
 		var err error
 		if yes, err = c.confirm(ctx, req.Params.Message); err != nil {
 			return nil, err
 		}
 		if !yes {
-			p.s.refused = errors.New("nothing was done: you did not say yes")
+			p.s.refuse(errors.New("nothing was done: you did not say yes"))
 		}
 	}
 	var res mcp.ElicitationResult

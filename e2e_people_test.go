@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"openclaw-mcp/internal/emulator"
 )
@@ -218,5 +221,71 @@ func TestChatCommandArguments(t *testing.T) {
 	up.SetFaults(emulator.Fault{Endpoint: "POST /instances/{instance}/chat/stream", Status: 503, Body: `{"message":"No capacity"}`})
 	if code, stdout, stderr := execute(t, up.env(), "chat", "hello"); code != 1 || stdout != "" || !strings.Contains(stderr, "No capacity") {
 		t.Errorf("a failing chat: exit code %d, %q, %q", code, stdout, stderr)
+	}
+}
+
+// A reply that outlasts the calls that wait for it is printed once all the same.
+func TestChatOutlastsCalls(t *testing.T) {
+	t.Parallel()
+	turns := make(chan struct{})
+	agent := emulator.AgentFunc(func(ctx context.Context, _ emulator.Turn, emit func(emulator.AgentEvent) error) error {
+		for _, piece := range []string{"one ", "two ", "three"} {
+			if err := emit(emulator.AgentEvent{Kind: emulator.Text, Text: piece}); err != nil {
+				return err
+			}
+			select {
+			case <-turns:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	up := newUpstream(t, emulator.Options{Agent: agent})
+	var stdout, stderr bytes.Buffer
+	c := newConsole(up.env(), strings.NewReader(""), &stdout, &stderr)
+	cfg, stop, err := c.settings(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stop() }()
+	// Each wait is over before the next piece: the clock is not slept on, it is
+	// what is being tested.
+	cfg.SoftDeadline = time.Second
+	s, err := c.connect(t.Context(), cfg, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(turns)
+		for range 2 {
+			select {
+			case <-time.After(1500 * time.Millisecond):
+			case <-t.Context().Done():
+			}
+			turns <- struct{}{}
+		}
+	}()
+	talk := &conversation{console: c, mcp: s}
+	err = talk.send(t.Context(), "count")
+	if err = errors.Join(err, s.close()); err != nil || stdout.String() != "one two three\n" {
+		t.Errorf("%v, standard output %q, standard error %q", err, &stdout, &stderr)
+	}
+}
+
+// An agent that falls silent is not waited for without a word.
+func TestChatStalls(t *testing.T) {
+	t.Parallel()
+	agent := emulator.AgentFunc(func(ctx context.Context, _ emulator.Turn, emit func(emulator.AgentEvent) error) error {
+		if err := emit(emulator.AgentEvent{Kind: emulator.Text, Text: "well"}); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	up := newUpstream(t, emulator.Options{Agent: agent})
+	code, stdout, stderr := execute(t, append(up.env(), "OPENCLAW_MCP_STALL_AFTER=1s"), "chat", "hello")
+	if code != 1 || stdout != "well\n" || !strings.Contains(stderr, "not complete: stalled") {
+		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
 	}
 }
