@@ -25,6 +25,10 @@ race: ## run them under the race detector
 e2e: ## run the suites that need more: desktops, Node clients
 	$(MAKE) -C e2e test
 
+.PHONY: conformance
+conformance: ## run the official MCP conformance suite, for both eras
+	$(MAKE) -C e2e conformance
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for pkg in $$(go list ./...); do \
