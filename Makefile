@@ -22,7 +22,7 @@ race: ## run them under the race detector
 	go test -race ./...
 
 .PHONY: e2e
-e2e: ## run the suites that need more: desktops, Node clients
+e2e: ## run the suites that need more: desktops, Node clients, a browser
 	$(MAKE) -C e2e test
 
 .PHONY: conformance

@@ -24,6 +24,10 @@ type Step struct {
 	Code string // to be copied
 }
 
+// Short reports whether the code is one line, which is shown whole; longer code
+// keeps its lines.
+func (s Step) Short() bool { return !strings.Contains(s.Code, "\n") }
+
 // entry is a server in a client's settings. Clients differ in the names.
 type entry struct {
 	Type      string            `json:"type,omitempty"`
@@ -133,15 +137,16 @@ func Clients(endpoint *url.URL, auth Auth, keyHeader string) []Client {
 		{ID: "vscode", Name: "VS Code", Hint: ".vscode/mcp.json", Note: vscodeNote, Steps: file(".vscode/mcp.json", vscode)},
 		{ID: "windsurf", Name: "Windsurf", Hint: "mcp_config.json", Note: login,
 			Steps: file("~/.codeium/windsurf/mcp_config.json", mcpServers(entry{ServerURL: u, Headers: headers}))},
-		{ID: "zed", Name: "Zed", Hint: "settings.json", Note: login, Steps: file("settings.json (zed: open settings)", struct {
+		{ID: "zed", Name: "Zed", Hint: "settings.json", Note: login, Steps: file("~/.config/zed/settings.json", struct {
 			Servers servers `json:"context_servers"`
 		}{servers{"openclaw": {URL: u, Headers: headers}}})},
 		codex(u, auth, c),
 		{ID: "gemini", Name: "Gemini CLI", Hint: "~/.gemini/settings.json", Note: login,
 			Steps: file("~/.gemini/settings.json", mcpServers(entry{HTTPURL: u, Headers: headers}))},
-		{ID: "other", Name: "Any other client", Hint: "mcpServers", Note: login, Steps: append(
-			file("the client’s settings; names differ, the values do not", mcpServers(entry{Type: "http", URL: u, Headers: headers})),
-			Step{Text: "To see from a shell that the server answers, run", Code: curl(u, c)})},
+		{ID: "other", Name: "Any other client", Hint: "settings and a test", Note: login, Steps: []Step{
+			{Text: "Most settings look much like this; names differ, the values do not.", Code: indented(mcpServers(entry{Type: "http", URL: u, Headers: headers}))},
+			{Text: "To see from a shell that the server answers, run", Code: curl(u, c)},
+		}},
 	}
 }
 
