@@ -190,13 +190,6 @@ func addAskingTools(s *server.MCPServer) {
 			"titledMulti":    map[string]any{"type": "array", "items": map[string]any{"anyOf": titled("value1", "value2", "value3")}},
 		})
 	})
-	tool(s, "test_sampling", func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		answer, err := s.RequestSampling(ctx, mcp.CreateMessageRequest{CreateMessageParams: sample(r.GetString("prompt", ""))})
-		if err != nil {
-			return mcp.NewToolResultError(err.Error()), nil
-		}
-		return text("LLM response: %v", answer.Content), nil
-	})
 }
 
 func sample(prompt string) mcp.CreateMessageParams {
