@@ -22,8 +22,12 @@ race: ## run them under the race detector
 	go test -race ./...
 
 .PHONY: e2e
-e2e: ## run the suites that need more: desktops, Node clients
+e2e: ## run the suites that need more: desktops, Node clients, a browser
 	$(MAKE) -C e2e test
+
+.PHONY: conformance
+conformance: ## run the official MCP conformance suite, for both eras
+	$(MAKE) -C e2e conformance
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)

@@ -70,7 +70,7 @@ const module = "openclaw-mcp/"
 // mayImport says which packages of ours each may import: imports point down.
 // A package that is not here needs a decision, and then a line.
 var mayImport = map[string][]string{
-	".":                  {"client", "runs", "tools", "resources", "prompts", "desktops", "terminals", "transport", "observe", "internal/emulator", "install", "doctor"},
+	".":                  {"client", "runs", "tools", "resources", "prompts", "desktops", "terminals", "transport", "observe", "internal/emulator", "install", "doctor", "front"},
 	"doctor":             {"client"},
 	"tools":              {"runs", "desktops", "terminals", "client"},
 	"resources":          {"runs", "client"},
@@ -79,12 +79,14 @@ var mayImport = map[string][]string{
 	"desktops":           {"client"},
 	"terminals":          {"client"},
 	"e2e/go":             {}, // a module of its own
+	"e2e/conformance":    {"transport"},
 	"client":             {"client/rfb"},
 	"client/rfb":         {"client/rfb/rfbtest"},
 	"client/rfb/rfbtest": {},
 	"transport":          {},
 	"observe":            {},
 	"install":            {},
+	"front":              {},
 	"internal/emulator":  {},
 }
 

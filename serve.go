@@ -15,6 +15,7 @@ import (
 
 	"openclaw-mcp/client"
 	"openclaw-mcp/desktops"
+	"openclaw-mcp/front"
 	"openclaw-mcp/internal/emulator"
 	"openclaw-mcp/observe"
 	"openclaw-mcp/prompts"
@@ -63,7 +64,7 @@ func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout,
 		return err
 	}
 	if cfg.HTTP != "" {
-		return serveHTTP(ctx, cfg, b, log)
+		return serveHTTP(ctx, cfg, b, local, log)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -78,10 +79,15 @@ func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout,
 // shutdownLimit bounds how long HTTP clients are waited for at the end.
 const shutdownLimit = 10 * time.Second
 
-func serveHTTP(ctx context.Context, cfg config, b *bridge, log *slog.Logger) error {
+func serveHTTP(ctx context.Context, cfg config, b *bridge, local bool, log *slog.Logger) error {
 	h := transport.NewHTTP(b.mcp, transport.HTTPOptions{Log: log, Subscriber: b.resources})
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", h)
+	page, err := b.frontPage(front.Info{Local: local})
+	if err != nil {
+		return err
+	}
+	mux.Handle("/", page)
 	srv := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
