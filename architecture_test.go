@@ -70,7 +70,7 @@ const module = "openclaw-mcp/"
 // mayImport says which packages of ours each may import: imports point down.
 // A package that is not here needs a decision, and then a line.
 var mayImport = map[string][]string{
-	".":                  {"client", "runs", "tools", "resources", "prompts", "desktops", "terminals", "transport", "internal/emulator"},
+	".":                  {"client", "runs", "tools", "resources", "prompts", "desktops", "terminals", "transport", "auth", "internal/emulator"},
 	"tools":              {"runs", "desktops", "terminals", "client"},
 	"resources":          {"runs", "client"},
 	"prompts":            {"runs", "client"},
@@ -82,6 +82,7 @@ var mayImport = map[string][]string{
 	"client/rfb":         {"client/rfb/rfbtest"},
 	"client/rfb/rfbtest": {},
 	"transport":          {},
+	"auth":               {},
 	"internal/emulator":  {},
 }
 
@@ -89,7 +90,7 @@ var mayImport = map[string][]string{
 var testMayImport = []string{"internal/emulator"}
 
 // withoutMCP are the packages that know nothing of the protocol.
-var withoutMCP = []string{"client", "client/rfb", "desktops", "terminals", "runs", "internal/emulator"}
+var withoutMCP = []string{"client", "client/rfb", "desktops", "terminals", "runs", "auth", "internal/emulator"}
 
 func TestArchitectureImports(t *testing.T) {
 	t.Parallel()
