@@ -70,7 +70,7 @@ const module = "openclaw-mcp/"
 // mayImport says which packages of ours each may import: imports point down.
 // A package that is not here needs a decision, and then a line.
 var mayImport = map[string][]string{
-	".":                  {"client", "runs", "tools", "resources", "prompts", "desktops", "terminals", "transport", "observe", "internal/emulator", "install", "doctor", "front"},
+	".":                  {"client", "runs", "tools", "resources", "prompts", "desktops", "terminals", "transport", "observe", "internal/emulator", "install", "doctor", "front", "auth"},
 	"doctor":             {"client"},
 	"tools":              {"runs", "desktops", "terminals", "client"},
 	"resources":          {"runs", "client"},
@@ -87,6 +87,7 @@ var mayImport = map[string][]string{
 	"observe":            {},
 	"install":            {},
 	"front":              {},
+	"auth":               {},
 	"internal/emulator":  {},
 }
 
