@@ -59,3 +59,15 @@ golden: ## write the golden files anew (look at the diff)
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin dist
+
+.PHONY: packages
+packages: ## build and check all that a release holds, into dist/
+	bash packaging/build.sh
+
+.PHONY: docs-commands
+docs-commands: ## run the commands of README.md and docs/ in a clean home
+	bash packaging/run-docs.sh
+
+.PHONY: picture
+picture: build ## record docs/chat.svg anew: a session, as it happens (look at it)
+	node packaging/picture.mjs bin/openclaw-mcp docs/chat.svg

@@ -78,6 +78,7 @@ var mayImport = map[string][]string{
 	"desktops":           {"client"},
 	"terminals":          {"client"},
 	"e2e/go":             {}, // a module of its own
+	"packaging/check":    {}, // likewise
 	"client":             {"client/rfb"},
 	"client/rfb":         {"client/rfb/rfbtest"},
 	"client/rfb/rfbtest": {},
