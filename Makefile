@@ -71,3 +71,8 @@ docs-commands: ## run the commands of README.md and docs/ in a clean home
 .PHONY: picture
 picture: build ## record docs/chat.svg anew: a session, as it happens (look at it)
 	node packaging/picture.mjs bin/openclaw-mcp docs/chat.svg
+
+.PHONY: proxies
+proxies: build ## test the documented nginx configuration with a real nginx
+	@command -v nginx >/dev/null || { echo "make proxies needs nginx: apt-get install nginx-light" >&2; exit 1; }
+	cd packaging/check && BINARY=$(CURDIR)/bin/openclaw-mcp go test -count=1 -tags nginx -run Nginx .
