@@ -36,7 +36,7 @@ const lines = ['$ openclaw-mcp demo', '', ...[
 ].map(pick).join('\n\n').split('\n')].flatMap((line) => fold(line, colourOf(line), 5))
 
 const escape = (s) => s.replace(/[&<>]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[c])
-const width = 820
+const width = 850
 const step = 19
 const top = 58
 const height = top + lines.length * step + 10
