@@ -93,9 +93,11 @@ node packaging/registry.mjs "$VERSION" "$NAMESPACE" "$DOWNLOADS" dist "${targets
 (cd dist && sha256sum openclaw-mcp_* > SHA256SUMS)
 
 step "check"
-# The registry's own schema, from its own module.
-registry=$(cd packaging/check && go mod download -json github.com/modelcontextprotocol/registry@v1.8.9 | node -pe 'JSON.parse(require("fs").readFileSync(0)).Dir')
-(cd packaging/check && BINARIES=$work/first BUNDLES=$work/bundle DIST=$OLDPWD/dist REGISTRY=$registry go test -count=1 ./...)
+# The schemas of the registry and of goreleaser, from their own modules.
+module() { (cd packaging/check && go mod download -json "$1") | node -pe 'JSON.parse(require("fs").readFileSync(0)).Dir'; }
+registry=$(module github.com/modelcontextprotocol/registry@v1.8.9)
+goreleaser=$(module github.com/goreleaser/goreleaser/v2@v2.13.0)
+(cd packaging/check && BINARIES=$work/first BUNDLES=$work/bundle DIST=$OLDPWD/dist REGISTRY=$registry GORELEASER=$goreleaser go test -count=1 ./...)
 bash packaging/check-systemd.sh "$work/first/linux_$(go env GOARCH)/openclaw-mcp"
 
 step "done"

@@ -226,6 +226,35 @@ func TestServerJSON(t *testing.T) {
 	}
 }
 
+// The release's description is what goreleaser's own schema asks for.
+func TestGoreleaser(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile(filepath.Join(folder(t, "GORELEASER"), "www/docs/static/schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../.goreleaser.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(b []byte) error {
+		b, err := yaml.YAMLToJSONStrict(b)
+		if err != nil {
+			return err
+		}
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+		if err != nil {
+			return err
+		}
+		return schema.Validate(value)
+	}
+	if err := check(text); err != nil {
+		t.Error(err)
+	}
+	if err := check(bytes.Replace(text, []byte("mod_timestamp:"), []byte("mod_timestump:"), 1)); err == nil {
+		t.Error("the schema accepts a misspelt setting: it checks nothing")
+	}
+}
+
 // The manifests are objects that Kubernetes knows, field by field.
 func TestKubernetes(t *testing.T) {
 	text, err := os.ReadFile("../kubernetes/openclaw-mcp.yaml")
