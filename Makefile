@@ -63,3 +63,20 @@ golden: ## write the golden files anew (look at the diff)
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin dist
+
+.PHONY: packages
+packages: ## build and check all that a release holds, into dist/
+	bash packaging/build.sh
+
+.PHONY: docs-commands
+docs-commands: ## run the commands of README.md and docs/ in a clean home
+	bash packaging/run-docs.sh
+
+.PHONY: picture
+picture: build ## record docs/chat.svg anew: a session, as it happens (look at it)
+	node packaging/picture.mjs bin/openclaw-mcp docs/chat.svg
+
+.PHONY: proxies
+proxies: build ## test the documented nginx configuration with a real nginx
+	@command -v nginx >/dev/null || { echo "make proxies needs nginx: apt-get install nginx-light" >&2; exit 1; }
+	cd packaging/check && BINARY=$(CURDIR)/bin/openclaw-mcp go test -count=1 -tags nginx -run Nginx .

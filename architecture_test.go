@@ -80,6 +80,7 @@ var mayImport = map[string][]string{
 	"terminals":          {"client"},
 	"e2e/go":             {}, // a module of its own
 	"e2e/conformance":    {"transport"},
+	"packaging/check":    {},
 	"client":             {"client/rfb"},
 	"client/rfb":         {"client/rfb/rfbtest"},
 	"client/rfb/rfbtest": {},

@@ -324,7 +324,7 @@ func TestGoldenObservability(t *testing.T) {
 		}
 		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", f.Name, f.Kind, labels, f.Help)
 	}
-	want := section(t, string(b), "metrics", table.String())
+	want := section(t, file, string(b), "metrics", table.String())
 	if *update {
 		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
