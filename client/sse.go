@@ -126,6 +126,7 @@ func readSSE(r io.Reader, limit int, yield func(frame) bool) error {
 		f       frame
 		hasData bool
 		size    int
+		last    string // the latest event's name: most streams have few
 	)
 	for first := true; ; first = false {
 		line, ended, err := lines.next()
@@ -159,7 +160,10 @@ func readSSE(r io.Reader, limit int, yield func(frame) bool) error {
 			f.data = append(f.data, value...)
 			hasData = true
 		case string(name) == "event":
-			f.name = string(value)
+			if string(value) != last {
+				last = string(value)
+			}
+			f.name = last
 		case string(name) == "id":
 			if bytes.IndexByte(value, 0) < 0 {
 				f.id = string(value)
