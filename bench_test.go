@@ -288,3 +288,20 @@ func BenchmarkStream(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkBridge is most of the start of the program.
+func BenchmarkBridge(b *testing.B) {
+	cfg, err := readConfig([]string{"OPENCLAW_API_KEY=" + testKey})
+	if err != nil {
+		b.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	b.ReportAllocs()
+	for b.Loop() {
+		br, err := newBridge(cfg, log)
+		if err != nil {
+			b.Fatal(err)
+		}
+		br.close()
+	}
+}
