@@ -12,6 +12,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -60,6 +62,8 @@ type Tool struct {
 	Spec
 	Input  *jsonschema.Schema
 	Output *jsonschema.Schema
+
+	checker func() *argumentChecker // of Input
 	call   func(ctx context.Context, d *Deps, args json.RawMessage, x Exchange) (Result, error)
 }
 
@@ -155,14 +159,18 @@ type request struct {
 	exchange Exchange
 }
 
-// define makes a tool of a handler. A mistake in its schemas is one of the
-// program, so it panics, at start-up.
+// define makes a tool of a handler. Its checker is made at the first call: all of
+// them together are a third of the program's start. A mistake in a schema is one
+// of the program, which its tests find; here it panics.
 func define[In any, Out texter](spec Spec, handle func(context.Context, *request, In) (Out, error)) *Tool {
 	t := &Tool{Spec: spec, Input: inputSchema[In](spec), Output: outputSchema[Out]()}
-	check, err := newArgumentChecker(t.Input)
-	if err != nil {
-		panic(fmt.Sprintf("tool %s: %v", spec.Name, err))
-	}
+	t.checker = sync.OnceValue(func() *argumentChecker {
+		check, err := newArgumentChecker(t.Input)
+		if err != nil {
+			panic(fmt.Sprintf("tool %s: %v", spec.Name, err))
+		}
+		return check
+	})
 	t.call = func(ctx context.Context, d *Deps, raw json.RawMessage, x Exchange) (Result, error) {
 		rails := d.Rails(ctx)
 		if err := rails.tool(t); err != nil {
@@ -175,7 +183,7 @@ func define[In any, Out texter](spec Spec, handle func(context.Context, *request
 			ctx = context.WithValue(ctx, readOnlyKey{}, true)
 		}
 		var in In
-		if err := check.decode(raw, &in); err != nil {
+		if err := t.checker().decode(raw, &in); err != nil {
 			return Result{}, err
 		}
 		s, err := d.Services(ctx)
@@ -215,8 +223,11 @@ func (t *Tool) Call(ctx context.Context, d *Deps, args json.RawMessage, x Exchan
 	return r
 }
 
-// All lists every tool, in the order in which clients see them.
-func All() []*Tool {
+// All lists every tool, in the order in which clients see them. They are made
+// once, since their schemas take longer than the rest of the program's start.
+func All() []*Tool { return slices.Clone(all()) }
+
+var all = sync.OnceValue(func() []*Tool {
 	var all []*Tool
 	for _, family := range [][]*Tool{
 		instanceTools(), chatTools(), runTools(), terminalTools(), fileTools(), transferTools(), desktopTools(), serviceTools(),
@@ -224,4 +235,4 @@ func All() []*Tool {
 		all = append(all, family...)
 	}
 	return all
-}
+})
