@@ -79,11 +79,11 @@ func (r *replay) RoundTrip(req *http.Request) (*http.Response, error) {
 // benchmarked is a bridge in this process, and a client of the same service.
 type benchmarked struct {
 	*bridge
-	direct   *client.Client
-	instance string
+	direct              *client.Client
+	instance, workspace string
 }
 
-func newBenchmarked(b *testing.B) *benchmarked {
+func newBenchmarked(b *testing.B, env ...string) *benchmarked {
 	b.Helper()
 	srv, err := emulator.New(emulator.Options{Keys: []string{testKey}})
 	if err != nil {
@@ -104,7 +104,7 @@ func newBenchmarked(b *testing.B) *benchmarked {
 			b.Fatal(err)
 		}
 	}
-	cfg, err := readConfig([]string{"OPENCLAW_API_KEY=" + testKey, "OPENCLAW_API_BASE_URL=http://service.test/api", "OPENCLAW_INSTANCE_ID=" + id})
+	cfg, err := readConfig(append(env, "OPENCLAW_API_KEY="+testKey, "OPENCLAW_API_BASE_URL=http://service.test/api", "OPENCLAW_INSTANCE_ID="+id))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func newBenchmarked(b *testing.B) *benchmarked {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return &benchmarked{br, c, id}
+	return &benchmarked{br, c, id, srv.Workspace(id)}
 }
 
 // asker makes one request after the other, and gives the answer.
@@ -135,7 +135,7 @@ func (x *benchmarked) stdio(b *testing.B) asker {
 		_ = transport.NewStdio(x.mcp, transport.StdioOptions{Subscriber: x.resources}).Serve(context.Background(), inR, outW)
 		_ = outW.Close()
 	}()
-	out := bufio.NewReaderSize(outR, 1<<20)
+	out := bufio.NewReaderSize(outR, 4<<20)
 	b.Cleanup(func() { _ = inW.Close(); <-served })
 	return func(b *testing.B, body []byte) []byte {
 		if _, err := inW.Write(body); err != nil {
@@ -303,5 +303,34 @@ func BenchmarkBridge(b *testing.B) {
 			b.Fatal(err)
 		}
 		br.close()
+	}
+}
+
+// BenchmarkBulk moves contents that are as large as they come.
+func BenchmarkBulk(b *testing.B) {
+	text := strings.Repeat("a line of text that is neither long nor short, with its number beside it\n", 4000)
+	for _, tool := range []struct {
+		name string
+		args params
+	}{
+		{"read_file", params{"path": "/workspace/large.txt"}},
+		{"write_file", params{"path": "/workspace/written.txt", "content": text}},
+	} {
+		b.Run(tool.name, func(b *testing.B) {
+			x := newBenchmarked(b, "OPENCLAW_MCP_MAX_RESULT_CHARS=1048576")
+			if err := os.WriteFile(filepath.Join(x.workspace, "large.txt"), []byte(text), 0o644); err != nil {
+				b.Fatal(err)
+			}
+			ask := x.stdio(b)
+			body := callBody(b, modern, tool.name, tool.args, nil)
+			if answer := ask(b, body); !bytes.Contains(answer, []byte(`"structuredContent"`)) || bytes.Contains(answer, []byte(`"isError":true`)) {
+				b.Fatalf("the call fails: %.600s", answer)
+			}
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				ask(b, body)
+			}
+		})
 	}
 }
