@@ -64,7 +64,7 @@ type Tool struct {
 	Output *jsonschema.Schema
 
 	checker func() *argumentChecker // of Input
-	call   func(ctx context.Context, d *Deps, args json.RawMessage, x Exchange) (Result, error)
+	call    func(ctx context.Context, d *Deps, args json.RawMessage, x Exchange) (Result, error)
 }
 
 // Result is what a tool answers: once as text for a model that sees only text,
@@ -118,6 +118,9 @@ type Deps struct {
 	Rails func(ctx context.Context) *Rails
 	// OnCancel has f called when the client cancels ctx's call explicitly.
 	OnCancel func(ctx context.Context, f func(reason string))
+	// Arguments gives the arguments of ctx's call as the client sent them, nil
+	// where they are to be taken from mcp-go; nil: they always are.
+	Arguments func(ctx context.Context) json.RawMessage
 	// Transfers reports whether ctx's call may touch files of this machine; nil:
 	// none may.
 	Transfers func(ctx context.Context) bool
@@ -127,6 +130,13 @@ type Deps struct {
 	SoftDeadline   time.Duration // the longest that a call waits
 	MaxResultChars int           // budget of a result's text
 	Version        string        // of this program
+}
+
+func (d *Deps) arguments(ctx context.Context) json.RawMessage {
+	if d.Arguments == nil {
+		return nil
+	}
+	return d.Arguments(ctx)
 }
 
 // Progress tells the client how a call goes on.
