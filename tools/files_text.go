@@ -145,6 +145,7 @@ type part struct {
 // line fits at all. It splits no character.
 func (w window) cut(limit int, lines, count int64, wholeLines bool) part {
 	var b strings.Builder
+	b.Grow(min(limit, len(w.data)))
 	var p, atLine part // atLine is p after the last whole line
 	full := false
 	for p.used < len(w.data) {
