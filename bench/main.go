@@ -24,11 +24,14 @@ func main() {
 	only := flags.String("only", "", "measure just these parts, with commas, and print them: "+strings.Join(partNames(), ", "))
 	guard := flags.String("guard", "", "compare the benchmarks' allocations with the figures of this file instead")
 	update := flags.Bool("update", false, "with -guard: write the figures anew")
+	serve := flags.Bool("serve", false, "be the service of a measurement, until standard input ends")
 	_ = flags.Parse(os.Args[1:]) // ExitOnError
 	var err error
 	switch {
 	case flags.NArg() > 0:
 		err = fmt.Errorf("unknown argument %q; there are only flags, see -help", flags.Arg(0))
+	case *serve:
+		err = serveApart(os.Stdin, os.Stdout)
 	case *guard != "":
 		err = runGuard(ctx, *guard, *update, os.Stdout)
 	default:

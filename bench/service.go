@@ -30,6 +30,7 @@ type service struct {
 	server   *http.Server
 	url      string // of the API
 	instance string
+	apart    bool        // it runs in a process of its own; see startApart
 	real     atomic.Bool // nothing is answered from memory
 
 	mu      sync.Mutex
@@ -77,6 +78,15 @@ func (s *service) close() error { return errors.Join(s.server.Close(), s.emulato
 
 // record gives the requests that come while f runs.
 func (s *service) record(f func() error) ([]request, error) {
+	if s.apart {
+		if _, err := s.takeLog(); err != nil {
+			return nil, err
+		}
+		if err := f(); err != nil {
+			return nil, err
+		}
+		return s.takeLog()
+	}
 	s.mu.Lock()
 	s.log, s.logging = nil, true
 	s.mu.Unlock()
@@ -90,6 +100,9 @@ func (s *service) record(f func() error) ([]request, error) {
 // ServeHTTP implements [http.Handler].
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
+	case r.URL.Path == logPath:
+		s.handOver(w)
+		return
 	case strings.HasSuffix(r.URL.Path, "/chat/stream"):
 		streamChat(w, r)
 		return
