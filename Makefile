@@ -37,8 +37,12 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 	  done; done
 
 .PHONY: bench
-bench: ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## measure the built binary and write docs/performance.md (minutes)
+	go run ./bench
+
+.PHONY: bench-guard
+bench-guard: ## hold allocations to bench/guard.json; UPDATE=1 records them anew
+	go run ./bench -guard bench/guard.json $(if $(UPDATE),-update)
 
 .PHONY: lint
 lint: fmt vet ## check formatting, vet, static analysis and go.mod

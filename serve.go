@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -208,6 +209,7 @@ func (b *bridge) deps() *tools.Deps {
 				c.OnCancel(f)
 			}
 		},
+		Arguments: func(ctx context.Context) json.RawMessage { return transport.CallFrom(ctx).Arguments() },
 		Transfers: func(ctx context.Context) bool {
 			return transport.HeaderFrom(ctx) == nil && len(b.cfg.transferRoots()) > 0
 		},

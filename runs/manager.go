@@ -275,7 +275,7 @@ func newID() string {
 func (m *Manager) newLive(state handleState) *live {
 	now := time.Now()
 	m.started++
-	l := &live{m: m, number: m.started, state: state, status: StatusRunning, lastActivity: now, changed: make(chan struct{}), done: make(chan struct{})}
+	l := &live{m: m, number: m.started, state: state, status: StatusRunning, lastActivity: now, done: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancel(m.base)
 	m.sweep(now)
 	m.live[state.ID] = l
