@@ -84,6 +84,9 @@ func wrongSetting(format string, a ...any) error {
 // serve opens the admin address, if there is one. The server counts as shutting
 // down there from the end of ctx on.
 func (o *observation) serve(ctx context.Context, b *bridge) error {
+	if o.cfg.HTTP == "" {
+		o.Count(b.gauges(nil, nil)) // over HTTP there is more to count
+	}
 	if o.cfg.Admin == "" {
 		return nil
 	}
@@ -100,7 +103,6 @@ func (o *observation) serve(ctx context.Context, b *bridge) error {
 	if err != nil {
 		return fmt.Errorf("OPENCLAW_MCP_ADMIN: %w", err)
 	}
-	o.Count(b.gauges())
 	host, _, _ := net.SplitHostPort(o.cfg.Admin)
 	o.server = &http.Server{
 		Handler: o.Handler(isLoopback(host)), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
@@ -134,17 +136,18 @@ func (o *observation) close() {
 }
 
 // gauges counts what the callers have here.
-func (b *bridge) gauges() observe.Gauges {
+func (b *bridge) gauges(streams, sessions func() int) observe.Gauges {
 	all := func() []*tools.Services {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		list := make([]*tools.Services, 0, len(b.services))
 		for _, s := range b.services {
-			list = append(list, s)
+			list = append(list, s.Services)
 		}
 		return list
 	}
 	return observe.Gauges{
+		Streams: streams, Sessions: sessions,
 		Principals: func() int { return len(all()) },
 		Terminals: func() (n int) {
 			for _, s := range all() {

@@ -62,7 +62,7 @@ func commands() []commandSpec {
 				{"dry-run", "", "show the change and make none"},
 				localFlag,
 				{"http", "URL", "connect to a server by its URL"},
-				{"key-in-config", "", "write the key into the configuration, not into a file of its own"},
+				{"key-in-config", "", "write the key into the configuration itself"},
 				{"env", "NAME=VALUE", "another setting of the server"},
 				{"name", "NAME", "name of the entry"},
 				{"config", "FILE", "the configuration to edit"},
@@ -115,7 +115,7 @@ func runCommand(ctx context.Context, c *console, name string, args []string, loc
 	}
 	if spec.raw != nil {
 		if local {
-			args = append([]string{"--local"}, args...)
+			return usageError{fmt.Errorf("openclaw-mcp: flags of %s stand behind it: openclaw-mcp %s %s --local", name, name, spec.args)}
 		}
 		return spec.raw(c, args)
 	}

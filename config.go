@@ -35,7 +35,23 @@ type config struct {
 	BaseURL    string `env:"OPENCLAW_API_BASE_URL" help:"main" envDefault:"https://openclaw-as-a-service.com/api" doc:"the service"`
 	Instance   string `env:"OPENCLAW_INSTANCE_ID" help:"main" doc:"instance used when a call names none"`
 
-	HTTP             string        `env:"OPENCLAW_MCP_HTTP" help:"main" doc:"address for streamable HTTP at /mcp; empty: stdio"`
+	HTTP           string        `env:"OPENCLAW_MCP_HTTP" help:"main" doc:"address for streamable HTTP at /mcp; empty: stdio"`
+	Auth           string        `env:"OPENCLAW_MCP_AUTH" envDefault:"none" help:"main" doc:"who may call over HTTP: none (this machine alone), token, key (each caller brings an OpenClaw key) or oauth"`
+	Tokens         secret        `env:"OPENCLAW_MCP_TOKENS" doc:"auth token: named tokens, name:token with commas between them"`
+	TokensFile     string        `env:"OPENCLAW_MCP_TOKENS_FILE" doc:"auth token: file of name:token or name:token:OpenClaw-key lines, read again when it changes"`
+	OAuthIssuer    string        `env:"OPENCLAW_MCP_OAUTH_ISSUER" doc:"auth oauth: URL of the authorization server"`
+	OAuthAudience  string        `env:"OPENCLAW_MCP_OAUTH_AUDIENCE" doc:"auth oauth: audience that tokens must be for; empty: the public URL"`
+	OAuthScopes    []string      `env:"OPENCLAW_MCP_OAUTH_SCOPES" doc:"auth oauth: scopes that tokens must have"`
+	OAuthKeysFile  string        `env:"OPENCLAW_MCP_OAUTH_KEYS_FILE" doc:"auth oauth: file that gives subjects their OpenClaw keys, as subject:key lines or JSON; empty: all use this server's key"`
+	PublicURL      string        `env:"OPENCLAW_MCP_PUBLIC_URL" doc:"URL of the MCP endpoint as clients see it, such as https://claw.example/mcp"`
+	AllowedHosts   []string      `env:"OPENCLAW_MCP_ALLOWED_HOSTS" doc:"names in the Host header besides this machine's own; empty: on loopback none, else any"`
+	AllowedOrigins []string      `env:"OPENCLAW_MCP_ALLOWED_ORIGINS" doc:"origins whose web pages may call, such as https://app.example; * for any"`
+	TLSCert        string        `env:"OPENCLAW_MCP_TLS_CERT" doc:"file with the certificate chain (PEM), read again when it changes"`
+	TLSKey         string        `env:"OPENCLAW_MCP_TLS_KEY" doc:"file with its private key (PEM)"`
+	RateLimit      float64       `env:"OPENCLAW_MCP_RATE_LIMIT" doc:"requests a second of one caller, in bursts of two seconds' worth; 0: no limit (0)"`
+	Concurrency    int           `env:"OPENCLAW_MCP_CONCURRENCY" envDefault:"4096" doc:"requests and streams of one caller at once; 0: no limit"`
+	SessionIdle    time.Duration `env:"OPENCLAW_MCP_SESSION_IDLE" envDefault:"1h" doc:"a legacy session expires after so long without a request"`
+
 	SoftDeadline     time.Duration `env:"OPENCLAW_MCP_SOFT_DEADLINE" help:"main" envDefault:"45s" doc:"longest wait of one call"`
 	StallAfter       time.Duration `env:"OPENCLAW_MCP_STALL_AFTER" envDefault:"3m" doc:"silence after which a run is reported as stalled"`
 	MaxResultChars   int           `env:"OPENCLAW_MCP_MAX_RESULT_CHARS" help:"main" envDefault:"20000" doc:"budget of one result, 1000 to 1048576"`
@@ -223,9 +239,10 @@ func readConfig(environ []string) (config, error) {
 		bad("OPENCLAW_LOCAL_VNC", "is %q; it must be host:port, such as 127.0.0.1:5900, or the path of a socket", c.LocalVNC)
 	}
 	c.checkLocalModel(set, bad)
-	if err := checkListenAddress(c.HTTP); err != nil {
+	if err := checkListenAddress(c.HTTP, c.Auth); err != nil {
 		bad("OPENCLAW_MCP_HTTP", "%v", err)
 	}
+	c.checkHTTP(bad)
 	if err := checkAdminAddress(c.Admin); err != nil {
 		bad("OPENCLAW_MCP_ADMIN", "%v", err)
 	}
@@ -243,9 +260,9 @@ func terminalFamily(setting string) client.TerminalFamily {
 	return client.TerminalFamily(setting)
 }
 
-// checkListenAddress refuses to listen for the network: over HTTP nobody is
-// authenticated yet, so only this machine may connect.
-func checkListenAddress(addr string) error {
+// checkListenAddress refuses to listen for the network where nobody is
+// authenticated: then only this machine may connect.
+func checkListenAddress(addr, auth string) error {
 	if addr == "" {
 		return nil
 	}
@@ -253,8 +270,8 @@ func checkListenAddress(addr string) error {
 	if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
 		return fmt.Errorf("is %q; it must be host:port, such as 127.0.0.1:8080", addr)
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("is %q; without authentication the server listens on loopback only: use 127.0.0.1:%s or [::1]:%s", addr, port, port)
+	if ip := net.ParseIP(host); auth == "none" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("is %q; without authentication the server listens on loopback only: use 127.0.0.1:%s or [::1]:%s, or set OPENCLAW_MCP_AUTH", addr, port, port)
 	}
 	return nil
 }

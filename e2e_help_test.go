@@ -84,7 +84,7 @@ func TestCommandLineMistakes(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"docter"}, `unknown command "docter" (did you mean "doctor"?); there is: demo, doctor, call,`},
+		{[]string{"docter"}, `unknown command "docter" (did you mean "doctor"?); there is: demo, install, doctor, call,`},
 		{[]string{"--lcoal"}, `did you mean "local"?`},
 		{[]string{"help", "chta"}, `did you mean "chat"?`},
 		{[]string{"completion", "bsh"}, `no completion for "bsh" (did you mean "bash"?); there is: bash, zsh, fish, powershell`},

@@ -76,7 +76,7 @@ func TestInstallRefused(t *testing.T) {
 		{[]string{"install", "cursor"}, 2, "OPENCLAW_API_KEY_FILE"},
 		{[]string{"install", "cursor", "--local", "--config", broken}, 1, "left as it is"},
 		{[]string{"--local", "install", "cursor"}, 2, "install CLIENT --local"},
-		{[]string{"--http", "127.0.0.1:1", "install", "cursor"}, 2, "install CLIENT"},
+		{[]string{"--http", "127.0.0.1:1", "install", "cursor"}, 2, "goes with no command"},
 	} {
 		code, stdout, stderr := execute(t, []string{"HOME=" + home, "USERPROFILE=" + home, "APPDATA=" + home}, tt.args...)
 		if code != tt.code || stdout != "" || !strings.Contains(stderr, tt.want) {

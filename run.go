@@ -72,14 +72,14 @@ func command(ctx context.Context, args, environ []string, stdin io.Reader, stdou
 	cfg, err := readConfig(environ)
 	if err == nil && *httpAddr != "" {
 		cfg.HTTP = *httpAddr
-		if err = checkListenAddress(cfg.HTTP); err != nil {
+		if err = checkListenAddress(cfg.HTTP, cfg.Auth); err != nil {
 			err = fmt.Errorf("--http %w", err)
 		}
 	}
 	if err != nil {
 		return usageError{fmt.Errorf("openclaw-mcp: wrong configuration\n%w", err)}
 	}
-	if !*local && cfg.APIKey == "" {
+	if !*local && cfg.APIKey == "" && !cfg.bringsKeys() {
 		return usageError{errors.New(strings.TrimSuffix(noKey, "."))}
 	}
 	return serve(ctx, cfg, *local, stdin, stdout, stderr)

@@ -220,6 +220,8 @@ type httpWire struct {
 
 var servedAt = regexp.MustCompile(`streamable HTTP".*?(http://[^\s"]+/mcp)`)
 
+var servedAtTLS = regexp.MustCompile(`streamable HTTP".*?(https://[^\s"]+/mcp)`)
+
 // launchHTTP starts a binary that serves HTTP on a free port.
 func launchHTTP(t testing.TB, env []string, args ...string) (p *process, url string) {
 	t.Helper()

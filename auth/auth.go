@@ -6,6 +6,7 @@ package auth
 import (
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Caller is who a request is from. However it is printed, Key is not.
@@ -34,9 +35,10 @@ type Authenticator interface {
 
 // Refusal is why a request is not served. It holds nothing of the credential.
 type Refusal struct {
-	Status    int    // 400, 401
-	Challenge string // value of WWW-Authenticate; empty: none
-	Message   string // safe to show and to log
+	Status     int           // 400, 401, 403 or 503
+	Challenge  string        // value of WWW-Authenticate; empty: none
+	RetryAfter time.Duration // for Retry-After; 0: none
+	Message    string        // safe to show and to log
 }
 
 func (r *Refusal) Error() string { return r.Message }

@@ -139,10 +139,30 @@ func (s *Server) caller(ctx context.Context) (*caller, error) {
 	defer s.mu.Unlock()
 	c := s.callers[name]
 	if c == nil || c.client != cl { // another key: nothing carries over
+		s.forgetIdle()
 		c = &caller{Server: s, client: cl, cache: newCache(s.CacheTTL), followers: make(map[string]*follower)}
 		s.callers[name] = c
 	}
 	return c, nil
+}
+
+// maxCallers bounds the callers that are kept; those who follow nothing lose no
+// more than their cache.
+const maxCallers = 1000
+
+// forgetIdle makes room for another caller; s.mu is held.
+func (s *Server) forgetIdle() {
+	if len(s.callers) < maxCallers {
+		return
+	}
+	for name, c := range s.callers {
+		c.mu.Lock()
+		idle := len(c.followers) == 0
+		c.mu.Unlock()
+		if idle {
+			delete(s.callers, name)
+		}
+	}
 }
 
 // Options set an MCP server up to offer the resources; hooks must be the

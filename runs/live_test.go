@@ -19,7 +19,7 @@ func TestStalled(t *testing.T) {
 	t.Parallel()
 	ch := make(chan string)
 	w := start(t, emulator.Options{Agent: fed(ch)})
-	w.m.cfg.StallAfter = 150 * time.Millisecond
+	w.m.cfg.StallAfter = 500 * time.Millisecond
 	r := w.send(ChatRequest{Session: w.session()})
 	ch <- "slow "
 	begin := time.Now()
@@ -27,7 +27,7 @@ func TestStalled(t *testing.T) {
 	if err != nil || u.Status != StatusStalled || u.Text != "slow " {
 		t.Fatalf("got %+v, %v", u, err)
 	}
-	if silent := time.Since(u.LastActivity); silent < 150*time.Millisecond || silent > time.Since(begin)+time.Second {
+	if silent := time.Since(u.LastActivity); silent < 500*time.Millisecond || silent > time.Since(begin)+time.Second {
 		t.Errorf("the last activity was %s ago", silent)
 	}
 	if list := w.m.List(); list[0].Status != StatusStalled {

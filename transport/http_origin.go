@@ -30,6 +30,17 @@ func (h *HTTP) checkHost(r *http.Request) error {
 	return nil
 }
 
+// GuardHost protects another handler of the same server in the same way.
+func (h *HTTP) GuardHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h.checkHost(r); err != nil {
+			plainError(w, http.StatusForbidden, err.Error())
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // checkOrigin refuses requests of web pages that are not allowed. Pages of the
 // server's own origin are, and so are, on loopback, those of this machine.
 func (h *HTTP) checkOrigin(r *http.Request) error {

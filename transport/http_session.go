@@ -263,6 +263,13 @@ func (s *streams) end() {
 	}
 }
 
+// Sessions is how many legacy sessions there are.
+func (h *HTTP) Sessions() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.sessions)
+}
+
 func (h *HTTP) hasSession(s *session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
