@@ -176,7 +176,7 @@ func TestFaults(t *testing.T) {
 		{name: "not understood", step: stepFiles, fault: at("GET /instances/{instance}/files", emulator.Fault{Status: 200, Body: `"nothing"`, Header: http.Header{"Content-Type": {"application/json"}}}), level: Warning, detail: "not understood", code: 1},
 		{name: "not there", step: stepSessions, fault: at("GET /instances/{instance}/chat/sessions", emulator.Fault{Status: 404}), level: Warning, detail: "404", code: 1},
 		{name: "no end", step: stepChat, fault: at(stream, emulator.Fault{CutEvents: 2, CleanCut: true}), level: Warning, detail: "without", code: 1},
-		{name: "stalled stream", step: stepChat, fault: at(stream, emulator.Fault{StallEvents: 1}), patience: 400 * time.Millisecond, level: Warning, detail: "no answer within", code: 1, timeOuts: 1},
+		{name: "stalled stream", step: stepChat, fault: at(stream, emulator.Fault{StallEvents: 1}), patience: 3 * time.Second, level: Warning, detail: "no answer within", code: 1, timeOuts: 1},
 		{name: "clock", step: "clock", clockBehind: 10 * time.Minute, level: Warning, detail: "-600 s", advice: "clock", code: 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -44,6 +44,7 @@ type Deps struct {
 	Verify          time.Duration // how often a silent stream is doubted (1 min)
 	Retry, MaxRetry time.Duration // pause after a broken stream (100 ms), at most (15 s)
 	CacheTTL        time.Duration // of what completions are made of (5 s)
+	CompleteLimit   time.Duration // how long a completion may take (2 s)
 }
 
 func orDefault[T comparable](v *T, d T) {
@@ -85,6 +86,7 @@ func New(d Deps) *Server {
 	orDefault(&d.Retry, 100*time.Millisecond)
 	orDefault(&d.MaxRetry, 15*time.Second)
 	orDefault(&d.CacheTTL, 5*time.Second)
+	orDefault(&d.CompleteLimit, completeLimit)
 	s := &Server{Deps: d, callers: make(map[string]*caller)}
 	s.base, s.stop = context.WithCancel(context.Background())
 	return s
