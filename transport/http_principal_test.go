@@ -87,6 +87,15 @@ func TestHTTPSessionIDs(t *testing.T) {
 		t.Errorf("taken up as %+v", s)
 	}
 	other.status(t, "lost subscriptions", "GET", "", http.Header{"X-Name": {"a"}, "Last-Event-Id": {"4"}}, 404, "initialize again")
+	// A caller whose key has changed begins anew: nothing goes on with the old one.
+	rotated := NewHTTP(newFixture().server, HTTPOptions{})
+	sid, err := rotated.ids.seal(Principal{Name: "a", Key: "old"}, sessionState{started: time.Now(), protocol: legacy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rotated.find(Principal{Name: "a", Key: "old"}, sid) == nil || rotated.find(Principal{Name: "a", Key: "new"}, sid) != nil {
+		t.Error("a session outlives its caller's key")
+	}
 	a.status(t, "DELETE", "DELETE", "", as("a"), 204)
 	a.status(t, "ended", "POST", ping, as("a"), 404)
 	old, err := first.ids.seal(Principal{Name: "a", Key: "key of a"}, sessionState{started: time.Now().Add(-25 * time.Hour), protocol: legacy})

@@ -39,7 +39,7 @@ func (h *HTTP) find(caller Principal, sid string) *session {
 	defer h.mu.Unlock()
 	s := h.sessions[key]
 	switch {
-	case s != nil && (expired || s.idle(now) > h.opts.SessionIdle):
+	case s != nil && (expired || s.idle(now) > h.opts.SessionIdle || s.principal != caller): // its key may have changed
 		h.forget(s)
 		return nil
 	case s != nil:
