@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Auth is how callers show who they are.
@@ -56,7 +57,8 @@ type Info struct {
 //go:embed page.html front.css front.js front.svg
 var files embed.FS
 
-var page = template.Must(template.ParseFS(files, "page.html"))
+// page is parsed when it is first wanted: over stdio it never is.
+var page = sync.OnceValue(func() *template.Template { return template.Must(template.ParseFS(files, "page.html")) })
 
 // security goes with every answer. Nothing but this server's own style, script
 // and icon is loaded; nothing is sent anywhere, framed, or told to other sites.
@@ -146,7 +148,7 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var body bytes.Buffer
-	err = page.Execute(&body, struct {
+	err = page().Execute(&body, struct {
 		Info
 		URL     string
 		Status  Status

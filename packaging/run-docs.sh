@@ -14,6 +14,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # Downloaded modules and compiled packages are kept; nothing else of this home is.
 GOCACHE=$(go env GOCACHE) GOMODCACHE=$(go env GOMODCACHE)
+# A page may take the program for installed.
+mkdir "$work/bin"
+CGO_ENABLED=0 go build -o "$work/bin/openclaw-mcp" .
 ran=0
 for page in "${pages[@]}"; do
   awk '/^```sh$/{on=1; next} /^```$/{on=0} on' "$page" > "$work/commands"
@@ -24,7 +27,7 @@ for page in "${pages[@]}"; do
   # Some pages ask for a tree that git knows.
   git -C "$work/tree" init -q
   echo "--- $page"
-  if ! (cd "$work/tree" && env -i HOME="$work/home" PATH="$work/tree:$PATH" TERM=dumb LANG=C.UTF-8 TMPDIR="${TMPDIR:-/tmp}" \
+  if ! (cd "$work/tree" && env -i HOME="$work/home" PATH="$work/bin:$PATH" TERM=dumb LANG=C.UTF-8 TMPDIR="${TMPDIR:-/tmp}" \
     GOCACHE="$GOCACHE" GOMODCACHE="$GOMODCACHE" GOPROXY="${GOPROXY-}" GOFLAGS="${GOFLAGS-}" GOTOOLCHAIN="${GOTOOLCHAIN-}" \
     timeout 900 bash -eux "$work/commands" </dev/null); then
     echo "$page: a command that it shows fails (above)" >&2
