@@ -389,12 +389,12 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in incoming) {
 	ctx, call := h.newCall(context.WithoutCancel(r.Context()), token, stream.send)
 	defer call.cancel(nil)
 	if !in.modern && !initialize && !stream.jsonOnly {
-		stream.replay = in.session.replays.add(stream, func() { call.cancel(ErrDisconnected) })
+		stream.session, stream.giveUp = in.session, func() { call.cancel(ErrDisconnected) }
 		stream.primes = in.session.protocol() >= mcp.ProtocolVersion20251125
 	}
 	defer context.AfterFunc(r.Context(), func() {
 		// A client that can come back to the stream is waited for.
-		if stream.replay == nil || !stream.replay.detach(stream) {
+		if rp := stream.begun(); rp == nil || !rp.detach(stream) {
 			call.cancel(ErrDisconnected)
 		}
 	})()

@@ -33,21 +33,21 @@ func (h *HTTP) session(w http.ResponseWriter, r *http.Request, caller Principal,
 func (h *HTTP) find(caller Principal, sid string) *session {
 	key := sessionKey{caller.Name, sid}
 	now := time.Now()
-	state, err := h.ids.open(caller, sid)
-	expired := err == nil && now.Sub(state.started) > h.opts.SessionAge
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.sessions[key]
-	switch {
-	case s != nil && (expired || s.idle(now) > h.opts.SessionIdle || s.principal != caller): // its key may have changed
+	if s := h.sessions[key]; s != nil {
+		// Its caller's key may have changed: then nothing goes on with the old one.
+		if s.principal == caller && s.idle(now) <= h.opts.SessionIdle && now.Sub(s.started) <= h.opts.SessionAge {
+			return s
+		}
 		h.forget(s)
 		return nil
-	case s != nil:
-		return s
-	case err != nil || expired || h.ended.has(key):
+	}
+	state, err := h.ids.open(caller, sid)
+	if err != nil || now.Sub(state.started) > h.opts.SessionAge || h.ended.has(key) {
 		return nil
 	}
-	s = sessionOf(sid, caller, state)
+	s := sessionOf(sid, caller, state)
 	h.keep(s)
 	return s
 }

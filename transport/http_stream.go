@@ -25,8 +25,10 @@ type postStream struct {
 	started  bool          // the event stream is open
 	over     bool          // the answer is out
 
-	replay    *replay // legacy requests: the events go through it
-	primes    bool    // the client's version takes an empty event as the first
+	replay    *replay  // legacy requests: the events go through it; nil before the first
+	session   *session // whose replay it becomes; nil: it can't be resumed
+	giveUp    func()   // see replays.add
+	primes    bool     // the client's version takes an empty event as the first
 	resumeFor time.Duration
 	aborted   atomic.Bool
 	watch     *Watch
@@ -67,12 +69,30 @@ func (s *postStream) send(msg []byte) error {
 	if s.jsonOnly {
 		return errJSONOnly
 	}
-	if s.replay != nil {
-		return s.replay.send(msg)
+	if r := s.resumable(); r != nil {
+		return r.send(msg)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.frame("event: message\ndata: ", msg)
+}
+
+// resumable gives what the events go through where the stream can be resumed.
+// Most answers are JSON alone and need none.
+func (s *postStream) resumable() *replay {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.replay == nil && s.session != nil {
+		s.replay = s.session.replays.add(s, s.giveUp)
+	}
+	return s.replay
+}
+
+// begun is resumable for who sends nothing.
+func (s *postStream) begun() *replay {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.replay
 }
 
 // event writes one message as an event that a client can refer to when it
@@ -159,9 +179,9 @@ func (s *postStream) Write(b []byte) (n int, err error) {
 
 // finish sends the answer: as the last event of an open stream, else as JSON.
 func (s *postStream) finish(answer []byte, status int) error {
-	if s.replay != nil && s.replay.started() {
+	if r := s.begun(); r != nil && r.started() {
 		s.setOver()
-		return s.replay.finish(answer)
+		return r.finish(answer)
 	}
 	s.discard()
 	s.mu.Lock()
@@ -197,15 +217,15 @@ func (s *postStream) setOver() {
 
 // discard lets a replay go that nobody will ask for.
 func (s *postStream) discard() {
-	if s.replay != nil {
-		s.replay.abandon()
+	if r := s.begun(); r != nil {
+		r.abandon()
 	}
 }
 
 // beat breaks the silence once.
 func (s *postStream) beat() error {
-	if s.replay != nil && s.primes {
-		if err := s.replay.prime(); err != nil {
+	if s.primes {
+		if err := s.resumable().prime(); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,7 @@ import (
 type session struct {
 	id        string
 	principal Principal
+	started   time.Time
 
 	mu       sync.Mutex
 	ready    bool
@@ -40,7 +41,7 @@ type session struct {
 
 func newSession(id string, p Principal) *session {
 	return &session{
-		id: id, principal: p, level: mcp.LoggingLevelError,
+		id: id, principal: p, started: time.Now(), level: mcp.LoggingLevelError,
 		lastUsed: time.Now(), asked: make(map[string]chan message),
 	}
 }

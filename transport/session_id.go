@@ -125,13 +125,13 @@ func (s *sessionIDs) open(p Principal, id string) (sessionState, error) {
 func stateOf(s *session) sessionState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return sessionState{started: s.lastUsed, protocol: s.version, elicitation: s.caps.Elicitation != nil, roots: s.caps.Roots != nil}
+	return sessionState{started: s.started, protocol: s.version, elicitation: s.caps.Elicitation != nil, roots: s.caps.Roots != nil}
 }
 
 // sessionOf makes a session again from what its id carries.
 func sessionOf(id string, p Principal, st sessionState) *session {
 	s := newSession(id, p)
-	s.ready, s.version, s.revived = true, st.protocol, true
+	s.ready, s.version, s.revived, s.started = true, st.protocol, true, st.started
 	if st.elicitation {
 		s.caps.Elicitation = &mcp.ElicitationCapability{}
 	}
