@@ -18,6 +18,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -262,12 +263,13 @@ func TestKubernetes(t *testing.T) {
 		t.Fatal(err)
 	}
 	var deployment appsv1.Deployment
+	var service corev1.Service
 	var policy networkingv1.NetworkPolicy
 	objects := bytes.Split(text, []byte("\n---\n"))
-	if len(objects) != 2 {
-		t.Fatalf("%d objects, want a Deployment and a NetworkPolicy", len(objects))
+	if len(objects) != 3 {
+		t.Fatalf("%d objects, want a Deployment, a Service and a NetworkPolicy", len(objects))
 	}
-	for i, object := range []any{&deployment, &policy} {
+	for i, object := range []any{&deployment, &service, &policy} {
 		if err := yaml.UnmarshalStrict(objects[i], object); err != nil {
 			t.Error(err)
 		}
