@@ -1,11 +1,13 @@
-// Package auth says who an HTTP caller is: by one of several static tokens, or
-// by the OpenClaw API key that the caller brings. Credentials are read from
-// headers alone, never from a URL, and no value of this package prints one.
+// Package auth says who an HTTP caller is: by one of several static tokens, by
+// an OAuth access token, or by the OpenClaw API key that the caller brings.
+// Credentials are read from headers alone, never from a URL, and no value of
+// this package prints one.
 package auth
 
 import (
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Caller is who a request is from. However it is printed, Key is not.
@@ -34,9 +36,10 @@ type Authenticator interface {
 
 // Refusal is why a request is not served. It holds nothing of the credential.
 type Refusal struct {
-	Status    int    // 400, 401
-	Challenge string // value of WWW-Authenticate; empty: none
-	Message   string // safe to show and to log
+	Status     int           // 400, 401, 403, 503
+	Challenge  string        // value of WWW-Authenticate; empty: none
+	Message    string        // safe to show and to log
+	RetryAfter time.Duration // whole seconds, with 503; 0: nothing to wait for
 }
 
 func (r *Refusal) Error() string { return r.Message }
