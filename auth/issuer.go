@@ -145,9 +145,10 @@ func (i *issuer) get(ctx context.Context, at string, into any) error {
 	return nil
 }
 
-// isUsable takes public keys for signatures that are strong enough.
+// isUsable takes public keys for signatures that are strong enough. The types
+// leave out secrets and private keys: what somebody published is nobody's proof.
 func isUsable(key *jose.JSONWebKey) bool {
-	if !key.Valid() || !key.IsPublic() || key.Use != "" && key.Use != "sig" {
+	if !key.Valid() || key.Use != "" && key.Use != "sig" {
 		return false
 	}
 	switch k := key.Key.(type) {

@@ -26,7 +26,7 @@ type keySet struct {
 	pace   pace
 	log    *slog.Logger
 	ctx    context.Context // of the goroutine
-	wanted chan struct{}   // asks the goroutine for an earlier fetch
+	wanted chan *keyState  // asks the goroutine for what comes after a state, before its time
 	state  atomic.Pointer[keyState]
 }
 
@@ -40,7 +40,7 @@ type keyState struct {
 }
 
 func startKeySet(ctx context.Context, issuer *issuer, p pace, log *slog.Logger) *keySet {
-	k := &keySet{issuer: issuer, pace: p, log: log, ctx: ctx, wanted: make(chan struct{}, 1)}
+	k := &keySet{issuer: issuer, pace: p, log: log, ctx: ctx, wanted: make(chan *keyState)}
 	k.state.Store(&keyState{next: make(chan struct{})})
 	go k.run()
 	return k
@@ -91,9 +91,9 @@ func (k *keySet) pause(s *keyState, wait time.Duration) bool {
 			return false
 		case <-timer.C:
 			return true
-		case <-k.wanted:
-			// It may be from before the fetch that just ended.
-			if k.mayAsk(s) {
+		case asked := <-k.wanted:
+			// Who asks for what came after an older state has it by now.
+			if asked == s && k.mayAsk(s) {
 				return true
 			}
 		}
@@ -110,16 +110,10 @@ func (k *keySet) search(ctx context.Context, found func([]jose.JSONWebKey) bool)
 	if found(s.keys) {
 		return 0
 	}
-	if k.mayAsk(s) || s.failed && !time.Now().Before(s.retryAt) {
-		select {
-		case k.wanted <- struct{}{}:
-		default: // somebody else asks already
-		}
-		select {
-		case <-s.next:
-		case <-ctx.Done():
-			return time.Second
-		case <-k.ctx.Done():
+	mayAsk := k.mayAsk(s)
+	// After a failure the next fetch comes by itself, at its time.
+	if mayAsk || s.failed && !time.Now().Before(s.retryAt) {
+		if !k.await(ctx, s, mayAsk) {
 			return time.Second
 		}
 		s = k.state.Load()
@@ -132,4 +126,25 @@ func (k *keySet) search(ctx context.Context, found func([]jose.JSONWebKey) bool)
 	}
 	// Whole seconds, rounded up, as Retry-After has them.
 	return max((time.Until(s.retryAt) + time.Second - 1).Truncate(time.Second), time.Second)
+}
+
+// await waits for a newer state than s, and asks for it if it should; false: the
+// caller or the server ended first.
+func (k *keySet) await(ctx context.Context, s *keyState, ask bool) bool {
+	var wanted chan<- *keyState
+	if ask {
+		wanted = k.wanted
+	}
+	for {
+		select {
+		case wanted <- s:
+			wanted = nil
+		case <-s.next:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-k.ctx.Done():
+			return false
+		}
+	}
 }
