@@ -20,7 +20,7 @@ import (
 // OAuthConfig is what an OAuth 2.1 resource server has to know.
 type OAuthConfig struct {
 	Issuer        string       // of the access tokens, exactly as in their iss claim
-	Audience      string       // what their aud claim has to hold
+	Audience      string       // what their aud claim has to hold (RFC 8707); empty: Resource
 	Scopes        []string     // those that every call needs; may be empty
 	Resource      string       // the public URL of this server's MCP endpoint
 	Keys          *SubjectKeys // nil: everybody uses the server's own OpenClaw key
@@ -56,7 +56,7 @@ func newOAuth(ctx context.Context, cfg OAuthConfig, p pace) (*OAuth, error) {
 		return nil, fmt.Errorf("the resource %w", err)
 	}
 	if cfg.Audience == "" {
-		return nil, errors.New("the audience is empty; without one, tokens for other services would be good here")
+		cfg.Audience = cfg.Resource
 	}
 	for i, s := range cfg.Scopes {
 		if !isScope(s) {

@@ -53,6 +53,7 @@ func TestOAuthTakes(t *testing.T) {
 		{"audiences", f.sign("rsa", jose.RS256, map[string]any{"aud": []string{"other", testAudience}}), "alice", "mcp read"},
 		{"scp", f.sign("rsa", jose.RS256, map[string]any{"scope": nil, "scp": "mcp x"}), "alice", "mcp x"},
 		{"list of scp", f.sign("rsa", jose.RS256, map[string]any{"scope": nil, "scp": []string{"x", "mcp"}}), "alice", "x mcp"},
+		{"subject in another case too", f.sign("rsa", jose.RS256, map[string]any{"\u017fub": "bob"}), "alice", "mcp read"},
 		{"odd subject", f.sign("rsa", jose.RS256, map[string]any{"sub": "auth0|a/b\n\"ä"}), "auth0%7Ca%2Fb%0A%22%C3%A4", "mcp read"},
 		{"longest subject", f.sign("rsa", jose.RS256, map[string]any{"sub": strings.Repeat("s", maxSubject)}), strings.Repeat("s", maxSubject), "mcp read"},
 		{"expired within the leeway", f.sign("rsa", jose.RS256, map[string]any{"exp": time.Now().Unix() - 10}), "alice", "mcp read"},
@@ -124,6 +125,7 @@ func TestOAuthRefuses(t *testing.T) {
 		{"no expiry", with("exp", nil), "no claim exp"},
 		{"expiry of a wrong type", with("exp", "soon"), "claim exp of the access token has a wrong type"},
 		{"expiry in another case", f.sign("rsa", jose.RS256, map[string]any{"exp": nil, "EXP": time.Now().Unix() + 60}), "no claim exp"},
+		{"issuer in another case", f.sign("rsa", jose.RS256, map[string]any{"iss": "https://other.example", "i\u017f\u017f": f.url}), "not of the issuer"},
 		{"not yet valid", with("nbf", time.Now().Unix()+60), "claim nbf"},
 		{"from the future", with("iat", time.Now().Unix()+60), "claim iat"},
 		{"no subject", with("sub", nil), "no claim sub"},
@@ -219,7 +221,6 @@ func TestOAuthConfigRefused(t *testing.T) {
 		{func(c *OAuthConfig) { c.Issuer = "https://issuer.example/a b" }, "the issuer must be a URL"},
 		{func(c *OAuthConfig) { c.Resource = "/mcp" }, "the resource must be a URL"},
 		{func(c *OAuthConfig) { c.Resource += "#x" }, "the resource must be a URL without"},
-		{func(c *OAuthConfig) { c.Audience = "" }, "the audience is empty"},
 		{func(c *OAuthConfig) { c.Scopes = []string{"ok", `a"b`} }, "scope 2 is not one word"},
 		{func(c *OAuthConfig) { c.Scopes = []string{"a b"} }, "scope 1 is not one word"},
 		{func(c *OAuthConfig) { c.Scopes = []string{""} }, "scope 1 is not one word"},
@@ -229,6 +230,18 @@ func TestOAuthConfigRefused(t *testing.T) {
 		if _, err := NewOAuth(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%+v: got %v, want %s", cfg, err, c.want)
 		}
+	}
+}
+
+func TestAudienceIsTheResourceUnlessSaid(t *testing.T) {
+	t.Parallel()
+	f := newFakeIssuer(t, "", "ec")
+	o, err := NewOAuth(t.Context(), OAuthConfig{Issuer: f.url, Resource: testAudience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := status(o, f.sign("ec", jose.ES256, nil)), status(o, f.sign("ec", jose.ES256, map[string]any{"aud": ""})); a != 200 || b != 401 {
+		t.Errorf("got %d for the resource and %d for an empty audience, want 200 and 401", a, b)
 	}
 }
 
