@@ -22,8 +22,12 @@ race: ## run them under the race detector
 	go test -race ./...
 
 .PHONY: e2e
-e2e: ## run the suites that need more: desktops, Node clients
+e2e: ## run the suites that need more: desktops, Node clients, a browser
 	$(MAKE) -C e2e test
+
+.PHONY: conformance
+conformance: ## run the official MCP conformance suite, for both eras
+	$(MAKE) -C e2e conformance
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)
@@ -33,8 +37,12 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 	  done; done
 
 .PHONY: bench
-bench: ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## measure the built binary and write docs/performance.md (minutes)
+	go run ./bench
+
+.PHONY: bench-guard
+bench-guard: ## hold allocations to bench/guard.json; UPDATE=1 records them anew
+	go run ./bench -guard bench/guard.json $(if $(UPDATE),-update)
 
 .PHONY: lint
 lint: fmt vet ## check formatting, vet, static analysis and go.mod
@@ -59,3 +67,20 @@ golden: ## write the golden files anew (look at the diff)
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin dist
+
+.PHONY: packages
+packages: ## build and check all that a release holds, into dist/
+	bash packaging/build.sh
+
+.PHONY: docs-commands
+docs-commands: ## run the commands of README.md and docs/ in a clean home
+	bash packaging/run-docs.sh
+
+.PHONY: picture
+picture: build ## record docs/chat.svg anew: a session, as it happens (look at it)
+	node packaging/picture.mjs bin/openclaw-mcp docs/chat.svg
+
+.PHONY: proxies
+proxies: build ## test the documented nginx configuration with a real nginx
+	@command -v nginx >/dev/null || { echo "make proxies needs nginx: apt-get install nginx-light" >&2; exit 1; }
+	cd packaging/check && BINARY=$(CURDIR)/bin/openclaw-mcp go test -count=1 -tags nginx -run Nginx .

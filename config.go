@@ -35,7 +35,23 @@ type config struct {
 	BaseURL    string `env:"OPENCLAW_API_BASE_URL" help:"main" envDefault:"https://openclaw-as-a-service.com/api" doc:"the service"`
 	Instance   string `env:"OPENCLAW_INSTANCE_ID" help:"main" doc:"instance used when a call names none"`
 
-	HTTP             string        `env:"OPENCLAW_MCP_HTTP" help:"main" doc:"address for streamable HTTP at /mcp; empty: stdio"`
+	HTTP           string        `env:"OPENCLAW_MCP_HTTP" help:"main" doc:"address for streamable HTTP at /mcp; empty: stdio"`
+	Auth           string        `env:"OPENCLAW_MCP_AUTH" envDefault:"none" help:"main" doc:"who may call over HTTP: none (this machine alone), token, key (each caller brings an OpenClaw key) or oauth"`
+	Tokens         secret        `env:"OPENCLAW_MCP_TOKENS" doc:"auth token: named tokens, name:token with commas between them"`
+	TokensFile     string        `env:"OPENCLAW_MCP_TOKENS_FILE" doc:"auth token: file of name:token or name:token:OpenClaw-key lines, read again when it changes"`
+	OAuthIssuer    string        `env:"OPENCLAW_MCP_OAUTH_ISSUER" doc:"auth oauth: URL of the authorization server"`
+	OAuthAudience  string        `env:"OPENCLAW_MCP_OAUTH_AUDIENCE" doc:"auth oauth: audience that tokens must be for; empty: the public URL"`
+	OAuthScopes    []string      `env:"OPENCLAW_MCP_OAUTH_SCOPES" doc:"auth oauth: scopes that tokens must have"`
+	OAuthKeysFile  string        `env:"OPENCLAW_MCP_OAUTH_KEYS_FILE" doc:"auth oauth: file that gives subjects their OpenClaw keys, as subject:key lines or JSON; empty: all use this server's key"`
+	PublicURL      string        `env:"OPENCLAW_MCP_PUBLIC_URL" doc:"URL of the MCP endpoint as clients see it, such as https://claw.example/mcp"`
+	AllowedHosts   []string      `env:"OPENCLAW_MCP_ALLOWED_HOSTS" doc:"names in the Host header besides this machine's own; empty: on loopback none, else any"`
+	AllowedOrigins []string      `env:"OPENCLAW_MCP_ALLOWED_ORIGINS" doc:"origins whose web pages may call, such as https://app.example; * for any"`
+	TLSCert        string        `env:"OPENCLAW_MCP_TLS_CERT" doc:"file with the certificate chain (PEM), read again when it changes"`
+	TLSKey         string        `env:"OPENCLAW_MCP_TLS_KEY" doc:"file with its private key (PEM)"`
+	RateLimit      float64       `env:"OPENCLAW_MCP_RATE_LIMIT" doc:"requests a second of one caller, in bursts of two seconds' worth; 0: no limit (0)"`
+	Concurrency    int           `env:"OPENCLAW_MCP_CONCURRENCY" envDefault:"4096" doc:"requests and streams of one caller at once; 0: no limit"`
+	SessionIdle    time.Duration `env:"OPENCLAW_MCP_SESSION_IDLE" envDefault:"1h" doc:"a legacy session expires after so long without a request"`
+
 	SoftDeadline     time.Duration `env:"OPENCLAW_MCP_SOFT_DEADLINE" help:"main" envDefault:"45s" doc:"longest wait of one call"`
 	StallAfter       time.Duration `env:"OPENCLAW_MCP_STALL_AFTER" envDefault:"3m" doc:"silence after which a run is reported as stalled"`
 	MaxResultChars   int           `env:"OPENCLAW_MCP_MAX_RESULT_CHARS" help:"main" envDefault:"20000" doc:"budget of one result, 1000 to 1048576"`
@@ -58,8 +74,23 @@ type config struct {
 	LogLevel         string        `env:"OPENCLAW_MCP_LOG_LEVEL" help:"main" envDefault:"info" doc:"debug, info, warn or error"`
 	LogFormat        string        `env:"OPENCLAW_MCP_LOG_FORMAT" envDefault:"text" doc:"text or json"`
 
+	Admin          string        `env:"OPENCLAW_MCP_ADMIN" doc:"address for /healthz, /readyz and /metrics, for those who run the server; empty: none"`
+	AuditLog       string        `env:"OPENCLAW_MCP_AUDIT_LOG" doc:"file that gets a line for each call: who called what on which instance; empty: none"`
+	SlowCall       time.Duration `env:"OPENCLAW_MCP_SLOW_CALL" envDefault:"10s" doc:"calls that work longer are logged, waiting for runs and terminals not counted; 0: none"`
+	TraceEndpoint  string        `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"OpenTelemetry collector that gets traces, as the standard has it; empty: no traces"`
+	TracesEndpoint string        `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" doc:"the same, with the whole path"`
+	TraceProtocol  string        `env:"OTEL_EXPORTER_OTLP_PROTOCOL" doc:"http/protobuf is what this server knows"`
+	TracesProtocol string        `env:"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" doc:"the same, for traces alone"`
+	TraceExporter  string        `env:"OTEL_TRACES_EXPORTER" doc:"otlp or none"`
+	TraceDisabled  string        `env:"OTEL_SDK_DISABLED" doc:"true: no traces"`
+
 	LocalVNC string `env:"OPENCLAW_LOCAL_VNC" doc:"with --local: host:port or socket of a VNC server to show as the desktop; empty: an Xvnc of its own, where installed"`
-	LocalDir string `env:"OPENCLAW_LOCAL_DIR" help:"main" doc:"with --local: folder of the workspaces; empty: a temporary one"`
+	LocalDir string `env:"OPENCLAW_LOCAL_DIR" help:"main" doc:"with --local: folder that keeps workspaces and sessions; empty: one of yours with a model, else a temporary one"`
+
+	LocalModelURL   string `env:"OPENCLAW_LOCAL_MODEL_URL" help:"main" doc:"with --local: OpenAI-compatible service whose model is the agent; empty: an offline agent"`
+	LocalModel      string `env:"OPENCLAW_LOCAL_MODEL" doc:"model to ask there; empty: the first that it lists"`
+	LocalModelKey   secret `env:"OPENCLAW_LOCAL_MODEL_KEY" doc:"key for it, where it needs one"`
+	LocalModelSteps int    `env:"OPENCLAW_LOCAL_MODEL_STEPS" envDefault:"25" doc:"requests to the model for one message, 1 to 200"`
 }
 
 // regexpValue is an optional regular expression (RE2).
@@ -207,8 +238,16 @@ func readConfig(environ []string) (config, error) {
 	if _, port, err := net.SplitHostPort(c.LocalVNC); c.LocalVNC != "" && !strings.HasPrefix(c.LocalVNC, "/") && (err != nil || port == "") {
 		bad("OPENCLAW_LOCAL_VNC", "is %q; it must be host:port, such as 127.0.0.1:5900, or the path of a socket", c.LocalVNC)
 	}
-	if err := checkListenAddress(c.HTTP); err != nil {
+	c.checkLocalModel(set, bad)
+	if err := checkListenAddress(c.HTTP, c.Auth); err != nil {
 		bad("OPENCLAW_MCP_HTTP", "%v", err)
+	}
+	c.checkHTTP(bad)
+	if err := checkAdminAddress(c.Admin); err != nil {
+		bad("OPENCLAW_MCP_ADMIN", "%v", err)
+	}
+	if c.SlowCall < 0 || c.SlowCall > time.Hour {
+		bad("OPENCLAW_MCP_SLOW_CALL", "is %s; it must be a duration up to 1h, such as 10s, or 0", c.SlowCall)
 	}
 	return c, errors.Join(errs...)
 }
@@ -221,9 +260,9 @@ func terminalFamily(setting string) client.TerminalFamily {
 	return client.TerminalFamily(setting)
 }
 
-// checkListenAddress refuses to listen for the network: over HTTP nobody is
-// authenticated yet, so only this machine may connect.
-func checkListenAddress(addr string) error {
+// checkListenAddress refuses to listen for the network where nobody is
+// authenticated: then only this machine may connect.
+func checkListenAddress(addr, auth string) error {
 	if addr == "" {
 		return nil
 	}
@@ -231,8 +270,8 @@ func checkListenAddress(addr string) error {
 	if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
 		return fmt.Errorf("is %q; it must be host:port, such as 127.0.0.1:8080", addr)
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("is %q; without authentication the server listens on loopback only: use 127.0.0.1:%s or [::1]:%s", addr, port, port)
+	if ip := net.ParseIP(host); auth == "none" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("is %q; without authentication the server listens on loopback only: use 127.0.0.1:%s or [::1]:%s, or set OPENCLAW_MCP_AUTH", addr, port, port)
 	}
 	return nil
 }

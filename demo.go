@@ -17,6 +17,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/observe"
 	"openclaw-mcp/transport"
 )
 
@@ -40,7 +41,7 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	cfg.BaseURL, cfg.APIKey = local.url, secret(local.key)
-	b, err := newBridge(cfg, slog.New(slog.DiscardHandler))
+	b, err := newBridge(cfg, slog.New(slog.DiscardHandler), observe.New(observe.Options{}))
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,21 @@ func TestConfigRefused(t *testing.T) {
 		{env: "OPENCLAW_MCP_HTTP=192.168.1.5:8080", want: []string{"loopback"}},
 		{env: "OPENCLAW_MCP_HTTP=example.com:8080", want: []string{"loopback"}},
 		{env: "OPENCLAW_MCP_HTTP=127.0.0.1:99999", want: []string{"host:port"}},
+		{env: "OPENCLAW_LOCAL_MODEL_STEPS=0", want: []string{"from 1 to 200"}},
+		{env: "OPENCLAW_LOCAL_MODEL_STEPS=few", want: []string{"whole number"}},
+		{env: "OPENCLAW_LOCAL_MODEL_URL=localhost:11434", want: []string{"http or https URL", "http://127.0.0.1:11434"}},
+		{env: "OPENCLAW_LOCAL_MODEL_URL=http://user:pass@localhost", want: []string{"without a user name"}},
+		{env: "OPENCLAW_LOCAL_MODEL=m", want: []string{"needs OPENCLAW_LOCAL_MODEL_URL"}},
+		{env: "OPENCLAW_LOCAL_MODEL_KEY=k", want: []string{"needs OPENCLAW_LOCAL_MODEL_URL"}},
+		{env: "OPENCLAW_LOCAL_MODEL_KEY=two words", want: []string{"one word of ASCII characters"}},
+		{env: "OPENCLAW_MCP_ADMIN=9090", want: []string{"host:port", "127.0.0.1:9090"}},
+		{env: "OPENCLAW_MCP_ADMIN=127.0.0.1:x", want: []string{"host:port"}},
+		{env: "OPENCLAW_MCP_ADMIN=example.com:9090", want: []string{"IP address or localhost"}},
+		{env: "OPENCLAW_MCP_ADMIN=127.0.0.1:18080", args: []string{"--http", "localhost:18080"}, want: []string{"an address of its own"}},
+		{env: "OPENCLAW_MCP_SLOW_CALL=-1s", want: []string{"up to 1h", "10s"}},
+		{env: "OPENCLAW_MCP_SLOW_CALL=soon", want: []string{"duration"}},
+		{env: "OPENCLAW_MCP_AUDIT_LOG=/no/such/folder/audit", want: []string{"no such file or directory"}},
+		{env: "OPENCLAW_MCP_AUDIT_LOG=" + t.TempDir(), want: []string{"not a regular file"}},
 		{args: []string{"--http", "0.0.0.0:8080"}, want: []string{"--http", "loopback"}},
 		{args: []string{"--http", "nonsense"}, want: []string{"--http", "host:port"}},
 		{args: []string{"--nonsense"}, want: []string{"-nonsense", "--help"}},
@@ -112,7 +127,7 @@ func TestConfigHelp(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}} {
 		code, stdout, stderr := execute(t, nil, args...)
 		lines := strings.Split(strings.TrimRight(stdout, "\n"), "\n")
-		if code != 0 || stderr != "" || len(lines) > 45 {
+		if code != 0 || stderr != "" || len(lines) > 23 {
 			t.Errorf("%v: exit code %d, %d lines, standard error %q", args, code, len(lines), stderr)
 		}
 		for _, line := range lines {
@@ -120,7 +135,7 @@ func TestConfigHelp(t *testing.T) {
 				t.Errorf("%v: a line has %d columns: %s", args, n, line)
 			}
 		}
-		for _, want := range []string{"--local", "--http", "demo", "OPENCLAW_API_KEY", "OPENCLAW_MCP_CONFIRM"} {
+		for _, want := range []string{"--local", "--http", "demo", "call", "chat", "OPENCLAW_API_KEY", "help settings"} {
 			if !strings.Contains(stdout, want) {
 				t.Errorf("%v: it lacks %q", args, want)
 			}

@@ -33,7 +33,9 @@ func TestHTTPSession(t *testing.T) {
 	status("no JSON", w.do(t, ctx, "POST", []byte("{"), nil), 400)
 	status("another content type", w.do(t, ctx, "POST", list, params{"Content-Type": "text/plain"}), 415)
 	status("another method", w.do(t, ctx, "PUT", list, nil), 405)
-	status("another path", (&httpWire{version: legacy, url: strings.TrimSuffix(url, "/mcp"), http: w.http}).do(t, ctx, "POST", list, nil), 404)
+	root := strings.TrimSuffix(url, "/mcp")
+	status("another path", (&httpWire{version: legacy, url: root + "/message", http: w.http}).do(t, ctx, "POST", list, nil), 404)
+	status("the page for people", (&httpWire{version: legacy, url: root, http: w.http}).do(t, ctx, "POST", list, nil), 405)
 
 	// The stream for what is about no request opens, and ends with the session
 	// or with the client.

@@ -82,7 +82,7 @@ func TestLargeResultsAreBounded(t *testing.T) {
 	t.Logf("peak memory after two files of %d MB: %d MB", size/1_000_000, peakMemory(t, s.proc.cmd.Process.Pid)>>20)
 
 	flat := s.ok(t, "exec_command", params{"command": fmt.Sprintf(`head -c %d /dev/zero | tr '\0' x`, output)})
-	bounded(flat, "bytes left out", "exit code 0", "background: true")
+	bounded(flat, "bytes left out", "exit code 0", "wait_run {")
 	omitted, err := flat.Data["omitted_stdout_bytes"].(interface{ Int64() (int64, error) }).Int64()
 	if kept := int64(strings.Count(flat.str("stdout"), "x")); err != nil || omitted+kept != int64(output) {
 		t.Errorf("%d bytes shown and %d left out of %d", kept, omitted, output)

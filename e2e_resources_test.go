@@ -17,6 +17,7 @@ import (
 
 	"openclaw-mcp/client"
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/observe"
 	"openclaw-mcp/prompts"
 	"openclaw-mcp/tools"
 	"openclaw-mcp/transport"
@@ -58,7 +59,7 @@ func newBridged(t *testing.T, opts emulator.Options, env ...string) *bridged {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := newBridge(cfg, slog.New(slog.DiscardHandler))
+	b, err := newBridge(cfg, slog.New(slog.DiscardHandler), observe.New(observe.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -367,3 +367,42 @@ func TestRunWaitForSeveral(t *testing.T) {
 		t.Errorf("list_instances: %s", list.Text)
 	}
 }
+
+// A command that nobody asked to be in the background, and that outlasts its
+// call, survives kill -9 of the server as any other run: its output is read
+// on, in a new process, byte for byte.
+func TestRunPlainCommandSurvivesKill(t *testing.T) {
+	t.Parallel()
+	up := newUpstream(t, emulator.Options{})
+	for i := range 8 {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			p := launch(t, up.env())
+			s := newSession(t, p, newStdioWire(t, p, modern))
+			r := s.ok(t, "exec_command", params{
+				"command":      "i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); sleep 0.05; done; exit 3",
+				"wait_seconds": i % 3,
+			})
+			got := r.str("stdout")
+			if r.str("status") != "running" {
+				t.Fatalf("status %q", r.str("status"))
+			}
+			run := r.str("run")
+			time.Sleep(time.Duration(i) * 37 * time.Millisecond) // some moment
+			p.kill(t)
+			p = launch(t, up.env())
+			s = newSession(t, p, newStdioWire(t, p, legacy))
+			for status := "running"; status == "running"; {
+				r = s.call(t, "wait_run", params{"runs": []string{run}, "wait_seconds": 2}).run(0)
+				got, status, run = got+r.str("stdout"), r.str("status"), r.str("run")
+			}
+			var want strings.Builder
+			for n := range 100 {
+				fmt.Fprintf(&want, "line %d\n", n)
+			}
+			if got != want.String() || r.str("status") != "completed" || !strings.Contains(r.Text, "exit code 3") {
+				t.Errorf("%s, %q", r.Text, got)
+			}
+		})
+	}
+}

@@ -13,6 +13,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	// A client that is gone is an error to clean up after, not a signal to die of.
 	signal.Ignore(syscall.SIGPIPE)
 	stdout := os.Stdout

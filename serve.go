@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +17,7 @@ import (
 	"openclaw-mcp/client"
 	"openclaw-mcp/desktops"
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/observe"
 	"openclaw-mcp/prompts"
 	"openclaw-mcp/resources"
 	"openclaw-mcp/runs"
@@ -34,9 +35,14 @@ Every result that leaves something out says so and spells the call that reads it
 func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout, stderr io.Writer) error {
 	log := cfg.logger(stderr)
 	if local {
-		l, err := startLocal(emulator.Options{
-			Dir: cfg.LocalDir, VNC: cfg.LocalVNC, Pace: 20 * time.Millisecond, CreateDelay: 3 * time.Second, Logger: log,
-		})
+		opts, err := localOptions(cfg, log)
+		if err != nil {
+			return err
+		}
+		l, err := startLocal(opts)
+		if errors.Is(err, emulator.ErrInUse) {
+			return fmt.Errorf("%w: another openclaw-mcp --local runs there; end it, or set OPENCLAW_LOCAL_DIR to another folder", err)
+		}
 		if err != nil {
 			return err
 		}
@@ -44,17 +50,25 @@ func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout,
 		cfg.BaseURL, cfg.APIKey = l.url, secret(l.key)
 		log.Info("the embedded service is up", "url", l.url, "commands", l.service.SandboxInfo(), "workspace", l.service.Workspace(l.instance))
 	}
-	b, err := newBridge(cfg, log)
+	o, err := newObservation(ctx, cfg, stdout, log)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	b, err := newBridge(cfg, log, o.Observer)
 	if err != nil {
 		return err
 	}
 	defer b.close()
+	if err := o.serve(ctx, b); err != nil {
+		return err
+	}
 	if cfg.HTTP != "" {
-		return serveHTTP(ctx, cfg, b, log)
+		return serveHTTP(ctx, cfg, b, o, local, log)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	go transport.WatchParent(ctx, func() {
+	transport.WatchParent(ctx, func() {
 		log.Info("the client's process is gone")
 		stop()
 	})
@@ -62,44 +76,10 @@ func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout,
 	return transport.NewStdio(b.mcp, transport.StdioOptions{Log: log, Subscriber: b.resources}).Serve(ctx, stdin, stdout)
 }
 
-// shutdownLimit bounds how long HTTP clients are waited for at the end.
-const shutdownLimit = 10 * time.Second
-
-func serveHTTP(ctx context.Context, cfg config, b *bridge, log *slog.Logger) error {
-	h := transport.NewHTTP(b.mcp, transport.HTTPOptions{Log: log, Subscriber: b.resources})
-	mux := http.NewServeMux()
-	mux.Handle("/mcp", h)
-	srv := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-	ln, err := net.Listen("tcp", cfg.HTTP)
-	if err != nil {
-		return err
-	}
-	log.Info("serving MCP over streamable HTTP", "url", "http://"+ln.Addr().String()+"/mcp", "service", cfg.BaseURL, "version", programVersion())
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(ln) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	log.Info("shutting down")
-	end, cancel := context.WithTimeout(context.Background(), shutdownLimit)
-	defer cancel()
-	// The calls in flight hand over first; then nothing keeps Shutdown waiting.
-	err = errors.Join(h.Close(end), srv.Shutdown(end))
-	if err != nil {
-		_ = srv.Close()
-		log.Warn("some clients were cut off", "error", err)
-	}
-	return nil
-}
-
 // bridge is the MCP server and all that it works with.
 type bridge struct {
 	mcp  *server.MCPServer
+	obs  *observe.Observer
 	cfg  config
 	log  *slog.Logger
 	http *http.Client
@@ -107,14 +87,32 @@ type bridge struct {
 	resources *resources.Server
 
 	mu       sync.Mutex
-	services map[string]*tools.Services // by principal
+	services map[transport.Principal]*principalServices
 }
 
+// principalServices is what one caller works with.
+type principalServices struct {
+	*tools.Services
+	used time.Time
+}
+
+const (
+	// maxPrincipals bounds how many callers are kept at once. Anybody may claim
+	// to bring a key, so those who have not called for a while make room.
+	maxPrincipals = 1000
+	// restAfter is when a caller with nothing open may make room.
+	restAfter = 10 * time.Minute
+)
+
 // newBridge wires everything up.
-func newBridge(cfg config, log *slog.Logger) (*bridge, error) {
-	b := &bridge{cfg: cfg, log: log, services: make(map[string]*tools.Services)}
+func newBridge(cfg config, log *slog.Logger, obs *observe.Observer) (*bridge, error) {
+	b := &bridge{cfg: cfg, log: log, obs: obs, services: make(map[transport.Principal]*principalServices)}
 	// A key or URL that can't work is to be known at start, not at the first call.
-	if _, err := b.servicesOf(transport.Local); err != nil {
+	if cfg.bringsKeys() {
+		if _, err := b.newClient(""); err != nil {
+			return nil, err
+		}
+	} else if _, err := b.servicesOf(b.local()); err != nil {
 		return nil, err
 	}
 	deps := b.deps()
@@ -122,11 +120,13 @@ func newBridge(cfg config, log *slog.Logger) (*bridge, error) {
 	hooks := &server.Hooks{}
 	tools.HideForbidden(hooks, deps, all)
 	hooks.AddOnError(transport.OnError)
+	hooks.AddOnError(obs.OnError)
 	allowTool := tools.AllowTool(deps, all)
 	b.resources = resources.New(b.resourceDeps(deps, allowTool))
 	options := []server.ServerOption{
 		server.WithToolCapabilities(false),
 		server.WithHooks(hooks),
+		server.WithToolHandlerMiddleware(obs.Middleware), server.WithResourceHandlerMiddleware(obs.ResourceMiddleware),
 		server.WithInstructions(instructions),
 	}
 	options = append(options, b.resources.Options(hooks, transport.Fail)...)
@@ -186,31 +186,89 @@ func (b *bridge) deps() *tools.Deps {
 				c.OnCancel(f)
 			}
 		},
+		Arguments: func(ctx context.Context) json.RawMessage { return transport.CallFrom(ctx).Arguments() },
 		Transfers: func(ctx context.Context) bool {
 			return transport.HeaderFrom(ctx) == nil && len(b.cfg.transferRoots()) > 0
 		},
+		Observe:  func(ctx context.Context) tools.Observer { return observe.CallFrom(ctx) },
 		Confirm:  tools.NewConfirmer(tools.ConfirmPolicy(b.cfg.Confirm)),
 		Instance: b.cfg.Instance, SoftDeadline: b.cfg.SoftDeadline, MaxResultChars: b.cfg.MaxResultChars,
 		Version: programVersion(),
 	}
 }
 
-// servicesOf gives a principal's services, made on first use.
+// local is the one principal of a server that authenticates nobody.
+func (b *bridge) local() transport.Principal {
+	return transport.Principal{Name: transport.Local.Name, Key: transport.Secret(b.cfg.APIKey)}
+}
+
+// servicesOf gives a principal's services, made on first use. They are found by
+// name and key: what was made with one key never serves another.
 func (b *bridge) servicesOf(p transport.Principal) (*tools.Services, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if s, ok := b.services[p.Name]; ok {
-		return s, nil
+	if p.Key == "" {
+		p.Key = transport.Secret(b.cfg.APIKey)
 	}
-	c, err := client.New(b.http, b.cfg.BaseURL, string(b.cfg.APIKey),
+	now := time.Now()
+	b.mu.Lock()
+	s, ok := b.services[p]
+	if ok {
+		s.used = now
+		b.mu.Unlock()
+		return s.Services, nil
+	}
+	resting := b.makeRoom(now)
+	full := len(b.services) >= maxPrincipals
+	var err error
+	if !full {
+		s = &principalServices{used: now}
+		if s.Services, err = b.newServices(p); err == nil {
+			b.services[p] = s
+		}
+	}
+	b.mu.Unlock()
+	for _, old := range resting {
+		closeServices(old.Services)
+	}
+	switch {
+	case full:
+		return nil, errors.New("this server has as many callers as it can serve; try again in a few minutes")
+	case err != nil:
+		return nil, err
+	}
+	return s.Services, nil
+}
+
+// makeRoom takes out those who have rested longest, where there are too many;
+// b.mu is held. Runs go on upstream, and their handles take them up again.
+func (b *bridge) makeRoom(now time.Time) (out []*principalServices) {
+	if len(b.services) < maxPrincipals {
+		return nil
+	}
+	patience := restAfter + b.cfg.SoftDeadline
+	for p, s := range b.services {
+		if now.Sub(s.used) > patience && s.Terminals.Count() == 0 {
+			out = append(out, s)
+			delete(b.services, p)
+		}
+	}
+	return out
+}
+
+func (b *bridge) newClient(key string) (*client.Client, error) {
+	return client.New(b.http, b.cfg.BaseURL, key,
 		client.WithUserAgent("openclaw-mcp/"+programVersion()), client.WithLogger(b.log),
-		client.WithReadOnly(tools.IsReadOnly))
+		client.WithReadOnly(tools.IsReadOnly), client.WithMiddleware(b.obs.Transport))
+}
+
+func (b *bridge) newServices(p transport.Principal) (*tools.Services, error) {
+	key := string(p.Key)
+	c, err := b.newClient(key)
 	if err != nil {
 		return nil, err
 	}
 	r, err := runs.NewManager(runs.Config{
-		Client: c, APIKey: string(b.cfg.APIKey), Principal: p.Name, StallAfter: b.cfg.StallAfter, Log: b.log,
-		TransferRoots: b.cfg.transferRoots(), AllowPath: b.cfg.rails().AllowPath,
+		Client: c, APIKey: key, Principal: p.Name, StallAfter: b.cfg.StallAfter, Log: b.log,
+		TransferRoots: b.cfg.transferRoots(), AllowPath: b.cfg.rails().AllowPath, Carry: observe.Carry,
 	})
 	if err != nil {
 		return nil, err
@@ -218,14 +276,20 @@ func (b *bridge) servicesOf(p transport.Principal) (*tools.Services, error) {
 	s := tools.NewServices(c, r)
 	s.Desktops = desktops.NewLocal(desktops.Config{Client: c, Password: string(b.cfg.VNCPassword), Log: b.log})
 	s.Terminals, err = terminals.NewManager(terminals.Config{
-		Client: c, APIKey: string(b.cfg.APIKey), Principal: p.Name, Family: terminalFamily(b.cfg.TerminalFamily),
+		Client: c, APIKey: key, Principal: p.Name, Family: terminalFamily(b.cfg.TerminalFamily),
 		Limit: b.cfg.Terminals, Idle: b.cfg.TerminalIdle, Log: b.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	b.services[p.Name] = s
 	return s, nil
+}
+
+func closeServices(s *tools.Services) {
+	s.Desktops.Close()
+	s.Terminals.Close()
+	s.Runs.Close()
+	s.Client.CloseIdleConnections()
 }
 
 func (b *bridge) close() {
@@ -233,10 +297,7 @@ func (b *bridge) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.services {
-		s.Desktops.Close()
-		s.Terminals.Close()
-		s.Runs.Close()
-		s.Client.CloseIdleConnections()
+		closeServices(s.Services)
 	}
 }
 
@@ -249,17 +310,19 @@ type localService struct {
 	instance string
 }
 
-// startLocal starts the embedded service on loopback, with one ready instance.
-// Its key is made up for this process, so that nobody else on the machine can
-// run commands through it.
+// startLocal starts the embedded service on loopback, with the instances that
+// its folder keeps, or a new one. Its key is its own, so that nobody else on the
+// machine can run commands through it.
 func startLocal(opts emulator.Options) (*localService, error) {
-	l := &localService{key: "local-" + rand.Text()}
-	opts.Keys = []string{l.key}
-	var err error
-	if l.service, err = emulator.New(opts); err != nil {
+	opts.OwnKey = true
+	service, err := emulator.New(opts)
+	if err != nil {
 		return nil, err
 	}
-	if l.instance, err = l.service.AddInstance(l.key); err != nil {
+	l := &localService{service: service, key: service.Key()}
+	if kept := service.Instances(l.key); len(kept) > 0 {
+		l.instance = kept[0]
+	} else if l.instance, err = service.AddInstance(l.key); err != nil {
 		return nil, errors.Join(err, l.service.Close())
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -219,6 +220,8 @@ type httpWire struct {
 
 var servedAt = regexp.MustCompile(`streamable HTTP".*?(http://[^\s"]+/mcp)`)
 
+var servedAtTLS = regexp.MustCompile(`streamable HTTP".*?(https://[^\s"]+/mcp)`)
+
 // launchHTTP starts a binary that serves HTTP on a free port.
 func launchHTTP(t testing.TB, env []string, args ...string) (p *process, url string) {
 	t.Helper()
@@ -268,8 +271,8 @@ func (w *httpWire) do(t testing.TB, ctx context.Context, method string, body []b
 	}
 	if w.version == modern {
 		req.Header.Set("Mcp-Method", m.Method)
-		if m.Params.Name != "" {
-			req.Header.Set("Mcp-Name", m.Params.Name)
+		if name := cmp.Or(m.Params.Name, m.Params.URI); name != "" {
+			req.Header.Set("Mcp-Name", name)
 		}
 	}
 	if w.session != "" {

@@ -171,6 +171,7 @@ type options struct {
 	spoolAbove   int64
 	historyQuiet time.Duration
 	readOnly     func(context.Context) bool
+	wrap         func(http.RoundTripper) http.RoundTripper
 }
 
 func defaultOptions() options {
@@ -255,6 +256,20 @@ func WithTimeouts(t Timeouts) Option {
 // so of the call's context.
 func WithReadOnly(readOnly func(context.Context) bool) Option {
 	return func(o *options) { o.readOnly = readOnly }
+}
+
+// WithMiddleware has all requests, WebSocket upgrades included, go through wrap
+// of the transport. It sees each attempt of a GET; [Operation] names what it is
+// for. The answers' bodies must be passed on as they are.
+func WithMiddleware(wrap func(http.RoundTripper) http.RoundTripper) Option {
+	return func(o *options) { o.wrap = wrap }
+}
+
+// Operation gives the method and the path template of the request that ctx is
+// the context of, such as "POST /instances/{id}/chat"; "" outside of one.
+func Operation(ctx context.Context) string {
+	op, _ := ctx.Value(opKey{}).(string)
+	return op
 }
 
 // WithMaxExecOutput bounds how many bytes of each stream of a command's output

@@ -19,32 +19,33 @@ type object map[string]json.RawMessage
 
 // asObject gives raw as an object, and false when it is none.
 func asObject(raw []byte) (object, bool) {
-	if kindOf(raw) != '{' {
+	if kindOf(raw) != '{' || !json.Valid(raw) {
 		return nil, false
+	}
+	if o, ok := splitObject(raw); ok {
+		return o, true
 	}
 	var o object
-	if json.Unmarshal(raw, &o) != nil {
-		return nil, false
-	}
-	return o, true
+	err := json.Unmarshal(raw, &o)
+	return o, err == nil
 }
 
 // asArray gives the items of raw, and false when it is no array.
 func asArray(raw []byte) ([]json.RawMessage, bool) {
-	if kindOf(raw) != '[' {
+	if kindOf(raw) != '[' || !json.Valid(raw) {
 		return nil, false
 	}
-	var a []json.RawMessage
-	if json.Unmarshal(raw, &a) != nil {
-		return nil, false
-	}
-	return a, true
+	return splitArray(raw), true
 }
 
 // asString gives raw as a string, and false when it is no string.
 func asString(raw []byte) (string, bool) {
 	if kindOf(raw) != '"' {
 		return "", false
+	}
+	raw = bytes.Trim(raw, " \t\r\n")
+	if n := len(raw); n >= 2 && raw[n-1] == '"' && plainText(raw[1:n-1]) {
+		return string(raw[1 : n-1]), true
 	}
 	var s string
 	if json.Unmarshal(raw, &s) != nil {

@@ -48,7 +48,7 @@ func (c *core) dialSocket(ctx context.Context, req call, subprotocol string) (*w
 	if subprotocol != "" {
 		opts.Subprotocols = []string{subprotocol}
 	}
-	ws, resp, err := websocket.Dial(ctx, c.base+req.path, opts)
+	ws, resp, err := websocket.Dial(withOp(ctx, req.op), c.base+req.path, opts)
 	if err == nil {
 		ws.SetReadLimit(maxDesktopMessage)
 		return ws, nil

@@ -121,7 +121,7 @@ func (b *FileBody) unwrap(resp *reply) error {
 	}
 	env := scanEnvelope(bytes.NewReader(start))
 	if int64(len(start)) <= limit {
-		if isJSON {
+		if isJSON && !env.wrapped { // a file's content is no error
 			if o, ok := asObject(start); ok && onlyErrorKeys(o) {
 				if e := wholeError(start); e != nil {
 					e.Status = resp.status

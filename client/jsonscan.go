@@ -27,7 +27,13 @@ const (
 	scanBuffer   = 32 << 10
 )
 
-func newScanner(r io.Reader) *scanner { return &scanner{r: bufio.NewReaderSize(r, scanBuffer)} }
+func newScanner(r io.Reader) *scanner {
+	size := scanBuffer
+	if m, ok := r.(interface{ Len() int }); ok { // in memory already, and mostly small
+		size = min(size, m.Len())
+	}
+	return &scanner{r: bufio.NewReaderSize(r, size)}
+}
 
 // syntaxError says where JSON stops being JSON, without quoting it.
 type syntaxError struct {

@@ -33,6 +33,9 @@ func newHTTPClient(hc *http.Client, c *core) *http.Client {
 	default:
 		next = http.DefaultTransport
 	}
+	if wrap := c.options.wrap; wrap != nil {
+		next = wrap(next)
+	}
 	return &http.Client{
 		Transport:     &retrier{next: next, core: c},
 		CheckRedirect: checkRedirect,
@@ -194,8 +197,7 @@ func (t *retrier) logAttempt(req *http.Request, resp *http.Response, err error, 
 	if !log.Enabled(req.Context(), slog.LevelDebug) {
 		return
 	}
-	op, _ := req.Context().Value(opKey{}).(string)
-	attrs := []slog.Attr{slog.String("op", op), slog.Int("attempt", attempt), slog.Duration("took", took)}
+	attrs := []slog.Attr{slog.String("op", Operation(req.Context())), slog.Int("attempt", attempt), slog.Duration("took", took)}
 	if resp != nil {
 		attrs = append(attrs, slog.Int("status", resp.StatusCode))
 	}

@@ -22,13 +22,21 @@ type lineReader struct {
 	limit  int
 	chunk  []byte // what the last read gave and no line took yet
 	buf    []byte // the memory under chunk
+	full   bool   // the last read filled it
 	spill  []byte // the head of a line that began in an earlier read
 	skipLF bool   // the last line ended in CR: an LF right behind belongs to it
 	err    error  // what ended the reads
 }
 
+// A reader begins with minRead bytes, since most streams bring little at a time
+// and there may be a thousand of them; reads that fill its memory double it.
+const (
+	minRead = 2 << 10
+	maxRead = 32 << 10
+)
+
 func newLineReader(r io.Reader, limit int) *lineReader {
-	return &lineReader{r: r, limit: limit, buf: make([]byte, 32<<10)}
+	return &lineReader{r: r, limit: limit, buf: make([]byte, minRead)}
 }
 
 // next gives a line without its end. It is valid until the following call.
@@ -69,10 +77,13 @@ func (l *lineReader) next() (line []byte, ended bool, err error) {
 
 // fill reads once, riding out a few empty reads.
 func (l *lineReader) fill() {
+	if l.full && len(l.buf) < maxRead {
+		l.buf = make([]byte, 2*len(l.buf))
+	}
 	for range 100 {
 		var n int
 		n, l.err = l.r.Read(l.buf)
-		l.chunk = l.buf[:n]
+		l.chunk, l.full = l.buf[:n], n == len(l.buf)
 		if n > 0 || l.err != nil {
 			return
 		}
@@ -126,6 +137,7 @@ func readSSE(r io.Reader, limit int, yield func(frame) bool) error {
 		f       frame
 		hasData bool
 		size    int
+		last    string // the latest event's name: most streams have few
 	)
 	for first := true; ; first = false {
 		line, ended, err := lines.next()
@@ -159,7 +171,10 @@ func readSSE(r io.Reader, limit int, yield func(frame) bool) error {
 			f.data = append(f.data, value...)
 			hasData = true
 		case string(name) == "event":
-			f.name = string(value)
+			if string(value) != last {
+				last = string(value)
+			}
+			f.name = last
 		case string(name) == "id":
 			if bytes.IndexByte(value, 0) < 0 {
 				f.id = string(value)

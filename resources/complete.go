@@ -15,7 +15,7 @@ import (
 const (
 	// maxValues is how many completions MCP allows in one answer.
 	maxValues = 100
-	// completeLimit bounds how long somebody who types waits.
+	// completeLimit bounds how long somebody who types waits, where Deps say no other.
 	completeLimit = 2 * time.Second
 )
 
@@ -38,7 +38,7 @@ func (s *Server) CompleteResourceArgument(ctx context.Context, _ string, arg mcp
 // what has it elsewhere. known are the arguments that are filled in. What can't
 // be found out in time, or at all, is no error: then there is nothing to offer.
 func (s *Server) Complete(ctx context.Context, arg, value string, known map[string]string) *mcp.Completion {
-	ctx, cancel := context.WithTimeout(ctx, completeLimit)
+	ctx, cancel := context.WithTimeout(ctx, s.CompleteLimit)
 	defer cancel()
 	none := &mcp.Completion{Values: []string{}}
 	c, err := s.caller(ctx)

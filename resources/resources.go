@@ -44,6 +44,7 @@ type Deps struct {
 	Verify          time.Duration // how often a silent stream is doubted (1 min)
 	Retry, MaxRetry time.Duration // pause after a broken stream (100 ms), at most (15 s)
 	CacheTTL        time.Duration // of what completions are made of (5 s)
+	CompleteLimit   time.Duration // how long a completion may take (2 s)
 }
 
 func orDefault[T comparable](v *T, d T) {
@@ -85,6 +86,7 @@ func New(d Deps) *Server {
 	orDefault(&d.Retry, 100*time.Millisecond)
 	orDefault(&d.MaxRetry, 15*time.Second)
 	orDefault(&d.CacheTTL, 5*time.Second)
+	orDefault(&d.CompleteLimit, completeLimit)
 	s := &Server{Deps: d, callers: make(map[string]*caller)}
 	s.base, s.stop = context.WithCancel(context.Background())
 	return s
@@ -139,10 +141,30 @@ func (s *Server) caller(ctx context.Context) (*caller, error) {
 	defer s.mu.Unlock()
 	c := s.callers[name]
 	if c == nil || c.client != cl { // another key: nothing carries over
+		s.forgetIdle()
 		c = &caller{Server: s, client: cl, cache: newCache(s.CacheTTL), followers: make(map[string]*follower)}
 		s.callers[name] = c
 	}
 	return c, nil
+}
+
+// maxCallers bounds the callers that are kept; those who follow nothing lose no
+// more than their cache.
+const maxCallers = 1000
+
+// forgetIdle makes room for another caller; s.mu is held.
+func (s *Server) forgetIdle() {
+	if len(s.callers) < maxCallers {
+		return
+	}
+	for name, c := range s.callers {
+		c.mu.Lock()
+		idle := len(c.followers) == 0
+		c.mu.Unlock()
+		if idle {
+			delete(s.callers, name)
+		}
+	}
 }
 
 // Options set an MCP server up to offer the resources; hooks must be the
@@ -185,6 +207,17 @@ func (s *Server) Register(m *server.MCPServer) {
 		uri, _ := req.Params.Arguments[uriArgument].(string)
 		return s.Read(ctx, uri)
 	})
+}
+
+// InstanceOf gives the instance that a read is about, "" for none or for a URI
+// that is not one of ours.
+func InstanceOf(req mcp.ReadResourceRequest) string {
+	uri, _ := req.Params.Arguments[uriArgument].(string)
+	r, err := parse(uri)
+	if err != nil {
+		return ""
+	}
+	return r.instance
 }
 
 // kindInfo is what a client is told of one kind of resource.

@@ -159,6 +159,7 @@ func TestLargeDirectory(t *testing.T) {
 		t.Errorf("the list has %d resources", len(all))
 	}
 	known := map[string]string{"instance": "i1"}
+	w.CompleteLimit = patience // how fast it is, the benchmarks tell
 	for value, total := range map[string]int{"workspace/big/": manyFiles, "workspace/big/file-0": min(10_000, manyFiles), "workspace/big/9.TXT": manyFiles / 10, fmt.Sprintf("workspace/big/file-%05d", manyFiles-1): 1} {
 		got := w.Complete(t.Context(), "path", value, known)
 		if got.Total != total || len(got.Values) != min(total, maxValues) || got.HasMore != (total > maxValues) {

@@ -96,7 +96,7 @@ func (m *Manager) SendChat(ctx context.Context, req ChatRequest) (run *Run, join
 	if req.IfBusy == IfBusySend {
 		l.beside, before = before, nil
 	}
-	m.start(l, func(ctx context.Context) { l.chat(ctx, before) })
+	m.start(l.carried(ctx), func(ctx context.Context) { l.chat(ctx, before) })
 	return l.reader(), "", nil
 }
 

@@ -17,6 +17,12 @@ type CommandRequest struct {
 	Dir      string        // working directory; "" leaves it to the service
 	Timeout  time.Duration // the command is ended after this long; 0 is the service's own limit, or none when detached
 	Detach   bool          // run it on its own in the sandbox, so that it outlives every connection
+
+	// Wait is how long the caller is going to wait for a detached command. One
+	// that ends soon enough and wrote no more than Inline bytes is then answered
+	// by the request that started it.
+	Wait   time.Duration
+	Inline int
 }
 
 // plainLimit is the time-out of a plain command that has none of its own.
@@ -27,23 +33,17 @@ const plainLimit = 30 * time.Minute
 // its files there. A sandbox that can't run it detached runs it attached, with a
 // note that says so.
 func (m *Manager) StartCommand(ctx context.Context, req CommandRequest) (*Run, error) {
-	if req.Detach {
-		run, err := m.startDetached(ctx, req)
-		var lacks *lacksError
-		if !errors.As(err, &lacks) {
-			return run, err
-		}
-		attached, err := m.startAttached(req)
-		if err == nil {
-			attached.live.note("it could not be detached, because the sandbox lacks " + lacks.what +
-				"; it runs through a plain terminal/exec instead, which lasts only as long as this server and the service's own limits")
-		}
-		return attached, err
+	switch {
+	case !req.Detach || len(req.Command) > maxDetached:
+		return m.startAttached(ctx, req)
+	case req.Wait > 0:
+		return m.beginDetached(ctx, req)
 	}
-	return m.startAttached(req)
+	run, _, err := m.startDetached(ctx, newCommand(req), req)
+	return run, err
 }
 
-func (m *Manager) startAttached(req CommandRequest) (*Run, error) {
+func (m *Manager) startAttached(ctx context.Context, req CommandRequest) (*Run, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.base.Err() != nil {
@@ -52,7 +52,7 @@ func (m *Manager) startAttached(req CommandRequest) (*Run, error) {
 	l := m.newLive(handleState{
 		Kind: KindCommand, ID: newID(), Instance: req.Instance, Started: time.Now().Truncate(time.Second),
 	})
-	m.start(l, func(ctx context.Context) { l.command(ctx, req) })
+	m.start(l.carried(ctx), func(ctx context.Context) { l.command(ctx, req) })
 	return l.reader(), nil
 }
 
@@ -68,10 +68,7 @@ func (l *live) command(ctx context.Context, req CommandRequest) {
 	case err != nil:
 		l.end(StatusFailed, err)
 	case res.NotReady:
-		l.end(StatusFailed, &client.Error{
-			Op: "POST /instances/{id}/terminal/exec", Code: "agent_not_ready",
-			Message: "the sandbox is not ready yet: " + clip(res.Stderr.Head+res.Stdout.Head), Outcome: client.OutcomeRejected,
-		})
+		l.end(StatusFailed, notReady(res))
 	default:
 		l.change(func() { l.exec = &res })
 		l.end(StatusCompleted, nil)
@@ -99,83 +96,6 @@ func execOf(res *client.ExecResult) *Exec {
 		Stdout: res.Stdout, Stderr: res.Stderr, ExitCode: res.ExitCode, TimedOut: res.TimedOut,
 		StdoutSize: size(res.Stdout), StderrSize: size(res.Stderr), Duration: res.Duration,
 	}
-}
-
-// startDetached starts a command on its own in the sandbox.
-func (m *Manager) startDetached(ctx context.Context, req CommandRequest) (*Run, error) {
-	state := handleState{
-		Kind: KindCommand, ID: newID(), Instance: req.Instance, Started: time.Now().Truncate(time.Second), Detached: true,
-	}
-	res, err := m.c.Terminal.Exec(ctx, req.Instance, client.ExecRequest{
-		Command: startScript(state.ID, req), Timeout: scriptTimeout,
-	})
-	run := &Run{m: m, state: state}
-	if err != nil {
-		return run, m.checkStarted(ctx, state, err)
-	}
-	if res.NotReady {
-		return run, &client.Error{
-			Op: "POST /instances/{id}/terminal/exec", Code: "agent_not_ready",
-			Message: "the sandbox is not ready yet: " + clip(res.Stderr.Head), Outcome: client.OutcomeRejected,
-		}
-	}
-	_, answer, ok := strings.Cut(res.Stdout.Head, scriptMark)
-	answer, _, _ = strings.Cut(answer, "\n")
-	switch verb, rest, _ := strings.Cut(strings.TrimSpace(answer), " "); {
-	case ok && verb == "started":
-		m.seen(state, Update{Status: StatusRunning})
-		return run, nil
-	case ok && verb == "lacks":
-		return nil, &lacksError{rest}
-	default:
-		return run, m.checkStarted(ctx, state, &client.Error{
-			Op:      "POST /instances/{id}/terminal/exec",
-			Message: "the sandbox did not confirm the start: " + clip(res.Stdout.Head+" "+res.Stderr.Head),
-			Outcome: client.OutcomeUnknown,
-		})
-	}
-}
-
-// lacksError says what a sandbox needs and has not to run commands detached.
-type lacksError struct{ what string }
-
-func (e *lacksError) Error() string { return "the sandbox lacks " + e.what }
-
-// checkStarted finds out what became of a start whose answer was lost: a
-// command that was started left its files.
-func (m *Manager) checkStarted(ctx context.Context, state handleState, cause error) error {
-	var e *client.Error
-	if !errors.As(cause, &e) || e.Outcome != client.OutcomeUnknown {
-		return cause
-	}
-	for try := range 4 {
-		if try > 0 {
-			select {
-			case <-ctx.Done():
-				return cause
-			case <-time.After(time.Duration(try) * 500 * time.Millisecond):
-			}
-		}
-		s, err := m.poll(ctx, state, pollOptions{})
-		if err != nil {
-			continue
-		}
-		if s.state != stateGone {
-			m.seen(state, Update{Status: StatusRunning})
-			return nil
-		}
-		// Gone may also mean: not there yet. Two looks, a while apart, decide.
-		if try >= 2 {
-			c := *e
-			c.Outcome = client.OutcomeNotSent
-			c.Message = "the command was not started (the sandbox has no trace of it): " + c.Message
-			return &c
-		}
-	}
-	m.seen(state, Update{Status: StatusRunning, Err: cause})
-	c := *e
-	c.Message = strings.TrimPrefix(c.Message+"; whether the command runs could not be found out, list_runs has the run that it would be", "; ")
-	return &c
 }
 
 // waitDetached implements Run.Wait for a detached command. What it reads stays
@@ -247,11 +167,13 @@ func (m *Manager) waitDetached(ctx context.Context, state handleState, until Unt
 	return u, nil
 }
 
+// leastLook is how long a look at a command may take, however short the wait.
+const leastLook = 5 * time.Second
+
 // firstLook sees how a command stands without waiting for news, even where the
 // caller's time is up already: who gives a run no time still wants to know.
 func (m *Manager) firstLook(ctx context.Context, h handleState, limit int) (pollState, error) {
-	const least = 5 * time.Second
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline(ctx)), least))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline(ctx)), leastLook))
 	defer cancel()
 	stop := context.AfterFunc(m.base, cancel)
 	defer stop()
@@ -294,6 +216,8 @@ func (m *Manager) detachedUpdate(from, read handleState, s pollState, out, errOu
 	return u
 }
 
+const killGone = "the command's files are gone from the sandbox, so there is nothing to stop"
+
 // killDetached implements Run.Cancel for a detached command.
 func (m *Manager) killDetached(ctx context.Context, state handleState) (string, error) {
 	res, err := m.c.Terminal.Exec(ctx, state.Instance, client.ExecRequest{Command: killScript(state.ID), Timeout: scriptTimeout})
@@ -308,7 +232,7 @@ func (m *Manager) killDetached(ctx context.Context, state handleState) (string, 
 	case "over":
 		return "the command had ended before", nil
 	case "gone":
-		return "the command's files are gone from the sandbox, so there is nothing to stop", nil
+		return killGone, nil
 	}
 	if !ok {
 		answer = res.Stdout.Head + res.Stderr.Head

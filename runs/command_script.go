@@ -24,6 +24,7 @@ const (
 	scriptTimeout = 30 * time.Second
 	longPoll      = 3 * time.Second // how long a poll waits in the sandbox for news
 	keepFiles     = 24 * 60         // minutes an ended command's files are kept
+	keepSent      = 15              // minutes they are kept when the start already answered with all of them
 	minRead       = 64              // less room than this for output is none: a part of it must hold a character
 )
 
@@ -32,16 +33,25 @@ func runDir(id string) string { return runsDir + "/" + id }
 // startScript starts a command detached: a supervisor in a session of its own
 // runs it as the leader of another, so that a kill of the command's group leaves
 // the supervisor to write the exit code. The shell is the one that the service
-// itself uses. It first clears away what ended long ago.
-func startScript(id string, req CommandRequest) string {
-	return fmt.Sprintf("b=%s d=%s t=%d k=%d c=%s w=%s\n", runsDir, runDir(id), int64(req.Timeout/time.Second), keepFiles, quote(req.Command), quote(req.Dir)) + `
+// itself uses.
+//
+// With a wait, the script waits that long for the end, and answers as the
+// command itself would have, where it ended and wrote no more than fits: with
+// its output and its exit code. Nothing then tells the two apart, so a service
+// whose commands are no shell's still answers. In every other case its answer is
+// a line that begins with the mark. A timer interrupts the waiting, since a wait
+// with a limit is not among what POSIX shells have.
+func startScript(id string, req CommandRequest, wait time.Duration, sweep bool) string {
+	seconds := func(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+	return fmt.Sprintf("b=%s d=%s t=%d k=%d g=%d v=%d n=%d z=%t c=%s w=%s\n", runsDir, runDir(id), seconds(req.Timeout), keepFiles, keepSent,
+		seconds(wait), req.Inline, sweep, quote(req.Command), quote(req.Dir)) + `
 for x in setsid mkdir cat wc tail head base64 mv sleep; do command -v $x >/dev/null 2>&1 || m="${m-} $x"; done
-[ -z "${m-}" ] || { echo "` + scriptMark + `lacks$m"; exit 0; }
+[ -z "${m-}" ] || { echo "` + scriptMark + id + ` lacks$m"; exit 0; }
 umask 077
-mkdir -p "$b" 2>/dev/null && mkdir "$d" 2>/dev/null && printf '%s\n' "$c" >"$d/cmd" 2>/dev/null || { echo "` + scriptMark + `lacks room to write in $b"; exit 0; }
+mkdir -p "$d" 2>/dev/null && printf '%s\n' "$c" >"$d/cmd" 2>/dev/null || { echo "` + scriptMark + id + ` lacks room to write in $b"; exit 0; }
 if [ -n "$w" ] && ! cd -- "$w" 2>/dev/null; then
   printf 'cd: %s: no such directory, or no permission\n' "$w" >"$d/err"; : >"$d/out"; echo 1 >"$d/code"
-  echo "` + scriptMark + `started"; exit 0
+  echo "` + scriptMark + id + ` started"; exit 0
 fi
 : >"$d/out"; : >"$d/err"
 command -v timeout >/dev/null 2>&1 || t=0
@@ -58,10 +68,30 @@ r=$?
 [ "$t" = 0 ] || case $r in 124|137) : >"$d/timedout";; esac
 echo $r >"$d/code.new" && mv "$d/code.new" "$d/code"
 ' sh "$d" "$t" "${BASH:-sh}" </dev/null >/dev/null 2>&1 &
-echo "` + scriptMark + `started"
-if command -v find >/dev/null 2>&1; then
-  find "$b" -mindepth 2 -maxdepth 2 -name code -mmin "+$k" -exec sh -c 'rm -rf -- "${1%/code}"' sh {} \; </dev/null >/dev/null 2>&1 &
+p=$!
+if $z && command -v find >/dev/null 2>&1; then
+  find "$b" -mindepth 2 -maxdepth 2 '(' -name code -mmin "+$k" -o -name sent -mmin "+$g" ')' -exec sh -c 'rm -rf -- "${1%/*}"' sh {} ';' </dev/null >/dev/null 2>&1 &
 fi
+if [ $v -gt 0 ]; then
+  trap : USR1
+  (trap 'kill $s; exit 0' TERM; sleep $v & s=$!; wait $s; i=0
+  while [ $i -lt 5 ] && kill -USR1 $$; do i=$((i+1)); sleep 1; done) </dev/null >/dev/null 2>&1 &
+  q=$!
+  wait $p
+  { kill $q; wait $q; } 2>/dev/null
+  if [ -s "$d/code" ] && [ ! -e "$d/timedout" ] && [ ! -e "$d/cancelled" ]; then
+    a=0
+    if [ -s "$d/out" ] || [ -s "$d/err" ]; then set -- $(wc -c "$d/out" "$d/err"); a=$(($1+$3)); fi
+    if [ $a -le $n ]; then
+      : >"$d/sent"
+      [ ! -s "$d/out" ] || cat "$d/out"
+      [ ! -s "$d/err" ] || cat "$d/err" >&2
+      read -r r <"$d/code"
+      exit $r
+    fi
+  fi
+fi
+echo "` + scriptMark + id + ` started"
 `
 }
 

@@ -9,14 +9,14 @@ import (
 )
 
 // CreateInstance asks for a new instance and follows it until it is ready.
-func (m *Manager) CreateInstance(req client.CreateInstanceRequest) (*Run, error) {
+func (m *Manager) CreateInstance(ctx context.Context, req client.CreateInstanceRequest) (*Run, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.base.Err() != nil {
 		return nil, ErrClosed
 	}
 	l := m.newLive(handleState{Kind: KindCreate, ID: newID(), Started: time.Now().Truncate(time.Second)})
-	m.start(l, func(ctx context.Context) { l.create(ctx, req) })
+	m.start(l.carried(ctx), func(ctx context.Context) { l.create(ctx, req) })
 	return l.reader(), nil
 }
 

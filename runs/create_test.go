@@ -16,7 +16,7 @@ func TestCreate(t *testing.T) {
 	t.Parallel()
 	for _, dialect := range []emulator.Dialect{emulator.Snake, emulator.Camel, emulator.Wrapped} {
 		w := start(t, emulator.Options{CreateDelay: 80 * time.Millisecond, Messages: dialect})
-		r, err := w.m.CreateInstance(client.CreateInstanceRequest{})
+		r, err := w.m.CreateInstance(t.Context(), client.CreateInstanceRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestCreateRefused(t *testing.T) {
 	t.Parallel()
 	w := start(t, emulator.Options{InviteCode: "sesame", Capacity: 2})
 	for code, status := range map[string]int{"": 403, "wrong": 403, "sesame": 0} {
-		r, err := w.m.CreateInstance(client.CreateInstanceRequest{InviteCode: code})
+		r, err := w.m.CreateInstance(t.Context(), client.CreateInstanceRequest{InviteCode: code})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestCreateRefused(t *testing.T) {
 			if u.Status != StatusCompleted {
 				t.Errorf("got %+v", u)
 			}
-			r, _ = w.m.CreateInstance(client.CreateInstanceRequest{InviteCode: code})
+			r, _ = w.m.CreateInstance(t.Context(), client.CreateInstanceRequest{InviteCode: code})
 			u, status = w.done(r, nil), 503
 		}
 		if u.Status != StatusFailed || outcome(u.Err) != client.OutcomeRejected || u.Instance != "" {
@@ -77,7 +77,7 @@ func TestCreateLost(t *testing.T) {
 			own.cancel()
 			tt.fault.Endpoint = createEndpoint
 			w.srv.SetFaults(tt.fault)
-			r, err := w.m.CreateInstance(client.CreateInstanceRequest{})
+			r, err := w.m.CreateInstance(t.Context(), client.CreateInstanceRequest{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +102,7 @@ func TestCreateBlocked(t *testing.T) {
 	release := make(chan struct{})
 	w := start(t, emulator.Options{Faults: []emulator.Fault{{Endpoint: createEndpoint, Release: release}}})
 	w.m.cfg.StallAfter = 100 * time.Millisecond
-	r, err := w.m.CreateInstance(client.CreateInstanceRequest{})
+	r, err := w.m.CreateInstance(t.Context(), client.CreateInstanceRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestCreateBlocked(t *testing.T) {
 func TestCreateGone(t *testing.T) {
 	t.Parallel()
 	w := start(t, emulator.Options{CreateDelay: time.Minute})
-	r, err := w.m.CreateInstance(client.CreateInstanceRequest{})
+	r, err := w.m.CreateInstance(t.Context(), client.CreateInstanceRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}

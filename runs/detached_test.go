@@ -259,6 +259,11 @@ func TestOldFiles(t *testing.T) {
 	}
 	old, young, running := begin("true"), begin("true"), begin("sleep 100")
 	w.sh("touch -d '2 days ago' " + old + "/* " + running + "/* " + young + "/out")
+	begin("true") // the last sweep is not long ago
+	if w.sh("ls -d "+old+" 2>/dev/null; true") == "" {
+		t.Error("swept again at once")
+	}
+	w.m.sweptFiles[w.id] = time.Now().Add(-sweepFiles)
 	begin("true")
 	eventually(t, "the old files to go", func() bool { return w.sh("ls -d "+old+" 2>/dev/null; true") == "" })
 	if got := w.sh("ls -d " + young + " " + running + "; ls -A /workspace"); len(got) != len(young+running)+2 || !strings.Contains(got, young) || !strings.Contains(got, running) {

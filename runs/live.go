@@ -34,7 +34,7 @@ type live struct {
 	cancel       context.CancelFunc
 	left         bool          // nobody follows it, though it has not ended
 	sent         bool          // chat: its message may have gone out
-	changed      chan struct{} // closed and replaced at every change
+	changed      chan struct{} // closed at the next change; nil while nobody waits for that
 	done         chan struct{} // closed at the end
 	state        handleState   // without a reader's cursor
 	status       Status
@@ -75,8 +75,18 @@ func (l *live) change(f func()) {
 		return
 	}
 	f()
-	close(l.changed)
-	l.changed = make(chan struct{})
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+// nextChange is closed at the next change; l.mu is held.
+func (l *live) nextChange() <-chan struct{} {
+	if l.changed == nil {
+		l.changed = make(chan struct{})
+	}
+	return l.changed
 }
 
 // alive notes a sign of life from upstream.
@@ -253,7 +263,7 @@ func (l *live) wait(ctx context.Context, state handleState, until Until, limit i
 		shownLines = l.linesCut + len(l.lines)
 		status := l.statusAt(time.Now())
 		silent := time.Since(l.lastActivity)
-		changed := l.changed
+		changed := l.nextChange()
 		news := until == UntilNews && (len(l.text) > from || l.revised(state))
 		l.mu.Unlock()
 

@@ -29,6 +29,10 @@ type Config struct {
 	// AllowPath reports why a transfer may not touch a path of an instance; nil:
 	// it may touch all.
 	AllowPath func(path string) error
+
+	// Carry gives to what is to outlive the call that started a run, such as its
+	// trace; nil: nothing. It must keep nothing else of from, which is the call's.
+	Carry func(from, to context.Context) context.Context
 }
 
 // Manager starts and follows the runs of one principal.
@@ -44,16 +48,19 @@ type Manager struct {
 
 	timing timing
 
-	mu       sync.Mutex         // taken before a run's own, never after it
-	live     map[string]*live   // by id: in flight, and ended ones for a while
-	keys     map[string]keyed   // idempotency keys by instance and key
-	detached map[string]Update  // background commands of this process, as last seen
-	watched  map[string]int     // by id: how many waits for a background command are under way
-	busy     map[string][]*live // chat runs in flight by instance and session, in order
-	sessions map[string]string  // the session that is used when none is named, by instance
-	resolve  map[string]*turns  // serialises finding or making that session
-	swept    time.Time
-	started  int64 // runs so far
+	mu         sync.Mutex            // taken before a run's own, never after it
+	live       map[string]*live      // by id: in flight, and ended ones for a while
+	keys       map[string]keyed      // idempotency keys by instance and key
+	detached   map[string]Update     // background commands of this process, as last seen
+	watched    map[string]int        // by id: how many waits for a background command are under way
+	begun      map[string]*beginning // by id: background commands whose start is under way
+	lacks      map[string]lack       // by instance: what it needs and has not to detach commands
+	sweptFiles map[string]time.Time  // by instance: when its ended commands' files were last cleared away
+	busy       map[string][]*live    // chat runs in flight by instance and session, in order
+	sessions   map[string]string     // the session that is used when none is named, by instance
+	resolve    map[string]*turns     // serialises finding or making that session
+	swept      time.Time
+	started    int64 // runs so far
 }
 
 // keyed is the run that an idempotency key started.
@@ -119,7 +126,8 @@ func NewManager(cfg Config) (*Manager, error) {
 		cfg: cfg, c: cfg.Client, seal: s, log: cfg.Log,
 		timing: defaultTiming,
 		live:   make(map[string]*live), keys: make(map[string]keyed), busy: make(map[string][]*live),
-		detached: make(map[string]Update), watched: make(map[string]int),
+		detached: make(map[string]Update), watched: make(map[string]int), begun: make(map[string]*beginning),
+		lacks: make(map[string]lack), sweptFiles: make(map[string]time.Time),
 		sessions: make(map[string]string), resolve: make(map[string]*turns),
 	}
 	m.base, m.stop = context.WithCancel(context.Background())
@@ -146,11 +154,12 @@ func (m *Manager) Open(handle string) (*Run, error) {
 		return nil, err
 	}
 	r := &Run{m: m, state: state}
-	if state.Kind == KindCommand && state.Detached {
-		return r, nil
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if state.Kind == KindCommand && state.Detached {
+		r.begun = m.begun[state.ID]
+		return r, nil
+	}
 	if r.live, err = m.takeUp(state); err != nil {
 		return nil, err
 	}
@@ -239,9 +248,14 @@ func (m *Manager) List() []Update {
 // seen remembers a background command for List, with a handle that reads it
 // from the start.
 func (m *Manager) seen(state handleState, u Update) {
-	state.Read, state.ReadErr = 0, 0
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.note(state, u)
+}
+
+// note is seen for who holds m.mu.
+func (m *Manager) note(state handleState, u Update) {
+	state.Read, state.ReadErr = 0, 0
 	m.sweep(time.Now())
 	m.detached[state.ID] = Update{
 		Handle: m.seal.seal(state), Kind: KindCommand, Status: u.Status, Instance: state.Instance,
@@ -261,7 +275,7 @@ func newID() string {
 func (m *Manager) newLive(state handleState) *live {
 	now := time.Now()
 	m.started++
-	l := &live{m: m, number: m.started, state: state, status: StatusRunning, lastActivity: now, changed: make(chan struct{}), done: make(chan struct{})}
+	l := &live{m: m, number: m.started, state: state, status: StatusRunning, lastActivity: now, done: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancel(m.base)
 	m.sweep(now)
 	m.live[state.ID] = l

@@ -79,7 +79,8 @@ type Exec struct {
 type Run struct {
 	m     *Manager
 	state handleState
-	live  *live // nil for what is followed from its handle alone
+	live  *live      // nil for what is followed from its handle alone
+	begun *beginning // a detached command that this process started; nil when that is over and known
 
 	waits int // how many waits of this reader are under way; under live.mu, or else m.mu
 }
@@ -113,6 +114,11 @@ func (r *Run) Wait(ctx context.Context, until Until, limit int, p Progress) (Upd
 	}
 	if r.live == nil {
 		defer r.m.watching(r)()
+		if r.begun != nil {
+			if u, answered, err := r.waitBegun(ctx, until, limit, p); answered {
+				return u, err
+			}
+		}
 		return r.m.waitDetached(ctx, r.state, until, limit, p)
 	}
 	l := r.live
@@ -155,6 +161,11 @@ func (m *Manager) watching(r *Run) func() {
 func (r *Run) Cancel(ctx context.Context) (note string, err error) {
 	if r.live != nil {
 		return r.live.stop(), nil
+	}
+	if r.begun != nil {
+		if note, over, err := r.cancelBegun(ctx); over {
+			return note, err
+		}
 	}
 	return r.m.killDetached(ctx, r.state)
 }

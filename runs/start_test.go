@@ -103,6 +103,10 @@ func TestLacks(t *testing.T) {
 		if path, err := exec.LookPath(tool); err == nil {
 			_ = os.Symlink(path, filepath.Join(bin, tool))
 		}
+		if what := w.m.lacking(w.id); what != tool {
+			t.Errorf("it is remembered that the sandbox lacks %q", what)
+		}
+		w.m.lacks = map[string]lack{w.id: {tool, time.Now().Add(-lacksFor)}}
 		r = w.command(CommandRequest{Command: "echo out; exit 4", Dir: "/usr/lib", Detach: true, Timeout: time.Minute})
 		if u := w.done(r, nil); !r.state.Detached || code(u) != "4" || u.Exec.Stdout.Head != "out\n" || len(u.Notes) != 0 {
 			t.Errorf("%s: got %+v", tool, u)

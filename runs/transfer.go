@@ -110,7 +110,7 @@ func (m *Manager) CanTransfer() bool { return len(m.cfg.TransferRoots) > 0 }
 
 // StartTransfer moves files: from this machine for KindUpload, to it for
 // KindDownload. A call that repeats one that is under way joins it.
-func (m *Manager) StartTransfer(kind Kind, req TransferRequest) (run *Run, joined string, err error) {
+func (m *Manager) StartTransfer(ctx context.Context, kind Kind, req TransferRequest) (run *Run, joined string, err error) {
 	state := handleState{
 		Kind: kind, ID: newID(), Instance: req.Instance, Started: time.Now().Truncate(time.Second),
 		Remote: path.Clean(req.Remote),
@@ -153,7 +153,7 @@ func (m *Manager) StartTransfer(kind Kind, req TransferRequest) (run *Run, joine
 		}
 	}
 	l := m.newLive(state)
-	m.start(l, l.moveFiles)
+	m.start(l.carried(ctx), l.moveFiles)
 	return l.reader(), "", nil
 }
 

@@ -113,7 +113,7 @@ func TestTransferRootHolds(t *testing.T) {
 	m := startMover(t, emulator.Options{}, nil)
 	outside := t.TempDir()
 	plant(t, m.local("dst"), map[string]item{"out": {target: outside}, "up": {target: ".."}})
-	l := &live{m: m.m, state: handleState{Kind: KindDownload, ID: newID(), Local: m.local("dst"), Remote: "/workspace"}, changed: make(chan struct{})}
+	l := &live{m: m.m, state: handleState{Kind: KindDownload, ID: newID(), Local: m.local("dst"), Remote: "/workspace"}}
 	d := &downloading{transfer: newTransfer(l), made: map[string]bool{".": true}}
 	if err := d.openDestination(false); err != nil {
 		t.Fatal(err)

@@ -93,7 +93,7 @@ func BenchmarkTransfer(b *testing.B) {
 						where = req.Local
 					}
 					begin, before := time.Now(), srv.Mutations()
-					run, _, err := m.StartTransfer(kind, req)
+					run, _, err := m.StartTransfer(b.Context(), kind, req)
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -64,7 +64,7 @@ func (m *mover) begin(kind Kind, local, remote string, change ...func(*TransferR
 	for _, f := range change {
 		f(&req)
 	}
-	run, joined, err := m.m.StartTransfer(kind, req)
+	run, joined, err := m.m.StartTransfer(m.Context(), kind, req)
 	if err != nil || joined != "" {
 		m.Fatalf("got joined %q, %v", joined, err)
 	}

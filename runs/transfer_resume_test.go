@@ -38,7 +38,7 @@ func TestTransferResumes(t *testing.T) {
 			proxy.writes.Store(0)
 			proxy.cut = make(chan struct{})
 			proxy.cutAfter.Store(35)
-			run, _, err := first.StartTransfer(kind, TransferRequest{Instance: m.id, Local: m.local(local), Remote: "/workspace/app"})
+			run, _, err := first.StartTransfer(t.Context(), kind, TransferRequest{Instance: m.id, Local: m.local(local), Remote: "/workspace/app"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -142,12 +142,12 @@ func TestTransferJoins(t *testing.T) {
 	plant(t, m.local("src"), map[string]item{"f": file("1")})
 	run := m.begin(KindUpload, "src", "/workspace/app")
 	req := TransferRequest{Instance: m.id, Local: m.local("src"), Remote: "/workspace/app"}
-	again, joined, err := m.m.StartTransfer(KindUpload, req)
+	again, joined, err := m.m.StartTransfer(t.Context(), KindUpload, req)
 	if err != nil || joined == "" || again.live != run.live {
 		t.Errorf("%q, %v", joined, err)
 	}
 	req.Keep = true
-	if _, joined, _ := m.m.StartTransfer(KindUpload, req); joined != "" {
+	if _, joined, _ := m.m.StartTransfer(t.Context(), KindUpload, req); joined != "" {
 		t.Error("another transfer was joined")
 	}
 	close(hold)

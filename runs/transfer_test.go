@@ -308,7 +308,7 @@ func TestTransferLocalPaths(t *testing.T) {
 	plant(t, outside, map[string]item{"secret": file("s")})
 	plant(t, m.root, map[string]item{"out": {target: outside}, "rel": {target: "../" + filepath.Base(outside)}, "fifo": {mode: fs.ModeNamedPipe}, "f": file("f")})
 	for _, p := range []string{outside, filepath.Join(outside, "secret"), m.root + "/../x", "/etc/passwd", "/", "../x", "out", "out/secret", "rel/secret", "", "a\x00b", "fifo", "missing", "../" + filepath.Base(outside)} {
-		_, _, err := m.m.StartTransfer(KindUpload, TransferRequest{Instance: m.id, Local: p, Remote: "/workspace/x"})
+		_, _, err := m.m.StartTransfer(t.Context(), KindUpload, TransferRequest{Instance: m.id, Local: p, Remote: "/workspace/x"})
 		if !errors.Is(err, ErrLocalPath) {
 			t.Errorf("upload of %q: %v", p, err)
 		}
@@ -330,7 +330,7 @@ func TestTransferLocalPaths(t *testing.T) {
 	if b, _ := os.ReadFile(m.local("f2")); string(b) != "2" {
 		t.Errorf("f2 is %q", b)
 	}
-	if _, _, err := m.manager(testKey, "").StartTransfer(KindUpload, TransferRequest{Instance: m.id, Local: m.local("f"), Remote: "/workspace/x"}); !errors.Is(err, ErrLocalPath) {
+	if _, _, err := m.manager(testKey, "").StartTransfer(t.Context(), KindUpload, TransferRequest{Instance: m.id, Local: m.local("f"), Remote: "/workspace/x"}); !errors.Is(err, ErrLocalPath) {
 		t.Errorf("without roots: %v", err)
 	}
 }

@@ -56,7 +56,11 @@ func (s *streamer) read() (found, error) {
 	if s.hash {
 		src = io.TeeReader(src, sum)
 	}
-	in := bufio.NewReaderSize(src, 64<<10)
+	buffer := int64(64 << 10)
+	if s.size >= 0 {
+		buffer = max(sniffLen, min(buffer, s.size))
+	}
+	in := bufio.NewReaderSize(src, int(buffer))
 	head, err := in.Peek(sniffLen)
 	if err != nil && err != io.EOF {
 		return found{}, err

@@ -145,10 +145,20 @@ type part struct {
 // line fits at all. It splits no character.
 func (w window) cut(limit int, lines, count int64, wholeLines bool) part {
 	var b strings.Builder
+	b.Grow(min(limit, len(w.data)))
 	var p, atLine part // atLine is p after the last whole line
 	full := false
 	for p.used < len(w.data) {
 		rest := w.data[p.used:]
+		room := limit - b.Len()
+		if count > 0 {
+			room = int(min(int64(room), count-int64(p.used)))
+		}
+		if n := plainRun(rest, room); n > 0 {
+			b.Write(rest[:n])
+			p.used += n
+			continue
+		}
 		if !w.last && !utf8.FullRune(rest) {
 			break // its end is not in the window
 		}
@@ -194,6 +204,17 @@ func (w window) cut(limit int, lines, count int64, wholeLines bool) part {
 	}
 	p.more = p.used < len(w.data) || !w.last
 	return p
+}
+
+// plainRun is how many of the first bytes, of at most n, are characters of a
+// line that need no closer look: most of most files.
+func plainRun(b []byte, n int) int {
+	for i := range min(n, len(b)) {
+		if c := b[i]; c == 0 || c == '\n' || c >= utf8.RuneSelf {
+			return i
+		}
+	}
+	return max(0, min(n, len(b)))
 }
 
 // dumpLen is how much of a binary file is shown.

@@ -23,7 +23,12 @@ const instanceMemory = 15 * time.Second
 
 // instance decides which instance a call is about: the one it names, else the
 // configured one, else the only one, else the only one that is ready.
-func (r *request) instance(ctx context.Context, named string) (string, error) {
+func (r *request) instance(ctx context.Context, named string) (id string, err error) {
+	defer func() {
+		if id != "" {
+			r.observer(ctx).Instance(id)
+		}
+	}()
 	if named = strings.TrimSpace(named); named == "" {
 		named = r.Deps.Instance
 	}
@@ -39,7 +44,7 @@ func (r *request) instance(ctx context.Context, named string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("no instance was named, and finding one failed: %w", asNotSent(err))
 	}
-	id, err := chooseInstance(r.allowedInstances(page.Items))
+	id, err = chooseInstance(r.allowedInstances(page.Items))
 	if err != nil {
 		return "", err
 	}
@@ -219,12 +224,26 @@ func getInstance(ctx context.Context, r *request, in instanceIn) (getInstanceOut
 	if err != nil {
 		return getInstanceOut{}, err
 	}
+	// Where the service has a status endpoint, that is the fresher word. Both are
+	// asked at once: the way to the service is most of the time.
+	ctx, cancel := context.WithCancel(ctx)
+	fresh := make(chan client.Instance, 1)
+	go func() {
+		s, err := r.Client.Instances.Status(ctx, id)
+		if err != nil {
+			s = client.Instance{}
+		}
+		fresh <- s
+	}()
 	got, err := r.Client.Instances.Get(ctx, id)
 	if err != nil {
+		cancel()
+		<-fresh
 		return getInstanceOut{}, err
 	}
-	// Where the service has a status endpoint, that is the fresher word.
-	if s, err := r.Client.Instances.Status(ctx, id); err == nil && s.Status != "" {
+	s := <-fresh
+	cancel()
+	if s.Status != "" {
 		got.Status, got.State = s.Status, s.State
 	}
 	out := getInstanceOut{Instance: instanceOut(got)}
@@ -247,7 +266,7 @@ type createInstanceIn struct {
 }
 
 func createInstance(ctx context.Context, r *request, in createInstanceIn) (runOut, error) {
-	run, err := r.Runs.CreateInstance(client.CreateInstanceRequest{InviteCode: in.InviteCode})
+	run, err := r.Runs.CreateInstance(ctx, client.CreateInstanceRequest{InviteCode: in.InviteCode})
 	if err != nil {
 		return runOut{}, err
 	}

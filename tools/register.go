@@ -14,9 +14,12 @@ import (
 func Register(s *server.MCPServer, d *Deps, tools ...*Tool) {
 	for _, t := range tools {
 		s.AddTool(t.Definition(), func(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			args, err := json.Marshal(req.GetRawArguments())
-			if err != nil {
-				return nil, err
+			args := d.arguments(ctx)
+			if args == nil {
+				var err error
+				if args, err = json.Marshal(req.GetRawArguments()); err != nil {
+					return nil, err
+				}
 			}
 			r := t.Call(ctx, d, args, exchangeOf(ctx, req))
 			return withLinks(ctx, r.mcp(), r.Links), nil

@@ -65,7 +65,9 @@ func (r *request) waitFor(ctx context.Context, run *runs.Run, seconds *int, raw 
 	defer cancel()
 	p := r.progress(ctx, run)
 	defer p.Close()
+	waited := r.observer(ctx).Waiting()
 	u, err := run.Wait(ctx, runs.UntilDone, r.MaxResultChars, p)
+	waited()
 	if err != nil {
 		return runOut{}, err
 	}

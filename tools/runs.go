@@ -57,6 +57,7 @@ func (r *request) open(ctx context.Context, handle string) (*runs.Run, error) {
 		return nil, err
 	}
 	if id := run.Instance(); id != "" {
+		r.observer(ctx).Instance(id)
 		if err := r.rails.instance(id); err != nil {
 			return nil, err
 		}
@@ -90,6 +91,7 @@ func waitRun(ctx context.Context, r *request, in waitRunIn) (runsOut, error) {
 	updates := make([]runs.Update, len(opened))
 	errs := make([]error, len(opened))
 	limit := r.MaxResultChars / len(opened)
+	defer r.observer(ctx).Waiting()()
 	var wg sync.WaitGroup
 	for i, run := range opened {
 		shown := p
@@ -184,7 +186,9 @@ func cancelRun(ctx context.Context, r *request, in cancelRunIn) (cancelRunOut, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	waited := r.observer(ctx).Waiting()
 	u, err := run.Wait(ctx, runs.UntilDone, 1, nil)
+	waited()
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return cancelRunOut{}, err
 	}

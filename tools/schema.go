@@ -160,16 +160,25 @@ func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
 	if len(wrong) > 0 {
 		return badArgument("%s", strings.Join(wrong, "\n"))
 	}
+	// The defaults first, and then what was given: large arguments are not
+	// rendered anew.
+	defaults := make(map[string]json.RawMessage)
 	for name, p := range c.schema.Properties {
 		if _, ok := args[name]; !ok && p.Default != nil {
-			args[name] = p.Default
+			defaults[name] = p.Default
 		}
 	}
-	b, err := json.Marshal(args)
+	b, err := json.Marshal(defaults)
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(b, in); err != nil {
+		return badArgument("the defaults can't be read: %v", err)
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(raw, in); err != nil {
 		return badArgument("the arguments can't be read: %v", err)
 	}
 	return nil

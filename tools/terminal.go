@@ -12,7 +12,7 @@ func terminalTools() []*Tool {
 	return append([]*Tool{
 		define(Spec{
 			Name: "exec_command", Title: "Run a command", Family: "terminal", Effect: Destroys,
-			Description: "Runs a shell command on the instance and returns its output and exit code. It can DESTROY anything there. For long work pass background: true or a timeout_seconds above the longest wait: the command then runs on its own, survives lost connections and restarts, and is read with wait_run. Cancelling this request stops the command, unless the reason is a time-out; a lost connection never does.",
+			Description: "Runs a shell command on the instance and returns its output and exit code. It can DESTROY anything there. One that outlasts the call goes on and survives restarts: wait_run reads on with its `run`; background: true returns at once. Cancelling this request stops the command, unless the reason is a time-out; a lost connection never does.",
 			Props: map[string]Prop{
 				"command":         notEmpty(),
 				"timeout_seconds": between(1, 86400),
@@ -44,18 +44,21 @@ func execCommand(ctx context.Context, r *request, in execIn) (runOut, error) {
 	if err := r.rails.command(in.Command); err != nil {
 		return runOut{}, err
 	}
+	seconds := in.WaitSeconds
+	if in.Background && seconds == nil {
+		seconds = new(int) // at once
+	}
+	wait, _ := r.waitTime(seconds)
 	timeout := time.Duration(in.TimeoutSeconds) * time.Second
 	run, err := r.Runs.StartCommand(ctx, runs.CommandRequest{
 		Instance: id, Command: in.Command, Dir: in.Cwd, Timeout: timeout,
-		Detach: in.Background || timeout > r.SoftDeadline,
+		// What is sure to end within the wait needs no files to be followed by.
+		Detach: in.Background || timeout == 0 || timeout > wait,
+		Wait:   wait, Inline: r.MaxResultChars,
 	})
 	if err != nil {
 		return runOut{}, err
 	}
 	r.stopOnCancel(ctx, run)
-	wait := in.WaitSeconds
-	if in.Background && wait == nil {
-		wait = new(int) // at once
-	}
-	return r.waitFor(ctx, run, wait, in.Raw)
+	return r.waitFor(ctx, run, seconds, in.Raw)
 }

@@ -131,7 +131,7 @@ func openTerminal(ctx context.Context, r *request, in openTerminalIn) (terminalO
 }
 
 // terminal finds the terminal of a handle, within the rails.
-func (r *request) terminal(handle string) (terminals.Session, error) {
+func (r *request) terminal(ctx context.Context, handle string) (terminals.Session, error) {
 	if r.Terminals == nil {
 		return nil, errNoTerminals
 	}
@@ -139,6 +139,7 @@ func (r *request) terminal(handle string) (terminals.Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.observer(ctx).Instance(instance)
 	return s, r.rails.instance(instance)
 }
 
@@ -166,7 +167,7 @@ func writeTerminal(ctx context.Context, r *request, in writeTerminalIn) (termina
 	if err := r.rails.shell(); err != nil {
 		return terminalOut{}, err
 	}
-	s, err := r.terminal(in.Terminal)
+	s, err := r.terminal(ctx, in.Terminal)
 	if err != nil {
 		return terminalOut{}, err
 	}
@@ -177,7 +178,9 @@ func writeTerminal(ctx context.Context, r *request, in writeTerminalIn) (termina
 	if err != nil {
 		return terminalOut{}, err
 	}
+	waited := r.observer(ctx).Waiting()
 	v, err := s.Write(ctx, terminals.Input{Text: in.Text, Keys: in.Keys}, w)
+	waited()
 	if err != nil {
 		return terminalOut{}, terminalError(err)
 	}
@@ -185,7 +188,7 @@ func writeTerminal(ctx context.Context, r *request, in writeTerminalIn) (termina
 }
 
 func readTerminal(ctx context.Context, r *request, in readTerminalIn) (terminalOut, error) {
-	s, err := r.terminal(in.Terminal)
+	s, err := r.terminal(ctx, in.Terminal)
 	if err != nil {
 		return terminalOut{}, err
 	}
@@ -197,7 +200,9 @@ func readTerminal(ctx context.Context, r *request, in readTerminalIn) (terminalO
 	if in.Cursor != nil {
 		q.Cursor = *in.Cursor
 	}
+	waited := r.observer(ctx).Waiting()
 	v, err := s.Read(ctx, q)
+	waited()
 	if err != nil {
 		return terminalOut{}, terminalError(err)
 	}
@@ -205,7 +210,7 @@ func readTerminal(ctx context.Context, r *request, in readTerminalIn) (terminalO
 }
 
 func closeTerminal(ctx context.Context, r *request, in closeTerminalIn) (terminalOut, error) {
-	s, err := r.terminal(in.Terminal)
+	s, err := r.terminal(ctx, in.Terminal)
 	if err != nil {
 		return terminalOut{}, err
 	}

@@ -12,6 +12,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -60,7 +62,9 @@ type Tool struct {
 	Spec
 	Input  *jsonschema.Schema
 	Output *jsonschema.Schema
-	call   func(ctx context.Context, d *Deps, args json.RawMessage, x Exchange) (Result, error)
+
+	checker func() *argumentChecker // of Input
+	call    func(ctx context.Context, d *Deps, args json.RawMessage, x Exchange) (Result, error)
 }
 
 // Result is what a tool answers: once as text for a model that sees only text,
@@ -114,15 +118,52 @@ type Deps struct {
 	Rails func(ctx context.Context) *Rails
 	// OnCancel has f called when the client cancels ctx's call explicitly.
 	OnCancel func(ctx context.Context, f func(reason string))
+	// Arguments gives the arguments of ctx's call as the client sent them, nil
+	// where they are to be taken from mcp-go; nil: they always are.
+	Arguments func(ctx context.Context) json.RawMessage
 	// Transfers reports whether ctx's call may touch files of this machine; nil:
 	// none may.
 	Transfers func(ctx context.Context) bool
+	// Observe gives what is told about ctx's call for those who run the server;
+	// nil: nothing is.
+	Observe func(ctx context.Context) Observer
 
 	Confirm        *Confirmer    // asks before what destroys
 	Instance       string        // used when a call names none; "" to find one
 	SoftDeadline   time.Duration // the longest that a call waits
 	MaxResultChars int           // budget of a result's text
 	Version        string        // of this program
+}
+
+// Observer is told about a call: nothing that the call says.
+type Observer interface {
+	// Failed says why the call failed: one of few words, as FailureCode has them.
+	Failed(code string)
+	// Instance says which instance the call is about.
+	Instance(id string)
+	// Waiting says that the call only waits from now on, until end is called.
+	Waiting() (end func())
+}
+
+// nobody observes where the program does not.
+type nobody struct{}
+
+func (nobody) Failed(string)   {}
+func (nobody) Instance(string) {}
+func (nobody) Waiting() func() { return func() {} }
+
+func (d *Deps) observer(ctx context.Context) Observer {
+	if d.Observe == nil {
+		return nobody{}
+	}
+	return d.Observe(ctx)
+}
+
+func (d *Deps) arguments(ctx context.Context) json.RawMessage {
+	if d.Arguments == nil {
+		return nil
+	}
+	return d.Arguments(ctx)
 }
 
 // Progress tells the client how a call goes on.
@@ -155,14 +196,18 @@ type request struct {
 	exchange Exchange
 }
 
-// define makes a tool of a handler. A mistake in its schemas is one of the
-// program, so it panics, at start-up.
+// define makes a tool of a handler. Its checker is made at the first call: all of
+// them together are a third of the program's start. A mistake in a schema is one
+// of the program, which its tests find; here it panics.
 func define[In any, Out texter](spec Spec, handle func(context.Context, *request, In) (Out, error)) *Tool {
 	t := &Tool{Spec: spec, Input: inputSchema[In](spec), Output: outputSchema[Out]()}
-	check, err := newArgumentChecker(t.Input)
-	if err != nil {
-		panic(fmt.Sprintf("tool %s: %v", spec.Name, err))
-	}
+	t.checker = sync.OnceValue(func() *argumentChecker {
+		check, err := newArgumentChecker(t.Input)
+		if err != nil {
+			panic(fmt.Sprintf("tool %s: %v", spec.Name, err))
+		}
+		return check
+	})
 	t.call = func(ctx context.Context, d *Deps, raw json.RawMessage, x Exchange) (Result, error) {
 		rails := d.Rails(ctx)
 		if err := rails.tool(t); err != nil {
@@ -175,7 +220,7 @@ func define[In any, Out texter](spec Spec, handle func(context.Context, *request
 			ctx = context.WithValue(ctx, readOnlyKey{}, true)
 		}
 		var in In
-		if err := check.decode(raw, &in); err != nil {
+		if err := t.checker().decode(raw, &in); err != nil {
 			return Result{}, err
 		}
 		s, err := d.Services(ctx)
@@ -210,13 +255,17 @@ func (t *Tool) Call(ctx context.Context, d *Deps, args json.RawMessage, x Exchan
 		return Result{Ask: unconfirmed.ask}
 	}
 	if err != nil {
+		d.observer(ctx).Failed(FailureCode(err))
 		return Result{Text: explain(t, err), IsError: true}
 	}
 	return r
 }
 
-// All lists every tool, in the order in which clients see them.
-func All() []*Tool {
+// All lists every tool, in the order in which clients see them. They are made
+// once, since their schemas take longer than the rest of the program's start.
+func All() []*Tool { return slices.Clone(all()) }
+
+var all = sync.OnceValue(func() []*Tool {
 	var all []*Tool
 	for _, family := range [][]*Tool{
 		instanceTools(), chatTools(), runTools(), terminalTools(), fileTools(), transferTools(), desktopTools(), serviceTools(),
@@ -224,4 +273,4 @@ func All() []*Tool {
 		all = append(all, family...)
 	}
 	return all
-}
+})

@@ -73,7 +73,7 @@ func (r *request) transfer(ctx context.Context, kind runs.Kind, in uploadFilesIn
 	if strings.HasSuffix(in.Path, "/") && remote != "/" {
 		remote += "/"
 	}
-	run, joined, err := r.Runs.StartTransfer(kind, runs.TransferRequest{
+	run, joined, err := r.Runs.StartTransfer(ctx, kind, runs.TransferRequest{
 		Instance: id, Local: in.LocalPath, Remote: remote, Keep: !in.Overwrite, All: !in.Ignore, Inside: inside,
 	})
 	if errors.Is(err, runs.ErrLocalPath) {

@@ -31,6 +31,8 @@ type Call struct {
 	cancel context.CancelCauseFunc // ends the request's context
 	log    *slog.Logger
 
+	arguments json.RawMessage // see Arguments
+
 	writing sync.Mutex // held while a message goes out, so that they keep their order
 	done    bool       // the result is out
 	steps   float64    // progress so far
@@ -54,6 +56,15 @@ func CallFrom(ctx context.Context) *Call {
 
 func withCall(ctx context.Context, c *Call) context.Context {
 	return context.WithValue(ctx, callKey{}, c)
+}
+
+// Arguments gives the arguments of a tools/call as the client sent them. It is nil
+// where mcp-go has them: when they are no object, or spelt in an odd way.
+func (c *Call) Arguments() json.RawMessage {
+	if c == nil {
+		return nil
+	}
+	return c.arguments
 }
 
 // WantsProgress reports whether the client sent a progress token.

@@ -86,6 +86,9 @@ func (d dispatcher) handle(ctx context.Context, raw []byte, m message, s *sessio
 	if serve := d.own(m); serve != nil && c != nil {
 		return serve(ctx, m, s, c)
 	}
+	if c != nil && m.Method == string(mcp.MethodToolsCall) {
+		raw, c.arguments = takeArguments(raw)
+	}
 	return d.mcp.HandleMessage(ctx, raw)
 }
 

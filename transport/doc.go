@@ -8,4 +8,7 @@
 // (its progress notifications, the questions it asks the client, its result) is
 // written to that request's stream synchronously, in order, by whoever produced
 // it. No channel between them can fill up, drop or misroute.
+//
+// A tool finds its arguments in [Call.Arguments]; where it wants them in mcp-go's
+// request, the server is made with [Arguments].
 package transport

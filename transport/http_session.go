@@ -11,21 +11,16 @@ import (
 )
 
 // session finds the legacy session that a request names, or answers 400 or 404.
-func (h *HTTP) session(w http.ResponseWriter, r *http.Request, id json.RawMessage) (*session, bool) {
+// One that this process does not know, but whose id is good, was begun by
+// another replica, or before a restart: it is taken up.
+func (h *HTTP) session(w http.ResponseWriter, r *http.Request, caller Principal, id json.RawMessage) (*session, bool) {
 	sid := r.Header.Get(headerSession)
 	if sid == "" {
 		jsonAnswer(w, http.StatusBadRequest, errorMessage(id, mcp.INVALID_REQUEST,
 			headerSession+" header is missing: send initialize first and repeat the header of its answer"))
 		return nil, false
 	}
-	h.mu.Lock()
-	s := h.sessions[sid]
-	if s != nil && s.idle(time.Now()) > h.opts.SessionIdle {
-		delete(h.sessions, sid)
-		defer s.end()
-		s = nil
-	}
-	h.mu.Unlock()
+	s := h.find(caller, sid)
 	if s == nil {
 		// 404 tells a client to initialize again (MCP, session management).
 		jsonAnswer(w, http.StatusNotFound, errorMessage(id, mcp.INVALID_REQUEST,
@@ -35,44 +30,122 @@ func (h *HTTP) session(w http.ResponseWriter, r *http.Request, id json.RawMessag
 	return s, true
 }
 
-// addSession keeps a session, making room for it where there are too many.
-func (h *HTTP) addSession(s *session) {
+func (h *HTTP) find(caller Principal, sid string) *session {
+	key := sessionKey{caller.Name, sid}
 	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if s := h.sessions[key]; s != nil {
+		// Its caller's key may have changed: then nothing goes on with the old one.
+		if s.principal == caller && s.idle(now) <= h.opts.SessionIdle && now.Sub(s.started) <= h.opts.SessionAge {
+			return s
+		}
+		h.forget(s)
+		return nil
+	}
+	state, err := h.ids.open(caller, sid)
+	if err != nil || now.Sub(state.started) > h.opts.SessionAge || h.ended.has(key) {
+		return nil
+	}
+	s := sessionOf(sid, caller, state)
+	h.keep(s)
+	return s
+}
+
+// forget ends a session for good; h.mu is held.
+func (h *HTTP) forget(s *session) {
+	key := sessionKey{s.principal.Name, s.id}
+	delete(h.sessions, key)
+	h.ended.add(key)
+	go s.end()
+}
+
+// addSession keeps a session, making room for it where there are too many.
+func (h *HTTP) addSession(s *session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keep(s)
+}
+
+// keep is addSession for who holds h.mu. A session that has to make room is
+// not over, since its id takes it up again, except where it watches something:
+// its client has to know that nobody watches any more.
+func (h *HTTP) keep(s *session) {
+	now := time.Now()
 	if len(h.sessions) >= h.opts.MaxSessions {
-		oldest, longest := "", time.Duration(-1)
-		for id, other := range h.sessions {
-			idle := other.idle(now)
-			if idle > h.opts.SessionIdle {
-				delete(h.sessions, id)
-				defer other.end()
+		var oldest *session
+		longest := time.Duration(-1)
+		for _, other := range h.sessions {
+			if idle := other.idle(now); idle > h.opts.SessionIdle {
+				h.forget(other)
 			} else if idle > longest {
-				oldest, longest = id, idle
+				oldest, longest = other, idle
 			}
 		}
 		if len(h.sessions) >= h.opts.MaxSessions {
-			defer h.sessions[oldest].end()
-			delete(h.sessions, oldest)
+			if oldest.watches() {
+				h.forget(oldest)
+			} else {
+				delete(h.sessions, sessionKey{oldest.principal.Name, oldest.id})
+				go oldest.end()
+			}
 		}
 	}
-	h.sessions[s.id] = s
+	h.sessions[sessionKey{s.principal.Name, s.id}] = s
+}
+
+// tombstones remembers the last sessions that ended, so that their ids do not
+// bring them back.
+type tombstones struct {
+	keys  map[sessionKey]struct{}
+	queue []sessionKey
+}
+
+// maxTombstones bounds what is remembered; ids expire by their age besides.
+const maxTombstones = 100_000
+
+func newTombstones() *tombstones { return &tombstones{keys: make(map[sessionKey]struct{})} }
+
+func (t *tombstones) has(k sessionKey) bool { _, ok := t.keys[k]; return ok }
+
+func (t *tombstones) add(k sessionKey) {
+	if t.has(k) {
+		return
+	}
+	t.keys[k] = struct{}{}
+	t.queue = append(t.queue, k)
+	if len(t.queue) > maxTombstones {
+		delete(t.keys, t.queue[0])
+		t.queue = t.queue[1:]
+	}
 }
 
 // get opens a legacy session's stream for what is not about a request: updates
 // of what the session subscribed to.
-func (h *HTTP) get(w http.ResponseWriter, r *http.Request) {
+func (h *HTTP) get(w http.ResponseWriter, r *http.Request, caller Principal) {
 	if !accepts(r, "text/event-stream") {
 		plainError(w, http.StatusNotAcceptable, "a GET opens an event stream: Accept must have text/event-stream")
 		return
 	}
-	s, ok := h.session(w, r, nil)
+	s, ok := h.session(w, r, caller, nil)
 	if !ok {
 		return
 	}
 	s.enter()
 	defer s.leave()
-	stream := &postStream{w: w, rc: http.NewResponseController(w), limit: h.opts.WriteLimit}
+	last := r.Header.Get(mcp.HeaderLastEventID)
+	if stream, seq, ok := parseEventID(last); ok {
+		h.resume(w, r, s, stream, seq)
+		return
+	}
+	if last != "" && s.lostSubscriptions() {
+		// The client subscribed elsewhere, and can't know that this is lost.
+		jsonAnswer(w, http.StatusNotFound, errorMessage(nil, mcp.INVALID_REQUEST,
+			"the subscriptions of this session are gone with the server that had them: send initialize again"))
+		return
+	}
+	stream := &postStream{w: w, rc: http.NewResponseController(w), limit: h.opts.WriteLimit, watch: h.opts.Watch}
+	defer stream.ended()
 	if err := stream.comment("open"); err != nil {
 		return
 	}
@@ -81,7 +154,7 @@ func (h *HTTP) get(w http.ResponseWriter, r *http.Request) {
 	if h.subscriber != nil {
 		subs = s.subscriptions(h.subscriber)
 		news = subs.wake
-		after, _ := strconv.ParseInt(r.Header.Get(mcp.HeaderLastEventID), 10, 64)
+		after, _ := strconv.ParseInt(last, 10, 64)
 		if s.streams.open() {
 			// The only stream: whatever an earlier one lost is said again.
 			subs.since(after)
@@ -96,6 +169,7 @@ func (h *HTTP) get(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case <-h.base.Done():
+			_ = stream.retry(restartPause)
 			return
 		case <-news:
 			if !announce(stream, subs) {
@@ -118,7 +192,7 @@ func announce(stream *postStream, subs *subscriptions) bool {
 	}
 	msg, err := updatedMessage(uri, nil)
 	if err == nil {
-		err = stream.event(event, msg)
+		err = stream.event(strconv.FormatInt(event, 10), msg)
 	}
 	if err != nil {
 		subs.untake(uri)
@@ -189,21 +263,51 @@ func (s *streams) end() {
 	}
 }
 
+// Sessions is how many legacy sessions there are.
+func (h *HTTP) Sessions() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.sessions)
+}
+
 func (h *HTTP) hasSession(s *session) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.sessions[s.id] == s
+	return h.sessions[sessionKey{s.principal.Name, s.id}] == s
+}
+
+// restartPause is when a client whose stream ends with this process should
+// connect again: to its successor, or to another replica.
+const restartPause = time.Second
+
+func (s *session) protocol() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version
+}
+
+func (s *session) watches() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subs != nil
+}
+
+// lostSubscriptions reports whether what the session once subscribed to is
+// unknown here.
+func (s *session) lostSubscriptions() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revived && s.subs == nil
 }
 
 // delete ends a legacy session.
-func (h *HTTP) delete(w http.ResponseWriter, r *http.Request) {
-	s, ok := h.session(w, r, nil)
+func (h *HTTP) delete(w http.ResponseWriter, r *http.Request, caller Principal) {
+	s, ok := h.session(w, r, caller, nil)
 	if !ok {
 		return
 	}
 	h.mu.Lock()
-	delete(h.sessions, s.id)
+	h.forget(s)
 	h.mu.Unlock()
-	s.end()
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -52,7 +52,10 @@ func TestHTTPMaxSessions(t *testing.T) {
 	call(t, busy, "7", "block", nil)
 	recv(t, f.started, "the call")
 	third := newHTTPClient(t, srv, legacy)
-	idle.status(t, "the longest idle", "POST", ping, nil, 404)
+	if n := len(srv.sessions); n != 2 {
+		t.Errorf("%d sessions are kept", n)
+	}
+	idle.status(t, "the longest idle", "POST", ping, nil, 200) // its id says all that there is to it
 	busy.status(t, "the busy one", "POST", ping, nil, 200)
 	third.status(t, "the new one", "POST", ping, nil, 200)
 	close(f.release)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,10 +24,18 @@ type postStream struct {
 	jsonOnly bool          // the client does not take event streams
 	started  bool          // the event stream is open
 	over     bool          // the answer is out
+
+	replay    *replay  // legacy requests: the events go through it; nil before the first
+	session   *session // whose replay it becomes; nil: it can't be resumed
+	giveUp    func()   // see replays.add
+	primes    bool     // the client's version takes an empty event as the first
+	resumeFor time.Duration
+	aborted   atomic.Bool
+	watch     *Watch
 }
 
 func newPostStream(w http.ResponseWriter, r *http.Request, opts HTTPOptions) (*postStream, error) {
-	s := &postStream{w: w, rc: http.NewResponseController(w), limit: opts.WriteLimit, every: opts.Heartbeat}
+	s := &postStream{w: w, rc: http.NewResponseController(w), limit: opts.WriteLimit, every: opts.Heartbeat, resumeFor: opts.ResumeFor, watch: opts.Watch}
 	if !accepts(r, "application/json") {
 		return nil, errors.New("the Accept header must have application/json, and text/event-stream for progress")
 	}
@@ -57,20 +66,66 @@ var errJSONOnly = errors.New("the client takes no event stream (Accept), so noth
 
 // send writes one message as an event.
 func (s *postStream) send(msg []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.jsonOnly {
 		return errJSONOnly
 	}
+	if r := s.resumable(); r != nil {
+		return r.send(msg)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.frame("event: message\ndata: ", msg)
+}
+
+// resumable gives what the events go through where the stream can be resumed.
+// Most answers are JSON alone and need none.
+func (s *postStream) resumable() *replay {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.replay == nil && s.session != nil {
+		s.replay = s.session.replays.add(s, s.giveUp)
+	}
+	return s.replay
+}
+
+// begun is resumable for who sends nothing.
+func (s *postStream) begun() *replay {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.replay
 }
 
 // event writes one message as an event that a client can refer to when it
 // reconnects (Last-Event-ID).
-func (s *postStream) event(id int64, msg []byte) error {
+func (s *postStream) event(id string, msg []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.frame("id: "+strconv.FormatInt(id, 10)+"\nevent: message\ndata: ", msg)
+	if len(msg) == 0 {
+		return s.frame("id: "+id+"\ndata:", nil)
+	}
+	return s.frame("id: "+id+"\nevent: message\ndata: ", msg)
+}
+
+// retry tells the client when to connect again.
+func (s *postStream) retry(after time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.frame("retry: "+strconv.FormatInt(after.Milliseconds(), 10), nil)
+}
+
+// abort ends the writing to a connection that another one has replaced.
+func (s *postStream) abort() {
+	s.aborted.Store(true)
+	_ = s.rc.SetWriteDeadline(time.Now())
+}
+
+// ended counts a stream that is closed.
+func (s *postStream) ended() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started {
+		s.watch.stream(-1)
+	}
 }
 
 // comment writes an SSE comment, which keeps proxies and clients from giving up
@@ -92,6 +147,7 @@ func (s *postStream) frame(prefix string, data []byte) error {
 		h.Set("Cache-Control", "no-cache, no-transform")
 		h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 		s.w.WriteHeader(http.StatusOK)
+		s.watch.stream(1)
 	}
 	// A deadline that is left standing would end the stream while it is silent.
 	defer func() { _ = s.rc.SetWriteDeadline(time.Time{}) }()
@@ -110,6 +166,9 @@ const writeStep = 64 << 10
 // Write writes to the response. It is called with the lock held.
 func (s *postStream) Write(b []byte) (n int, err error) {
 	for n < len(b) && err == nil {
+		if s.aborted.Load() {
+			return n, errAborted
+		}
 		_ = s.rc.SetWriteDeadline(time.Now().Add(s.limit))
 		var k int
 		k, err = s.w.Write(b[n:min(n+writeStep, len(b))])
@@ -120,6 +179,11 @@ func (s *postStream) Write(b []byte) (n int, err error) {
 
 // finish sends the answer: as the last event of an open stream, else as JSON.
 func (s *postStream) finish(answer []byte, status int) error {
+	if r := s.begun(); r != nil && r.started() {
+		s.setOver()
+		return r.finish(answer)
+	}
+	s.discard()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
@@ -134,6 +198,7 @@ func (s *postStream) finish(answer []byte, status int) error {
 
 // close ends the response without an answer, as a cancelled request wants it.
 func (s *postStream) close() error {
+	s.discard()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
@@ -141,6 +206,30 @@ func (s *postStream) close() error {
 		s.w.WriteHeader(http.StatusAccepted)
 	}
 	return nil
+}
+
+// setOver ends the comments.
+func (s *postStream) setOver() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+}
+
+// discard lets a replay go that nobody will ask for.
+func (s *postStream) discard() {
+	if r := s.begun(); r != nil {
+		r.abandon()
+	}
+}
+
+// beat breaks the silence once.
+func (s *postStream) beat() error {
+	if s.primes {
+		if err := s.resumable().prime(); err != nil {
+			return err
+		}
+	}
+	return s.comment("ping")
 }
 
 // heartbeat breaks the silence of a long call until stop is called.
@@ -156,7 +245,7 @@ func (s *postStream) heartbeat() (stop func()) {
 	timer = time.AfterFunc(s.every, func() {
 		mu.Lock()
 		defer mu.Unlock()
-		if !stopped && s.comment("ping") == nil {
+		if !stopped && s.beat() == nil {
 			timer.Reset(s.every)
 		}
 	})

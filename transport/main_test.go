@@ -54,7 +54,8 @@ const panicText = "the secret in the panic"
 
 func newFixture() *fixture {
 	f := &fixture{
-		server:  server.NewMCPServer("fixture", "1", server.WithToolCapabilities(false), server.WithElicitation()),
+		server: server.NewMCPServer("fixture", "1", server.WithToolCapabilities(false), server.WithElicitation(),
+			server.WithToolHandlerMiddleware(Arguments)),
 		started: make(chan string, 4096), ended: make(chan blocked, 4096),
 		hooks: make(chan string, 4096), release: make(chan struct{}), calls: make(chan *Call, 4096),
 	}

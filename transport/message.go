@@ -97,7 +97,11 @@ func (m message) meta() requestMeta {
 		Meta requestMeta `json:"_meta"`
 	}
 	// Params of an odd shape are reported by the method that reads them.
-	_ = json.Unmarshal(m.Params, &p)
+	if start, end, ok := member(m.Params, "_meta"); ok {
+		_ = json.Unmarshal(m.Params[start:end], &p.Meta)
+	} else {
+		_ = json.Unmarshal(m.Params, &p)
+	}
 	if t := p.Meta.ProgressToken; len(t) > 0 && !validID(t) {
 		p.Meta.ProgressToken = nil
 	}

@@ -11,8 +11,10 @@ import (
 // WatchParent calls gone, once, when the process that started this one has
 // died, until ctx is done. A stdio server whose client was killed is told by
 // the end of its input, except where somebody else still holds the pipe open.
+// It returns at once: a parent that dies from now on is noticed.
 func WatchParent(ctx context.Context, gone func()) {
-	watchParent(ctx, os.Getppid(), gone)
+	parent := os.Getppid()
+	go watchParent(ctx, parent, gone)
 }
 
 func watchParent(ctx context.Context, parent int, gone func()) {

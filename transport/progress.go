@@ -2,38 +2,41 @@ package transport
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	// progressInterval spaces a reporter's notifications: about 20 a second.
+	// progressInterval spaces a reporter's notifications, in the long run: about
+	// 20 a second.
 	progressInterval = 50 * time.Millisecond
 	// heartbeatInterval is the longest silence of a reporter, so that clients
 	// whose idle timer is reset by progress keep waiting.
 	heartbeatInterval = 8 * time.Second
-	// progressSpare is how many notifications may go out at once when text and
-	// lines alternate, before they are joined.
+	// progressSpare is how many notifications may go out at once after a pause,
+	// before what comes is joined. A stream of fewer events than one an interval
+	// sees each of them forwarded at once, also when some come close together.
 	progressSpare = 5.0
 )
 
 // Reporter turns a call's fine-grained news into progress notifications that a
 // person can follow: text as it comes, a line for each other event, and a
 // heartbeat while there is no news. Nothing is dropped and the order is kept:
-// the messages, one after the other, hold every word that was reported. Text
-// that comes faster than progressInterval is joined; text and lines share a
-// notification only when they alternate faster than the spare notifications
-// (see progressSpare) allow.
+// the messages, one after the other, hold every word that was reported. News go
+// out at once as long as there are spare notifications (see progressSpare);
+// then text is joined, and text and lines share a notification where they
+// alternate.
 type Reporter struct {
 	call  *Call
 	start time.Time
 
 	mu        sync.Mutex
 	pending   []piece
-	showsText bool // the last thing sent was text, perhaps in the middle of a word
-	last      time.Time
-	spare     float64 // notifications that may go out beyond one an interval
+	showsText bool      // the last thing sent was text, perhaps in the middle of a word
+	spare     float64   // notifications that may go out at once
+	refilled  time.Time // when spare was counted
 	flushing  *time.Timer
 	heartbeat *time.Timer
 	closed    bool
@@ -49,7 +52,7 @@ type piece struct {
 // NewReporter starts reporting on call. A call whose client wants no progress
 // (or nil) gets a reporter that does nothing. Close it before the call ends.
 func NewReporter(call *Call) *Reporter {
-	r := &Reporter{call: call, start: time.Now(), spare: progressSpare}
+	r := &Reporter{call: call, start: time.Now(), spare: progressSpare, refilled: time.Now()}
 	if !call.WantsProgress() {
 		r.closed = true
 		return r
@@ -85,11 +88,19 @@ func (r *Reporter) report(s string, line bool) {
 	if r.flushing != nil {
 		return
 	}
-	if wait := progressInterval - time.Since(r.last); wait > 0 {
+	if r.refill(); r.spare < 1 {
+		wait := time.Duration(math.Ceil((1 - r.spare) * float64(progressInterval)))
 		r.flushing = time.AfterFunc(wait, r.flushLater)
 		return
 	}
 	r.flush()
+}
+
+// refill counts the spare notifications that time has brought.
+func (r *Reporter) refill() {
+	now := time.Now()
+	r.spare = min(progressSpare, r.spare+float64(now.Sub(r.refilled))/float64(progressInterval))
+	r.refilled = now
 }
 
 func (r *Reporter) flushLater() {
@@ -107,7 +118,7 @@ func (r *Reporter) flush() {
 	if len(r.pending) == 0 {
 		return
 	}
-	r.spare = min(progressSpare, r.spare+float64(time.Since(r.last))/float64(progressInterval))
+	r.refill()
 	if n := float64(len(r.pending)); n <= max(1, r.spare) {
 		r.spare -= n
 		for _, p := range r.pending {
@@ -133,7 +144,6 @@ func (r *Reporter) write(text string) {
 	if r.err == nil {
 		r.err = r.call.Progress(text)
 	}
-	r.last = time.Now()
 	r.heartbeat.Reset(heartbeatInterval)
 }
 

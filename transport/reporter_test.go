@@ -69,16 +69,39 @@ func TestReporterJoinsText(t *testing.T) {
 		if got := strings.Join(rec.texts, ""); got != all.String() {
 			t.Error("words were lost or moved")
 		}
-		if n := len(rec.texts); n < 35 || n > 45 {
+		if n := len(rec.texts); n < 35 || n > 42+int(progressSpare) {
 			t.Errorf("%d notifications in 2 s", n)
 		}
-		if rec.at[0] != 0 {
-			t.Errorf("the first came after %v", rec.at[0])
+		for i := range int(progressSpare) {
+			if at := time.Duration(i) * time.Millisecond; rec.at[i] != at {
+				t.Errorf("word %d was told at %v, and not at once", i, rec.at[i])
+			}
 		}
-		for i := 1; i < len(rec.at)-1; i++ { // the last is Close's
+		for i := int(progressSpare) + 1; i < len(rec.at)-1; i++ { // the last is Close's
 			if d := rec.at[i] - rec.at[i-1]; d < progressInterval {
 				t.Errorf("notification %d came %v behind the one before", i, d)
 			}
+		}
+	})
+}
+
+// A stream of fewer events than one an interval is never held up, however close
+// together some of them come.
+func TestReporterSparse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(t)
+		r := NewReporter(rec.Call)
+		defer r.Close()
+		for range 50 {
+			for range 4 {
+				sent := len(rec.at)
+				r.Text("a word ")
+				if len(rec.at) != sent+1 {
+					t.Fatalf("word %d waits", sent)
+				}
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(4 * progressInterval)
 		}
 	})
 }
@@ -96,7 +119,7 @@ func TestReporterLines(t *testing.T) {
 		r.Text("bye")
 		time.Sleep(progressInterval)
 		synctest.Wait()
-		rec.want(t, "starting", "hello", "tool: bash", "tool: ls", "bye")
+		rec.want(t, "starting", "hel", "lo", "tool: bash", "tool: ls", "bye")
 
 		// Faster than may be sent one by one: joined, each on a line of its own.
 		var want []string

@@ -18,6 +18,7 @@ import (
 type session struct {
 	id        string
 	principal Principal
+	started   time.Time
 
 	mu       sync.Mutex
 	ready    bool
@@ -28,9 +29,11 @@ type session struct {
 	lastUsed time.Time
 	uses     int  // requests and streams that are open
 	over     bool // it has ended
+	revived  bool // made again from its id, by a process that did not start it
 
 	subs    *subscriptions // nil until the first one
 	streams streams        // of HTTP
+	replays replays        // of HTTP: streams of requests that can be resumed
 
 	asked   map[string]chan message // questions to the client, by request id
 	counter atomic.Int64
@@ -38,7 +41,7 @@ type session struct {
 
 func newSession(id string, p Principal) *session {
 	return &session{
-		id: id, principal: p, level: mcp.LoggingLevelError,
+		id: id, principal: p, started: time.Now(), level: mcp.LoggingLevelError,
 		lastUsed: time.Now(), asked: make(map[string]chan message),
 	}
 }
@@ -84,6 +87,7 @@ func (s *session) end() {
 	subs := s.subs
 	s.mu.Unlock()
 	s.streams.end()
+	s.replays.end()
 	if subs != nil {
 		subs.close()
 	}

@@ -130,7 +130,7 @@ func waitClosed(t testing.TB, srv httpServer, c *httpClient) {
 	t.Helper()
 	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		srv.mu.Lock()
-		s := srv.sessions[c.session]
+		s := srv.sessions[sessionKey{Local.Name, c.session}]
 		srv.mu.Unlock()
 		s.streams.mu.Lock()
 		n := s.streams.count
@@ -175,7 +175,7 @@ func TestHTTPSessionEndStopsWatching(t *testing.T) {
 	u.await(t, "a", 0)
 	second.subscribe(t, "resources/subscribe", "b")
 	srv.mu.Lock()
-	s := srv.sessions[second.session]
+	s := srv.sessions[sessionKey{Local.Name, second.session}]
 	srv.mu.Unlock()
 	s.mu.Lock()
 	s.lastUsed = s.lastUsed.Add(-2 * time.Hour)

@@ -1,6 +1,6 @@
 // Package emulator is an embedded service that is compatible with OpenClaw as
 // a Service: real instances with real workspaces, shell commands and files on
-// this machine, and an agent that answers offline.
+// this machine, and an agent that answers offline or by a language model.
 //
 // It serves two purposes. A newcomer can try the bridge with no account, and
 // every test of the bridge has an upstream that behaves like one: replies that
@@ -24,6 +24,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,8 +71,13 @@ const (
 
 // Options configure a Server. The zero value works.
 type Options struct {
-	Dir      string   // parent of the workspaces, one folder per instance; "" = a temporary directory removed on Close
+	// Dir is the parent of the workspaces, one folder per instance. Instances,
+	// sessions and messages are kept there too, and a later server goes on with
+	// them; one server at a time can have it. "" = a temporary directory removed
+	// on Close.
+	Dir      string
 	Keys     []string // accepted bearer keys; empty = any non-empty key, each its own user
+	OwnKey   bool     // accept the key that Server.Key gives, too; it is kept in Dir
 	Family   Family   // dialect of POST chat/stream; "" = FamilyD
 	Messages Dialect  // dialect of instances, sessions, messages, files and errors; "" = Snake
 	Exec     Dialect  // dialect of exec results; "" = Snake
@@ -170,6 +176,7 @@ type Server struct {
 	sandbox sandbox
 	scratch string // always ours, removed on Close
 	dir     string // parent of the workspaces
+	key     string // of Options.OwnKey
 
 	ctx    context.Context // ends on Close
 	cancel context.CancelFunc
@@ -181,6 +188,7 @@ type Server struct {
 	desktops desktops
 
 	mu        sync.Mutex // guards the rest, and all instances and sessions
+	journal   *journal   // nil: nothing is kept
 	closed    bool
 	instances []*instance
 	calls     map[string]int
@@ -188,7 +196,8 @@ type Server struct {
 }
 
 // New makes a server. It starts no process before the first command, and
-// accepts requests at once.
+// accepts requests at once. The error is ErrInUse, after a moment, when another
+// server has Options.Dir.
 func New(opts Options) (*Server, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -214,11 +223,61 @@ func New(opts Options) (*Server, error) {
 	s.sandbox.init(opts.Sandbox, scratch)
 	s.faults.set(opts.Faults)
 	s.routes = s.table()
+	if err := s.open(); err != nil {
+		s.cancel()
+		return nil, fmt.Errorf("emulator: %w", errors.Join(err, s.release()))
+	}
 	return s, nil
 }
 
+// open takes up what an earlier server left in the folder.
+func (s *Server) open() (err error) {
+	if s.opts.Dir != "" {
+		if s.journal, err = openJournal(s.dir, s.restore); err != nil {
+			return err
+		}
+	}
+	if s.opts.OwnKey {
+		if s.key = newKey(); s.journal != nil {
+			if s.key, err = ownKey(s.dir); err != nil {
+				return err
+			}
+		}
+		s.opts.Keys = append(slices.Clone(s.opts.Keys), s.key)
+	}
+	s.resumeLocked()
+	return nil
+}
+
+// release gives back what a server holds on to.
+func (s *Server) release() error {
+	var errs []error
+	for _, in := range s.instances {
+		errs = append(errs, in.files.Close())
+	}
+	if s.journal != nil {
+		errs = append(errs, s.journal.close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(s.scratch))...)
+}
+
+// Key gives the server's own key; "" without Options.OwnKey.
+func (s *Server) Key() string { return s.key }
+
+// Instances gives the ids of all instances of a key, oldest first.
+func (s *Server) Instances(key string) (ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, in := range s.instances {
+		if in.owner == s.ownerOf(key) {
+			ids = append(ids, in.id)
+		}
+	}
+	return ids
+}
+
 // Close stops every reply, stream and process of the server and removes its
-// temporary files; workspaces under Options.Dir stay. Requests that come later
+// temporary files; what is under Options.Dir stays. Requests that come later
 // get 503. It waits for replies to end, so an Agent has to honour its context.
 func (s *Server) Close() error {
 	s.mu.Lock()
@@ -239,14 +298,11 @@ func (s *Server) Close() error {
 	}
 	s.shells.dropAll()
 	s.work.Wait()
-	var errs []error
 	for _, in := range instances {
 		// Again, for what a command started while it was being stopped.
 		in.powerOff()
-		errs = append(errs, in.files.Close())
 	}
-	errs = append(errs, os.RemoveAll(s.scratch))
-	return errors.Join(errs...)
+	return s.release()
 }
 
 // AddInstance makes an instance for a key that is ready at once, whatever the

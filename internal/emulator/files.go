@@ -216,28 +216,29 @@ func (s *Server) store(c *call, p, content string) {
 	if !ok {
 		return
 	}
-	err := func() error {
-		if info, err := c.in.files.Stat(rel); err == nil && !info.Mode().IsRegular() {
-			if info.IsDir() {
-				return syscall.EISDIR
-			}
-			return errors.New("not a regular file")
-		}
-		if err := c.in.files.MkdirAll(path.Dir(rel), 0o755); err != nil {
-			return err
-		}
-		f, err := c.in.files.OpenFile(rel, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-		if err != nil {
-			return err
-		}
-		_, err = io.WriteString(f, content)
-		return errors.Join(err, f.Close())
-	}()
-	if err != nil {
+	if err := storeFile(c.in.files, rel, content); err != nil {
 		s.failWith(c.w, fileError(err, rel))
 		return
 	}
 	s.stored(c, object{"path": outside(rel), "size": len(content)})
+}
+
+func storeFile(root *os.Root, rel, content string) error {
+	if info, err := root.Stat(rel); err == nil && !info.Mode().IsRegular() {
+		if info.IsDir() {
+			return syscall.EISDIR
+		}
+		return errors.New("not a regular file")
+	}
+	if err := root.MkdirAll(path.Dir(rel), 0o755); err != nil {
+		return err
+	}
+	f, err := root.OpenFile(rel, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(f, content)
+	return errors.Join(err, f.Close())
 }
 
 func (s *Server) makeDirectory(c *call) {

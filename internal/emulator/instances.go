@@ -21,7 +21,8 @@ const (
 // instance is one emulated machine. Server.mu guards the fields of the second
 // group; those of the first do not change.
 type instance struct {
-	id, key   string
+	id        string
+	owner     string // by ownerOf
 	sandboxID string
 	workspace string // directory of this machine
 	files     *os.Root
@@ -90,8 +91,7 @@ func (in *instance) powerOff() { in.machine.stop() }
 // addInstance makes an instance that is ready after a delay, unless the key has
 // as many as its capacity; 0 is no limit.
 func (s *Server) addInstance(key string, delay time.Duration, capacity int) (*instance, error) {
-	in := &instance{id: newID(), key: key, sandboxID: "sbx_" + newID()[:8], created: s.opts.Clock()}
-	in.workspace = filepath.Join(s.dir, in.id)
+	in := &instance{id: newID(), owner: s.ownerOf(key), sandboxID: "sbx_" + newID()[:8], created: s.opts.Clock()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -99,33 +99,47 @@ func (s *Server) addInstance(key string, delay time.Duration, capacity int) (*in
 	}
 	on := 0
 	for _, other := range s.instances {
-		if other.key == key && other.status != statusStopped {
+		if other.owner == in.owner && other.status != statusStopped {
 			on++
 		}
 	}
 	if capacity > 0 && on >= capacity {
 		return nil, errNoCapacity
 	}
-	if err := os.Mkdir(in.workspace, 0o755); err != nil {
+	if err := s.openInstanceLocked(in); err != nil {
 		return nil, fmt.Errorf("emulator: %w", err)
 	}
-	files, err := os.OpenRoot(in.workspace)
-	if err != nil {
-		return nil, fmt.Errorf("emulator: %w", err)
-	}
-	in.files = files
-	in.machine = newMachine(&s.sandbox, in.id, in.workspace, s.scratch)
-	in.endLife = func() {}
+	s.keepLocked(record{Instance: &instanceRecord{ID: in.id, Owner: in.owner, SandboxID: in.sandboxID, Created: in.created}})
 	s.bootLocked(in, statusCreating, delay)
 	s.instances = append(s.instances, in)
 	return in, nil
+}
+
+// openInstanceLocked gives an instance its workspace and its machine, which is
+// off.
+func (s *Server) openInstanceLocked(in *instance) (err error) {
+	in.workspace = filepath.Join(s.dir, in.id)
+	if err := os.MkdirAll(in.workspace, 0o755); err != nil {
+		return err
+	}
+	if in.files, err = os.OpenRoot(in.workspace); err != nil {
+		return err
+	}
+	tmp := filepath.Join(s.scratch, "tmp-"+in.id)
+	if s.opts.Dir != "" {
+		// Clients leave there what they want to find again after a restart.
+		tmp = filepath.Join(s.dir, stateDir, "tmp", in.id)
+	}
+	in.machine = newMachine(&s.sandbox, in.id, in.workspace, tmp)
+	in.endLife = func() {}
+	return nil
 }
 
 func (s *Server) listInstances(c *call) {
 	s.mu.Lock()
 	list := []object{}
 	for _, in := range s.instances {
-		if in.key == c.key {
+		if in.owner == s.ownerOf(c.key) {
 			list = append(list, s.instanceWireLocked(in))
 		}
 	}
@@ -189,6 +203,7 @@ func (s *Server) rebootInstance(c *call) {
 	s.mu.Lock()
 	if !s.closed && c.in.status == statusRebooting {
 		s.bootLocked(c.in, statusRebooting, s.opts.RebootDelay)
+		s.keepLocked(record{Power: &powerRecord{Instance: c.in.id, On: true}})
 	}
 	s.mu.Unlock()
 	s.lifecycleReply(c)
@@ -202,6 +217,7 @@ func (s *Server) shutdownInstance(c *call) {
 	s.mu.Lock()
 	if c.in.status != statusStopped {
 		c.in.setStatusLocked(statusStopped, s.opts.Clock())
+		s.keepLocked(record{Power: &powerRecord{Instance: c.in.id}})
 	}
 	s.mu.Unlock()
 	c.in.powerOff()

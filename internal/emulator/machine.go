@@ -22,7 +22,7 @@ type machine struct {
 	sandbox   *sandbox
 	id        string
 	workspace string
-	tmp       string
+	tmp       string // directory of this machine that is /tmp, in a namespace; made when it is needed
 
 	mu     sync.Mutex
 	on     bool
@@ -41,9 +41,8 @@ type process struct {
 	drained chan struct{} // all output was read; comes after exited
 }
 
-func newMachine(sb *sandbox, id, workspace, scratch string) *machine {
-	return &machine{sandbox: sb, id: id, workspace: workspace, tmp: filepath.Join(scratch, "tmp-"+id),
-		procs: map[*process]struct{}{}}
+func newMachine(sb *sandbox, id, workspace, tmp string) *machine {
+	return &machine{sandbox: sb, id: id, workspace: workspace, tmp: tmp, procs: map[*process]struct{}{}}
 }
 
 // kill ends the command and all in its process group, and waits for it.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -82,12 +83,16 @@ func (t *offlineTurn) say(text string) error {
 	return t.emit(AgentEvent{Kind: Text, Text: text[start:]})
 }
 
-// tool reports the use of a tool around do, which gives its result. While do
-// works there is an update at the start and then each second.
+// tool reports the use of a tool around do, which gives its result.
 func (t *offlineTurn) tool(name string, args map[string]any, do func() (string, error)) (string, error) {
 	t.tools++
-	call := ToolCall{ID: fmt.Sprintf("call_%s_%d", newID()[:8], t.tools), Name: name, Args: args}
-	if err := t.emit(AgentEvent{Kind: ToolStart, Tool: &call}); err != nil {
+	return reportTool(t.ctx, t.emit, ToolCall{ID: fmt.Sprintf("call_%s_%d", newID()[:8], t.tools), Name: name, Args: args}, do)
+}
+
+// reportTool reports the use of a tool around do, which gives its result. While
+// do works there is an update at the start and then each second.
+func reportTool(ctx context.Context, emit func(AgentEvent) error, call ToolCall, do func() (string, error)) (string, error) {
+	if err := emit(AgentEvent{Kind: ToolStart, Tool: &call}); err != nil {
 		return "", err
 	}
 	var result string
@@ -103,7 +108,7 @@ func (t *offlineTurn) tool(name string, args map[string]any, do func() (string, 
 	for running, begin := true, time.Now(); running; {
 		call.Result = fmt.Sprintf("running for %d s", int(time.Since(begin).Seconds()))
 		if emitErr == nil {
-			emitErr = t.emit(AgentEvent{Kind: ToolUpdate, Tool: &call})
+			emitErr = emit(AgentEvent{Kind: ToolUpdate, Tool: &call})
 		}
 		select {
 		case <-done:
@@ -115,10 +120,10 @@ func (t *offlineTurn) tool(name string, args map[string]any, do func() (string, 
 	if failed != nil && result == "" {
 		call.Result = failed.Error()
 	}
-	if err := cmp.Or(emitErr, t.ctx.Err()); err != nil {
+	if err := cmp.Or(emitErr, ctx.Err()); err != nil {
 		return "", err
 	}
-	if err := t.emit(AgentEvent{Kind: ToolEnd, Tool: &call}); err != nil {
+	if err := emit(AgentEvent{Kind: ToolEnd, Tool: &call}); err != nil {
 		return "", err
 	}
 	return result, failed
@@ -145,25 +150,57 @@ func (t *offlineTurn) look(dir string) (string, error) {
 	if dir != "" {
 		args["path"] = dir
 	}
-	return t.tool("list_files", args, func() (string, error) {
-		rel, err := inside(dir)
-		if err != nil {
-			return "", err
-		}
-		root, err := os.OpenRoot(t.Workspace)
-		if err != nil {
-			return "", err
-		}
-		defer root.Close()
-		if rel, err = resolve(root, rel); err != nil {
-			return "", err
-		}
-		entries, err := fs.ReadDir(root.FS(), rel)
-		if err != nil {
-			return "", fileError(err, rel)
-		}
-		return describe(outside(rel), entries), nil
-	})
+	return t.tool("list_files", args, func() (string, error) { return t.listDirectory(dir) })
+}
+
+// open finds a path of the API in the workspace.
+func (t Turn) open(name string) (root *os.Root, rel string, err error) {
+	if rel, err = inside(name); err != nil {
+		return nil, "", err
+	}
+	if root, err = os.OpenRoot(t.Workspace); err != nil {
+		return nil, "", err
+	}
+	if rel, err = resolve(root, rel); err != nil {
+		root.Close()
+		return nil, "", err
+	}
+	return root, rel, nil
+}
+
+// listDirectory describes a directory of the workspace.
+func (t Turn) listDirectory(dir string) (string, error) {
+	root, rel, err := t.open(dir)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	entries, err := fs.ReadDir(root.FS(), rel)
+	if err != nil {
+		return "", fileError(err, rel)
+	}
+	return describe(outside(rel), entries), nil
+}
+
+// openFile opens a regular file of the workspace for reading.
+func (t Turn) openFile(name string) (*os.File, fs.FileInfo, error) {
+	root, rel, err := t.open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer root.Close()
+	info, err := root.Stat(rel)
+	if err != nil {
+		return nil, nil, fileError(err, rel)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("%s is not a regular file", outside(rel))
+	}
+	f, err := root.Open(rel)
+	if err != nil {
+		return nil, nil, fileError(err, rel)
+	}
+	return f, info, nil
 }
 
 // describe says what is in a directory, in at most a screen of lines.
@@ -214,30 +251,13 @@ func (t *offlineTurn) list(dir string) error {
 func (t *offlineTurn) read(name string) error {
 	name = strings.Trim(name, "\"'`")
 	text, err := t.tool("read_file", map[string]any{"path": name}, func() (string, error) {
-		rel, err := inside(name)
+		f, _, err := t.openFile(name)
 		if err != nil {
 			return "", err
 		}
-		root, err := os.OpenRoot(t.Workspace)
-		if err != nil {
-			return "", err
-		}
-		defer root.Close()
-		if rel, err = resolve(root, rel); err != nil {
-			return "", err
-		}
-		info, err := root.Stat(rel)
-		if err != nil {
-			return "", fileError(err, rel)
-		}
-		if !info.Mode().IsRegular() {
-			return "", fmt.Errorf("%s is not a regular file", outside(rel))
-		}
-		content, err := root.ReadFile(rel)
-		if err != nil {
-			return "", fileError(err, rel)
-		}
-		return string(content), nil
+		defer f.Close()
+		content, err := io.ReadAll(f)
+		return string(content), err
 	})
 	if err != nil {
 		return t.failed("read "+filepath.Base(name), err)

@@ -143,7 +143,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, rt *route, id 
 		s.mu.Lock()
 		c.in = s.findLocked(id)
 		s.mu.Unlock()
-		if c.in == nil || c.in.key != c.key {
+		if c.in == nil || c.in.owner != s.ownerOf(c.key) {
 			s.fail(w, http.StatusNotFound, "not_found", "Instance not found")
 			return
 		}

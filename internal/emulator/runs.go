@@ -117,7 +117,8 @@ func (s *Server) answer(ctx context.Context, in *instance, sess *session, r *run
 		s.mu.Lock()
 		var history []Message
 		for _, m := range sess.messages {
-			if m.ID != r.user.ID {
+			// Messages that wait for their own reply are none of it.
+			if m.Role != roleUser || m.CreatedAt.Before(r.user.CreatedAt) {
 				history = append(history, m)
 			}
 		}

@@ -61,6 +61,7 @@ func (s *Server) addSessionLocked(in *instance, title string) *session {
 	now := s.opts.Clock()
 	sess := &session{id: newID(), title: title, created: now, updated: now, changed: make(chan struct{})}
 	in.sessions = append(in.sessions, sess)
+	s.keepLocked(record{Session: &sessionRecord{Instance: in.id, ID: sess.id, Title: title, Created: now}})
 	return sess
 }
 
@@ -75,6 +76,8 @@ func (s *Server) addMessageLocked(sess *session, m Message) Message {
 	}
 	sess.messages = append(sess.messages, m)
 	sess.updated = m.CreatedAt
+	stored := messageRecord(m)
+	s.keepLocked(record{Message: &stored})
 	close(sess.changed)
 	sess.changed = make(chan struct{})
 	return m

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Builds into dist/ all that a release holds: six binaries, their archives, a
+# .mcpb bundle of each, server.json for the MCP registry, and SHA256SUMS; and
+# checks each. The same commit gives the same binaries and archives: they are
+# built twice, in two folders, and compared.
+#
+#   VERSION     what --version says (from git by default)
+#   NAMESPACE   the registry's namespace that the publisher owns
+#   DOWNLOADS   where the release's files are going to be, as a URL
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+need() { command -v "$1" >/dev/null || { echo "make packages needs $1: $2" >&2; exit 1; }; }
+step() { printf '=== %s (%ss)\n' "$1" "$SECONDS"; }
+need go "install Go 1.26 or newer"
+need npm "it comes with Node.js"
+need zip "apt-get install zip"
+need sha256sum "it is part of coreutils"
+
+VERSION=${VERSION:-$(git describe --tags --match 'v*' 2>/dev/null || echo v0.0.0-dev)}
+VERSION=${VERSION#v}
+NAMESPACE=${NAMESPACE:-io.github.openclaw-mcp}
+DOWNLOADS=${DOWNLOADS:-https://github.com/openclaw-mcp/openclaw-mcp/releases/download/v$VERSION}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export SOURCE_DATE_EPOCH VERSION
+targets=(linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64)
+
+rm -rf dist
+mkdir dist
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# build SOURCE OUT: all binaries, as OUT/OS_ARCH/openclaw-mcp
+build() {
+  local target dir
+  for target in "${targets[@]}"; do
+    dir=$2/${target/\//_}
+    mkdir -p "$dir"
+    (cd "$1" && GOOS=${target%/*} GOARCH=${target#*/} CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+      -ldflags "-s -w -buildid= -X main.version=$VERSION" -o "$dir/" .)
+  done
+}
+
+# archives BINARIES OUT: an archive of each, with nothing of this machine in it
+archives() {
+  local dir name
+  for dir in "$1"/*/; do
+    name=openclaw-mcp_$(basename "$dir")
+    mkdir -p "$work/stage/$name"
+    cp "$dir"openclaw-mcp* LICENSE README.md "$work/stage/$name/"
+    cp -r docs "$work/stage/$name/docs"
+    cp packaging/systemd/openclaw-mcp.service "$work/stage/$name/"
+    find "$work/stage/$name" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
+    case $name in
+    *windows*) (cd "$work/stage" && find "$name" -type f | LC_ALL=C sort | TZ=UTC zip -qX9 "$2/$name.zip" -@) ;;
+    *) tar -C "$work/stage" --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --format=ustar \
+         -cf - "$name" | gzip -n9 > "$2/$name.tar.gz" ;;
+    esac
+    rm -r "$work/stage/$name"
+  done
+}
+
+step "version $VERSION: build"
+build . "$work/first"
+archives "$work/first" "$PWD/dist"
+
+step "build again elsewhere, and compare"
+mkdir -p "$work/elsewhere" "$work/again"
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$work/elsewhere"
+build "$work/elsewhere" "$work/second"
+archives "$work/second" "$work/again"
+diff -r "$work/first" "$work/second" || { echo "the second build differs from the first" >&2; exit 1; }
+for file in dist/*.tar.gz dist/*.zip; do
+  cmp "$file" "$work/again/$(basename "$file")"
+done
+
+step "bundles for Claude Desktop"
+(cd packaging && npm ci --silent --no-fund --no-audit)
+mcpb=$PWD/packaging/node_modules/.bin/mcpb
+for target in "${targets[@]}"; do
+  os=${target%/*} name=${target/\//_}
+  bundle=$work/bundle/$name
+  mkdir -p "$bundle/server"
+  cp "$work/first/$name"/openclaw-mcp* "$bundle/server/"
+  cp LICENSE "$bundle/"
+  node packaging/mcpb/manifest.mjs "$VERSION" "$os" > "$bundle/manifest.json"
+  "$mcpb" validate "$bundle/manifest.json" > "$work/mcpb.log" && "$mcpb" pack "$bundle" "dist/openclaw-mcp_$name.mcpb" >> "$work/mcpb.log" ||
+    { cat "$work/mcpb.log" >&2; exit 1; }
+done
+
+step "server.json and SHA256SUMS"
+node packaging/registry.mjs "$VERSION" "$NAMESPACE" "$DOWNLOADS" dist "${targets[@]}" > dist/server.json
+(cd dist && sha256sum openclaw-mcp_* > SHA256SUMS)
+
+step "check"
+# The schemas of the registry and of goreleaser, from their own modules.
+module() { (cd packaging/check && go mod download -json "$1") | node -pe 'JSON.parse(require("fs").readFileSync(0)).Dir'; }
+registry=$(module github.com/modelcontextprotocol/registry@v1.8.9)
+goreleaser=$(module github.com/goreleaser/goreleaser/v2@v2.13.0)
+(cd packaging/check && BINARIES=$work/first BUNDLES=$work/bundle DIST=$OLDPWD/dist REGISTRY=$registry GORELEASER=$goreleaser go test -count=1 ./...)
+bash packaging/check-systemd.sh "$work/first/linux_$(go env GOARCH)/openclaw-mcp"
+
+step "done"
+ls -l dist

@@ -1,0 +1,129 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+// A tool's arguments may be a megabyte, and encoding/json goes over all of a
+// message whenever any of it is wanted. So what is wanted of a message that was
+// found valid is cut out of it.
+
+// member finds the value of a key in a valid JSON object: raw[start:end]. It
+// reports false where there is none, and where encoding/json might find another
+// one: when a key repeats or is spelt with escapes.
+func member(raw []byte, key string) (start, end int, ok bool) {
+	i := skipSpace(raw, 0)
+	if i == len(raw) || raw[i] != '{' {
+		return 0, 0, false
+	}
+	for i++; ; i++ { // behind the brace, then each comma
+		if i = skipSpace(raw, i); raw[i] == '}' {
+			return start, end, ok
+		}
+		behind := endOfString(raw, i)
+		name := raw[i+1 : behind-1]
+		from := skipSpace(raw, skipSpace(raw, behind)+1) // the colon
+		i = endOfValue(raw, from)
+		switch {
+		case bytes.IndexByte(name, '\\') >= 0:
+			return 0, 0, false
+		case bytes.EqualFold(name, []byte(key)):
+			if ok || string(name) != key {
+				return 0, 0, false
+			}
+			start, end, ok = from, i, true
+		}
+		if i = skipSpace(raw, i); raw[i] == '}' {
+			return start, end, ok
+		}
+	}
+}
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// endOfString is behind the string that begins at i.
+func endOfString(b []byte, i int) int {
+	for i++; ; i++ {
+		i += bytes.IndexByte(b[i:], '"')
+		escapes := 0
+		for b[i-1-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return i + 1
+		}
+	}
+}
+
+// endOfValue is behind the value that begins at i.
+func endOfValue(b []byte, i int) int {
+	for depth := 0; i < len(b); {
+		switch b[i] {
+		case '"':
+			i = endOfString(b, i)
+		case '{', '[':
+			depth++
+			i++
+			continue
+		case '}', ']':
+			depth--
+			i++
+		case ',', ':', ' ', '\n', '\t', '\r': // within brackets
+			i++
+			continue
+		default: // a number or a word
+			n := bytes.IndexAny(b[i:], ",]} \n\t\r")
+			if n < 0 {
+				return len(b)
+			}
+			i += n
+		}
+		if depth == 0 {
+			return i
+		}
+	}
+	return i
+}
+
+// Arguments is a middleware ([server.WithToolHandlerMiddleware]) for tools that
+// look for their arguments in mcp-go's request, which has none of its own here:
+// it puts those of [Call.Arguments] there.
+func Arguments(next server.ToolHandlerFunc) server.ToolHandlerFunc {
+	return func(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		if raw := CallFrom(ctx).Arguments(); raw != nil {
+			var arguments any
+			if err := json.Unmarshal(raw, &arguments); err != nil {
+				return nil, err
+			}
+			req.Params.Arguments = arguments
+		}
+		return next(ctx, req)
+	}
+}
+
+// takeArguments cuts the arguments out of a tools/call, which mcp-go would go
+// over ten times without looking at them, and gives the message with none and
+// the arguments. What has no object of arguments is left as it is.
+func takeArguments(raw []byte) (rest []byte, arguments json.RawMessage) {
+	from, to, ok := member(raw, "params")
+	if !ok {
+		return raw, nil
+	}
+	start, end, ok := member(raw[from:to], "arguments")
+	if start, end = start+from, end+from; !ok || raw[start] != '{' {
+		return raw, nil
+	}
+	rest = make([]byte, 0, len(raw)-(end-start)+2)
+	rest = append(append(append(rest, raw[:start]...), "{}"...), raw[end:]...)
+	return rest, json.RawMessage(raw[start:end:end])
+}
