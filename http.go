@@ -77,7 +77,7 @@ func (c config) bringsKeys() bool { return c.HTTP != "" && c.Auth == "key" }
 
 // authenticator is what the configuration says of who may call; nil: everybody
 // who can connect, which is this machine alone.
-func (c config) authenticator(log *slog.Logger) (auth.Authenticator, error) {
+func (c config) authenticator(ctx context.Context, log *slog.Logger) (auth.Authenticator, error) {
 	switch c.Auth {
 	case "token":
 		a, err := auth.NewTokens(string(c.Tokens), c.TokensFile, log)
@@ -88,7 +88,7 @@ func (c config) authenticator(log *slog.Logger) (auth.Authenticator, error) {
 	case "key":
 		return auth.NewKeys(""), nil
 	case "oauth":
-		return c.oauth(log)
+		return c.oauth(ctx, log)
 	}
 	return nil, nil
 }
@@ -115,7 +115,7 @@ func principals(a auth.Authenticator) func(*http.Request) (transport.Principal, 
 const shutdownLimit = 10 * time.Second
 
 func serveHTTP(ctx context.Context, cfg config, b *bridge, o *observation, local bool, log *slog.Logger) error {
-	who, err := cfg.authenticator(log)
+	who, err := cfg.authenticator(ctx, log)
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 
 	"openclaw-mcp/auth"
 )
 
 // oauth takes tokens of the configured authorization server.
-func (c config) oauth(log *slog.Logger) (auth.Authenticator, error) {
+func (c config) oauth(ctx context.Context, log *slog.Logger) (auth.Authenticator, error) {
 	cfg := auth.OAuthConfig{
 		Issuer: c.OAuthIssuer, Audience: c.OAuthAudience, Scopes: words(c.OAuthScopes), Resource: c.PublicURL, Log: log,
 	}
@@ -18,7 +19,7 @@ func (c config) oauth(log *slog.Logger) (auth.Authenticator, error) {
 		}
 		cfg.Keys = keys
 	}
-	a, err := auth.NewOAuth(cfg)
+	a, err := auth.NewOAuth(ctx, cfg)
 	if err != nil {
 		return nil, wrongSetting("OPENCLAW_MCP_OAUTH_ISSUER, _SCOPES or OPENCLAW_MCP_PUBLIC_URL: %w", err)
 	}

@@ -1,6 +1,7 @@
-// Package auth says who an HTTP caller is: by one of several static tokens, or
-// by the OpenClaw API key that the caller brings. Credentials are read from
-// headers alone, never from a URL, and no value of this package prints one.
+// Package auth says who an HTTP caller is: by one of several static tokens, by
+// an OAuth access token, or by the OpenClaw API key that the caller brings.
+// Credentials are read from headers alone, never from a URL, and no value of
+// this package prints one.
 package auth
 
 import (
@@ -35,10 +36,10 @@ type Authenticator interface {
 
 // Refusal is why a request is not served. It holds nothing of the credential.
 type Refusal struct {
-	Status     int           // 400, 401, 403 or 503
+	Status     int           // 400, 401, 403, 503
 	Challenge  string        // value of WWW-Authenticate; empty: none
-	RetryAfter time.Duration // for Retry-After; 0: none
 	Message    string        // safe to show and to log
+	RetryAfter time.Duration // whole seconds, with 503; 0: nothing to wait for
 }
 
 func (r *Refusal) Error() string { return r.Message }

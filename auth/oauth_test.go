@@ -1,10 +1,7 @@
 package auth
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -13,357 +10,244 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
-const resource = "https://claw.example/mcp"
+const (
+	testAudience = "https://mcp.example/mcp"
+	authzHeader  = "Authorization"
+)
 
-// issuer is an authorization server over a real socket.
-type issuer struct {
-	*httptest.Server
-	mu      sync.Mutex
-	keys    []any // what its JWKS holds
-	down    bool
-	path    string // where its metadata is
-	fetches int
-	claims  string // the issuer that its metadata names; "" for the right one
-}
-
-func newIssuer(t *testing.T) *issuer {
-	i := &issuer{path: "/.well-known/openid-configuration"}
-	i.Server = httptest.NewServer(i)
-	t.Cleanup(i.Close)
-	return i
-}
-
-func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	switch {
-	case i.down:
-		w.WriteHeader(http.StatusBadGateway)
-	case r.URL.Path == i.path:
-		name := i.claims
-		if name == "" {
-			name = i.URL
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": name, "jwks_uri": i.URL + "/keys"})
-	case r.URL.Path == "/keys":
-		i.fetches++
-		_ = json.NewEncoder(w).Encode(map[string]any{"keys": i.keys})
-	default:
-		w.WriteHeader(http.StatusNotFound)
-	}
-}
-
-func (i *issuer) set(f func()) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	f()
-}
-
-type signingKey struct {
-	id  string
-	alg jose.SignatureAlgorithm
-	key any
-}
-
-func newRSA(t *testing.T, id string, bits int) signingKey {
-	k, err := rsa.GenerateKey(rand.Reader, bits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signingKey{id, jose.RS256, k}
-}
-
-func newEC(t *testing.T, id string) signingKey {
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signingKey{id, jose.ES256, k}
-}
-
-func (k signingKey) public() any {
-	return jose.JSONWebKey{Key: k.key.(crypto.Signer).Public(), KeyID: k.id, Use: "sig", Algorithm: string(k.alg)}
-}
-
-func sign(t *testing.T, k signingKey, claims map[string]any) string {
+func refusalOf(t *testing.T, a Authenticator, token string) *Refusal {
 	t.Helper()
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.alg, Key: jose.JSONWebKey{Key: k.key, KeyID: k.id}}, nil)
-	if err != nil {
-		t.Fatal(err)
+	caller, err := a.Authenticate(request(authzHeader, "Bearer "+token))
+	refusal, ok := errors.AsType[*Refusal](err)
+	if !ok || caller.Name != "" || caller.Key != "" {
+		t.Fatalf("got %v, %v; want a refusal", caller, err)
 	}
-	b, _ := json.Marshal(claims)
-	o, err := s.Sign(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := o.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+	return refusal
 }
 
-// good are a good token's claims, some of them replaced or (nil) left out.
-func (i *issuer) good(change map[string]any) map[string]any {
-	c := map[string]any{"iss": i.URL, "sub": "alice", "aud": resource, "exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix(), "scope": "mcp:use other"}
-	for k, v := range change {
-		if v == nil {
-			delete(c, k)
-		} else {
-			c[k] = v
-		}
-	}
-	return c
-}
-
-func ask(a Authenticator, token string) (Caller, *Refusal) {
-	r := httptest.NewRequest(http.MethodPost, "/mcp?access_token="+token, nil)
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	c, err := a.Authenticate(r)
-	var refusal *Refusal
-	errors.As(err, &refusal)
-	return c, refusal
-}
-
-func TestOAuth(t *testing.T) {
-	i := newIssuer(t)
-	strong, ec, weak, other := newRSA(t, "rsa", 2048), newEC(t, "ec"), newRSA(t, "weak", 1024), newRSA(t, "rsa", 2048)
-	i.keys = []any{map[string]any{"kty": "unheard of", "kid": "x"}, strong.public(), ec.public(), weak.public(),
-		map[string]any{"kty": "oct", "kid": "shared", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"}}
-	o, err := NewOAuth(OAuthConfig{Issuer: i.URL, Resource: resource, Scopes: []string{"mcp:use"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, _ := x509.MarshalPKIXPublicKey(strong.key.(*rsa.PrivateKey).Public())
-	unsigned := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "."
-	body, _ := json.Marshal(i.good(nil))
-	unsigned += base64.RawURLEncoding.EncodeToString(body) + "."
-	anyKey := strong
-	anyKey.id = ""
-	for name, tt := range map[string]struct {
+func TestOAuthTakes(t *testing.T) {
+	t.Parallel()
+	f := newFakeIssuer(t, "/realms/a", "rsa", "ec", "ec384", "ec521", "ed")
+	o := f.newOAuth(t, OAuthConfig{Scopes: []string{"mcp"}}, standardPace)
+	for _, c := range []struct {
+		name   string
 		token  string
-		status int // 0: taken
-		says   string
+		sub    string
+		scopes string
 	}{
-		"RSA":                      {sign(t, strong, i.good(nil)), 0, ""},
-		"EC":                       {sign(t, ec, i.good(nil)), 0, ""},
-		"without a key id":         {sign(t, anyKey, i.good(nil)), 0, ""},
-		"audiences":                {sign(t, ec, i.good(map[string]any{"aud": []string{"x", resource}})), 0, ""},
-		"scp":                      {sign(t, ec, i.good(map[string]any{"scope": nil, "scp": []string{"mcp:use"}})), 0, ""},
-		"just expired":             {sign(t, ec, i.good(map[string]any{"exp": time.Now().Add(-10 * time.Second).Unix()})), 0, ""},
-		"none":                     {"", 401, "send an access token"},
-		"not a JWT":                {"opaque", 401, "not a JWT"},
-		"unsigned":                 {unsigned, 401, "not a JWT"},
-		"signed with what is open": {sign(t, signingKey{"rsa", jose.HS256, der}, i.good(nil)), 401, "not a JWT"},
-		"shared key":               {sign(t, signingKey{"shared", jose.HS256, []byte("secret-secret-secret-secret-secret")}, i.good(nil)), 401, "not a JWT"},
-		"another's key":            {sign(t, other, i.good(nil)), 401, "signature"},
-		"a weak key":               {sign(t, weak, i.good(nil)), 401, "key"},
-		"an unknown key":           {sign(t, newEC(t, "new"), i.good(nil)), 401, "key"},
-		"another issuer":           {sign(t, ec, i.good(map[string]any{"iss": "https://evil.example"})), 401, "another server"},
-		"another audience":         {sign(t, ec, i.good(map[string]any{"aud": "https://other.example"})), 401, "audience"},
-		"no audience":              {sign(t, ec, i.good(map[string]any{"aud": nil})), 401, "audience"},
-		"expired":                  {sign(t, ec, i.good(map[string]any{"exp": time.Now().Add(-time.Minute).Unix()})), 401, "expired"},
-		"without an end":           {sign(t, ec, i.good(map[string]any{"exp": nil})), 401, "expires"},
-		"not yet":                  {sign(t, ec, i.good(map[string]any{"nbf": time.Now().Add(time.Hour).Unix()})), 401, "yet"},
-		"from the future":          {sign(t, ec, i.good(map[string]any{"iat": time.Now().Add(time.Hour).Unix()})), 401, "future"},
-		"nobody":                   {sign(t, ec, i.good(map[string]any{"sub": nil})), 401, "subject"},
-		"a long subject":           {sign(t, ec, i.good(map[string]any{"sub": strings.Repeat("x", 256)})), 401, "subject"},
-		"odd claims":               {sign(t, ec, i.good(map[string]any{"aud": 5})), 401, "claims"},
-		"without the scope":        {sign(t, ec, i.good(map[string]any{"scope": "other"})), 403, "mcp:use"},
-		"too long":                 {strings.Repeat("x", maxCredential+1), 400, "bytes"},
+		{"RS256", f.sign("rsa", jose.RS256, nil), "alice", "mcp read"},
+		{"PS512", f.sign("rsa", jose.PS512, nil), "alice", "mcp read"},
+		{"ES256", f.sign("ec", jose.ES256, nil), "alice", "mcp read"},
+		{"ES384", f.sign("ec384", jose.ES384, nil), "alice", "mcp read"},
+		{"ES512", f.sign("ec521", jose.ES512, nil), "alice", "mcp read"},
+		{"EdDSA", f.sign("ed", jose.EdDSA, nil), "alice", "mcp read"},
+		{"no kid", f.signAs("rsa", "", jose.RS256, nil), "alice", "mcp read"},
+		{"audiences", f.sign("rsa", jose.RS256, map[string]any{"aud": []string{"other", testAudience}}), "alice", "mcp read"},
+		{"scp", f.sign("rsa", jose.RS256, map[string]any{"scope": nil, "scp": "mcp x"}), "alice", "mcp x"},
+		{"list of scp", f.sign("rsa", jose.RS256, map[string]any{"scope": nil, "scp": []string{"x", "mcp"}}), "alice", "x mcp"},
+		{"subject in another case too", f.sign("rsa", jose.RS256, map[string]any{"\u017fub": "bob"}), "alice", "mcp read"},
+		{"odd subject", f.sign("rsa", jose.RS256, map[string]any{"sub": "auth0|a/b\n\"ä"}), "auth0%7Ca%2Fb%0A%22%C3%A4", "mcp read"},
+		{"longest subject", f.sign("rsa", jose.RS256, map[string]any{"sub": strings.Repeat("s", maxSubject)}), strings.Repeat("s", maxSubject), "mcp read"},
+		{"expired within the leeway", f.sign("rsa", jose.RS256, map[string]any{"exp": time.Now().Unix() - 10}), "alice", "mcp read"},
+		{"from a clock ahead", f.sign("rsa", jose.RS256, map[string]any{"nbf": time.Now().Unix() + 10, "iat": time.Now().Unix() + 10}), "alice", "mcp read"},
 	} {
-		c, refusal := ask(o, tt.token)
-		if tt.status == 0 {
-			if refusal != nil || !strings.HasPrefix(c.Name, "oauth:") || !strings.HasSuffix(c.Name, ":alice") {
-				t.Errorf("%s: %v, %v", name, c, refusal)
-			}
-			continue
-		}
-		if refusal == nil || refusal.Status != tt.status || !strings.Contains(refusal.Message, tt.says) {
-			t.Errorf("%s: got %+v, want %d", name, refusal, tt.status)
-			continue
-		}
-		if tt.token != "" && strings.Contains(refusal.Message+refusal.Challenge, tt.token) {
-			t.Errorf("%s: the refusal repeats the token", name)
-		}
-		if tt.status != 400 && !strings.Contains(refusal.Challenge, `resource_metadata="https://claw.example/.well-known/oauth-protected-resource/mcp"`) {
-			t.Errorf("%s: the challenge is %s", name, refusal.Challenge)
+		got, err := o.Authenticate(request(authzHeader, "Bearer "+c.token))
+		if want := o.namePrefix + c.sub; err != nil || got.Name != want || got.Key != "" || strings.Join(got.Scopes, " ") != c.scopes {
+			t.Errorf("%s: got %v with scopes %q, error %v; want %s with %s", c.name, got, got.Scopes, err, want, c.scopes)
 		}
 	}
-	_, refusal := ask(o, sign(t, ec, i.good(map[string]any{"scope": ""})))
-	if !strings.Contains(refusal.Challenge, `error="insufficient_scope"`) || !strings.Contains(refusal.Challenge, `scope="mcp:use"`) {
-		t.Errorf("the challenge is %s", refusal.Challenge)
-	}
-	if i.fetches != 1 {
-		t.Errorf("the keys were fetched %d times: anybody could make this server hammer the issuer", i.fetches)
+	if len(o.namePrefix) != len("oauth:01234567:") {
+		t.Errorf("names begin with %s", o.namePrefix)
 	}
 }
 
-// Keys change, and the issuer goes away and comes back.
-func TestOAuthRotation(t *testing.T) {
-	i := newIssuer(t)
-	i.down = true
-	first, second := newEC(t, "1"), newEC(t, "2")
-	i.keys = []any{first.public()}
-	o, err := NewOAuth(OAuthConfig{Issuer: i.URL, Resource: resource})
+func TestOAuthRefuses(t *testing.T) {
+	t.Parallel()
+	f := newFakeIssuer(t, "", "rsa", "ec", "ec384", "weak", "signs-rs512", "encrypts")
+	o := f.newOAuth(t, OAuthConfig{Scopes: []string{"mcp", "write"}}, standardPace)
+	full := map[string]any{"scope": "mcp write"}
+	with := func(name string, value any) string {
+		return f.sign("rsa", jose.RS256, map[string]any{"scope": "mcp write", name: value})
+	}
+	if _, err := o.Authenticate(request(authzHeader, "Bearer "+f.sign("rsa", jose.RS256, full))); err != nil {
+		t.Fatal(err)
+	}
+	good := f.sign("rsa", jose.RS256, full)
+	other := newFakeIssuer(t, "", "rsa") // another key under the same kid
+	other.url = f.url
+
+	// The attack on verifiers that let the token choose: HMAC keyed by the public key.
+	public := f.keys["rsa"].(*rsa.PrivateKey).Public()
+	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now()
-	var clock sync.Mutex
-	o.keys.now = func() time.Time { clock.Lock(); defer clock.Unlock(); return now }
-	later := func(d time.Duration) { clock.Lock(); defer clock.Unlock(); now = now.Add(d) }
-	token1, token2 := sign(t, first, i.good(nil)), sign(t, second, i.good(nil))
-	status := func(token string) int {
-		_, refusal := ask(o, token)
-		if refusal == nil {
-			return 200
-		}
-		if refusal.Status == 503 && refusal.RetryAfter <= 0 {
-			t.Error("503 says not when to try again")
-		}
-		return refusal.Status
-	}
-	want := func(what, token string, want int) {
-		t.Helper()
-		if got := status(token); got != want {
-			t.Errorf("%s: %d, want %d", what, got, want)
-		}
-	}
-	want("the issuer is down from the start", token1, 503)
-	i.set(func() { i.down = false })
-	want("at once", token1, 503)
-	later(failureWait)
-	want("it is back", token1, 200)
-	want("a key that it has not", token2, 401)
-	i.set(func() { i.keys = []any{second.public()} })
-	want("looked up a moment ago", token2, 401)
-	later(refetchAfter)
-	want("a new key", token2, 200)
-	want("a key that was withdrawn", token1, 401)
-	i.set(func() { i.down = true })
-	later(refreshAfter + time.Second)
-	want("known keys serve while it is down", token2, 200)
-	later(time.Hour)
-	want("for as long as it takes", token2, 200)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // the look in the background
-		o.keys.mu.Lock()
-		failed := o.keys.failed
-		o.keys.mu.Unlock()
-		if failed != nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("old keys are not read again")
-		}
-	}
-	want("an unknown key meanwhile", token1, 503)
-}
-
-func TestOAuthDiscovery(t *testing.T) {
-	i := newIssuer(t)
-	k := newEC(t, "1")
-	i.keys = []any{k.public()}
-	i.path = "/.well-known/oauth-authorization-server" // RFC 8414 alone
-	o, err := NewOAuth(OAuthConfig{Issuer: i.URL, Resource: resource, Audience: "claw"})
+	jwk, err := json.Marshal(jose.JSONWebKey{Key: public})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, refusal := ask(o, sign(t, k, i.good(map[string]any{"aud": "claw"}))); refusal != nil {
-		t.Errorf("got %v", refusal)
-	}
-	i.claims = "https://evil.example"
-	o, _ = NewOAuth(OAuthConfig{Issuer: i.URL, Resource: resource})
-	if _, refusal := ask(o, sign(t, k, i.good(nil))); refusal == nil || refusal.Status != 503 {
-		t.Errorf("metadata of another issuer: %v", refusal)
-	}
-	for _, cfg := range []OAuthConfig{
-		{Issuer: "http://id.example", Resource: resource}, {Issuer: "id.example", Resource: resource},
-		{Issuer: "https://user@id.example", Resource: resource}, {Issuer: "https://id.example"},
-		{Issuer: "https://id.example", Resource: resource, Scopes: []string{`a"b`}},
+	encode := base64.RawURLEncoding.EncodeToString
+	payload := strings.Split(good, ".")[1]
+	none := encode([]byte(`{"alg":"none","kid":"rsa"}`)) + "." + payload + "."
+
+	const notJWT = "is not a JWT signed with"
+	for _, c := range []struct{ name, token, want string }{
+		{"not a JWT", "opaque", notJWT},
+		{"alg none", none, notJWT},
+		{"HS256 keyed with the DER of the public key", hs256(t, der, f.claims(full)), notJWT},
+		{"HS256 keyed with the JWK", hs256(t, jwk, f.claims(full)), notJWT},
+		{"no signature", good[:strings.LastIndex(good, ".")+1], "signature of the access token is wrong"},
+		{"signed by another", other.sign("rsa", jose.RS256, full), "signature of the access token is wrong"},
+		{"other payload", strings.Replace(good, payload, encode([]byte(`{"iss":"`+f.url+`","sub":"root"}`)), 1), "signature of the access token is wrong"},
+		{"unknown kid", f.signAs("rsa", "unknown", jose.RS256, full), "not signed with a key of the issuer's"},
+		{"weak RSA key", f.sign("weak", jose.RS256, full), "not signed with a key of the issuer's"},
+		{"key for encryption", f.sign("encrypts", jose.RS256, full), "not signed with a key of the issuer's"},
+		{"key for another algorithm", f.sign("signs-rs512", jose.RS256, full), "not signed with a key of the issuer's"},
+		{"curve of another algorithm", f.signAs("ec", "ec384", jose.ES256, full), "not signed with a key of the issuer's"},
+		{"EC algorithm with the kid of an RSA key", f.signAs("ec", "rsa", jose.ES256, full), "not signed with a key of the issuer's"},
+		{"kid of a key of another kind", f.signAs("rsa", "ec", jose.RS256, full), "not signed with a key of the issuer's"},
+		{"critical header", f.signHeader("rsa", jose.RS256, full, "crit", []string{"x"}), "critical headers"},
+		{"wrong issuer", with("iss", f.url+"/"), "not of the issuer"},
+		{"no issuer", with("iss", nil), "not of the issuer"},
+		{"wrong audience", with("aud", "other"), "not for the audience"},
+		{"wrong audiences", with("aud", []string{"other", testAudience + "/x"}), "not for the audience"},
+		{"no audience", with("aud", nil), "not for the audience"},
+		{"audience of a wrong type", with("aud", 5), "claim aud of the access token has a wrong type"},
+		{"expired", with("exp", time.Now().Unix()-31), "has expired"},
+		{"no expiry", with("exp", nil), "no claim exp"},
+		{"expiry of a wrong type", with("exp", "soon"), "claim exp of the access token has a wrong type"},
+		{"expiry in another case", f.sign("rsa", jose.RS256, map[string]any{"exp": nil, "EXP": time.Now().Unix() + 60}), "no claim exp"},
+		{"issuer in another case", f.sign("rsa", jose.RS256, map[string]any{"iss": "https://other.example", "i\u017f\u017f": f.url}), "not of the issuer"},
+		{"not yet valid", with("nbf", time.Now().Unix()+60), "claim nbf"},
+		{"from the future", with("iat", time.Now().Unix()+60), "claim iat"},
+		{"no subject", with("sub", nil), "no claim sub"},
+		{"empty subject", with("sub", ""), "no claim sub"},
+		{"long subject", with("sub", strings.Repeat("s", maxSubject+1)), "more than 255 bytes"},
+		{"subject that is no text", with("sub", "a\xff"), "not UTF-8 text"},
+		{"claims that are no object", f.signPayload("rsa", jose.RS256, []byte("[]")), "does not hold a JSON object"},
 	} {
-		if _, err := NewOAuth(cfg); err == nil {
-			t.Errorf("%+v was taken", cfg)
+		got := refusalOf(t, o, c.token)
+		head := challenge + `, resource_metadata="https://mcp.example/.well-known/oauth-protected-resource/mcp", error="invalid_token", error_description="`
+		if got.Status != 401 || !strings.Contains(got.Message, c.want) || !strings.HasPrefix(got.Challenge, head) || !strings.HasSuffix(got.Challenge, `", scope="mcp write"`) {
+			t.Errorf("%s: got %#v; want 401 with %s", c.name, got, c.want)
 		}
+		if strings.Contains(fmt.Sprintf("%#v", got), payload[:20]) {
+			t.Errorf("%s: the refusal shows the token", c.name)
+		}
+	}
+	if n := f.fetches(); n != 1 {
+		t.Errorf("bad tokens made the keys be fetched %d times within %v, want once", n, standardPace.unknown)
+	}
+
+	got := refusalOf(t, o, strings.Repeat("x", maxCredential+1))
+	if got.Status != 400 {
+		t.Errorf("oversized token: got %#v", got)
+	}
+	_, err = o.Authenticate(request())
+	missing, ok := errors.AsType[*Refusal](err)
+	if want := challenge + `, resource_metadata="https://mcp.example/.well-known/oauth-protected-resource/mcp", scope="mcp write"`; !ok || missing.Status != 401 || missing.Challenge != want {
+		t.Errorf("no token: got %#v, want 401 with %s", err, want)
+	}
+	got = refusalOf(t, o, f.sign("rsa", jose.RS256, map[string]any{"scope": "mcp writer"}))
+	if got.Status != 403 || got.Message != "the access token lacks the scope write" || !strings.Contains(got.Challenge, `error="insufficient_scope"`) || !strings.Contains(got.Challenge, `scope="mcp write"`) {
+		t.Errorf("too few scopes: got %#v", got)
 	}
 }
 
-func TestOAuthSubjects(t *testing.T) {
-	i := newIssuer(t)
-	k := newEC(t, "1")
-	i.keys = []any{k.public()}
+func TestOAuthMapsSubjects(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "keys")
-	write := func(s string) {
-		if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	log := slog.New(slog.DiscardHandler)
-	for _, bad := range []string{"alice", "alice:", ":key", "a:key\na:other", "a:two words", `{"a":5}`, `{"a":""}`, `{`} {
-		write(bad)
-		if _, err := NewSubjectKeys(file, log); err == nil || strings.Contains(err.Error(), "other") {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-	write("# keys\nurn:user:alice:sk_a\nbob:sk_b\n")
-	keys, err := NewSubjectKeys(file, log)
+	write(t, file, "alice:key-of-alice\n")
+	keys, err := NewSubjectKeys(file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := NewOAuth(OAuthConfig{Issuer: i.URL, Resource: resource, Keys: keys})
+	f := newFakeIssuer(t, "", "ec")
+	strict := f.newOAuth(t, OAuthConfig{Keys: keys}, standardPace)
+	open := f.newOAuth(t, OAuthConfig{Keys: keys, AllowUnmapped: true}, standardPace)
+	alice, bob := f.sign("ec", jose.ES256, nil), f.sign("ec", jose.ES256, map[string]any{"sub": "bob"})
+	for _, c := range []struct {
+		o          *OAuth
+		token, key string
+	}{{strict, alice, "key-of-alice"}, {open, alice, "key-of-alice"}, {open, bob, ""}} {
+		got, err := c.o.Authenticate(request(authzHeader, "Bearer "+c.token))
+		if err != nil || got.Key != c.key {
+			t.Errorf("got %v with the right key: %v, error %v", got, got.Key == c.key, err)
+		}
+	}
+	got := refusalOf(t, strict, bob)
+	if got.Status != http.StatusForbidden || strings.Contains(got.Challenge, "error") || !strings.Contains(got.Challenge, "resource_metadata=") {
+		t.Errorf("unmapped: got %#v, want 403 without an error code", got)
+	}
+
+	var all bytes.Buffer
+	caller, err := strict.Authenticate(request(authzHeader, "Bearer "+alice))
 	if err != nil {
 		t.Fatal(err)
 	}
-	who := func(sub string) (Caller, *Refusal) { return ask(o, sign(t, k, i.good(map[string]any{"sub": sub}))) }
-	if c, refusal := who("urn:user:alice"); refusal != nil || c.Key != "sk_a" || strings.Contains(fmt.Sprintf("%v %+v %#v", c, c, c), "sk_a") {
-		t.Errorf("got %v, %v", c, refusal)
+	slog.New(slog.NewJSONHandler(&all, nil)).Info("x", "caller", caller, "keys", keys)
+	for _, v := range []any{caller, keys, *keys, keys.file.get()} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+			fmt.Fprintf(&all, verb, v)
+		}
 	}
-	if _, refusal := who("mallory"); refusal == nil || refusal.Status != 403 || strings.Contains(refusal.Challenge, "error=") {
-		t.Errorf("an unmapped subject: %+v", refusal)
-	}
-	write(`{"mallory": "sk_m"}`)
-	keys.file.checked = time.Time{}
-	if c, refusal := who("mallory"); refusal != nil || c.Key != "sk_m" {
-		t.Errorf("got %v, %v", c, refusal)
+	for _, s := range []string{"key-of-alice", fmt.Sprintf("%x", "key-of-alice"), alice} {
+		if strings.Contains(all.String(), s) {
+			t.Errorf("%s is shown in %s", s, &all)
+		}
 	}
 }
 
-func TestOAuthMetadata(t *testing.T) {
-	o, err := NewOAuth(OAuthConfig{Issuer: "https://id.example", Resource: resource, Scopes: []string{"mcp:use"}})
+func TestOAuthConfigRefused(t *testing.T) {
+	t.Parallel()
+	good := OAuthConfig{Issuer: "https://issuer.example", Audience: "a", Resource: "https://mcp.example/mcp"}
+	for _, c := range []struct {
+		change func(*OAuthConfig)
+		want   string
+	}{
+		{func(c *OAuthConfig) { c.Issuer = "" }, "the issuer must be a URL"},
+		{func(c *OAuthConfig) { c.Issuer = "http://issuer.example" }, "the issuer http://issuer.example must be an https URL"},
+		{func(c *OAuthConfig) { c.Issuer = "http://localhost.evil.example" }, "must be an https URL"},
+		{func(c *OAuthConfig) { c.Issuer = "https://u:secret@issuer.example" }, "the issuer must be a URL without user"},
+		{func(c *OAuthConfig) { c.Issuer += "?x" }, "the issuer must be a URL without user, query"},
+		{func(c *OAuthConfig) { c.Issuer = "https://issuer.example/a b" }, "the issuer must be a URL"},
+		{func(c *OAuthConfig) { c.Resource = "/mcp" }, "the resource must be a URL"},
+		{func(c *OAuthConfig) { c.Resource += "#x" }, "the resource must be a URL without"},
+		{func(c *OAuthConfig) { c.Scopes = []string{"ok", `a"b`} }, "scope 2 is not one word"},
+		{func(c *OAuthConfig) { c.Scopes = []string{"a b"} }, "scope 1 is not one word"},
+		{func(c *OAuthConfig) { c.Scopes = []string{""} }, "scope 1 is not one word"},
+	} {
+		cfg := good
+		c.change(&cfg)
+		if _, err := NewOAuth(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%+v: got %v, want %s", cfg, err, c.want)
+		}
+	}
+}
+
+func TestAudienceIsTheResourceUnlessSaid(t *testing.T) {
+	t.Parallel()
+	f := newFakeIssuer(t, "", "ec")
+	o, err := NewOAuth(t.Context(), OAuthConfig{Issuer: f.url, Resource: testAudience})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := httptest.NewRecorder()
-	o.MetadataHandler().ServeHTTP(w, httptest.NewRequest("GET", metadataPath+"/mcp", nil))
-	var meta struct {
-		Resource string   `json:"resource"`
-		Servers  []string `json:"authorization_servers"`
-		Scopes   []string `json:"scopes_supported"`
+	if a, b := status(o, f.sign("ec", jose.ES256, nil)), status(o, f.sign("ec", jose.ES256, map[string]any{"aud": ""})); a != 200 || b != 401 {
+		t.Errorf("got %d for the resource and %d for an empty audience, want 200 and 401", a, b)
 	}
-	if err := json.Unmarshal(w.Body.Bytes(), &meta); err != nil || meta.Resource != resource || len(meta.Servers) != 1 || meta.Servers[0] != "https://id.example" || len(meta.Scopes) != 1 {
-		t.Errorf("%v: %s", err, w.Body)
-	}
-	if w.Header().Get("Access-Control-Allow-Origin") != "*" {
-		t.Errorf("got %v", w.Header())
-	}
-	for method, want := range map[string]int{"OPTIONS": 204, "POST": 405} {
-		w := httptest.NewRecorder()
-		o.MetadataHandler().ServeHTTP(w, httptest.NewRequest(method, metadataPath, nil))
-		if w.Code != want {
-			t.Errorf("%s: %d", method, w.Code)
-		}
+}
+
+func TestQuoted(t *testing.T) {
+	t.Parallel()
+	if got, want := quoted("a\"\\\r\nä b"), `"a????? b"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -1,20 +1,28 @@
 package auth
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
+	"unicode/utf8"
 )
 
-// SubjectKeys gives the subjects of access tokens their OpenClaw keys, from a
-// file that is read again when it changes: lines of subject:key, or a JSON
-// object of the same.
+// SubjectKeys says which OpenClaw API key belongs to which OAuth subject.
 type SubjectKeys struct{ file *watched[map[string]secret] }
 
-// NewSubjectKeys reads a file. Its errors hold no key.
+// NewSubjectKeys reads a file of lines "subject:key", where the last colon is
+// the one that counts, with # before comments; or of one JSON object from
+// subjects to keys, for keys that hold colons. The file is read again when it
+// changes: while it is missing or broken, what it said before holds. Errors name
+// the line or entry, and never what it holds.
 func NewSubjectKeys(file string, log *slog.Logger) (*SubjectKeys, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	w, err := watch(file, parseSubjects, log)
 	if err != nil {
 		return nil, err
@@ -22,44 +30,84 @@ func NewSubjectKeys(file string, log *slog.Logger) (*SubjectKeys, error) {
 	return &SubjectKeys{w}, nil
 }
 
-func (s *SubjectKeys) key(subject string) (string, bool) {
-	k, ok := s.file.get()[subject]
+func (s *SubjectKeys) get(subject string) (key string, ok bool) {
+	found, ok := s.file.get()[subject]
 	if !ok {
 		return "", false
 	}
-	return k.reveal(), true
+	return found.reveal(), true
 }
 
 func parseSubjects(text []byte) (map[string]secret, error) {
-	keys := make(map[string]secret)
-	if strings.HasPrefix(strings.TrimSpace(string(text)), "{") {
-		var object map[string]string
-		if json.Unmarshal(text, &object) != nil {
-			return nil, errors.New("is not a JSON object of texts")
-		}
-		for subject, key := range object {
-			if subject == "" || !validKey(key) {
-				return nil, fmt.Errorf("has a wrong subject or OpenClaw key; a key is one word of at most %d printable ASCII characters", maxKey)
-			}
-			keys[subject] = newSecret(key)
-		}
-		return keys, nil
+	if !utf8.Valid(text) {
+		return nil, errors.New("is not UTF-8 text")
 	}
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		return parseSubjectObject(text)
+	}
+	all := map[string]secret{}
 	for i, line := range strings.Split(string(text), "\n") {
 		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
 			continue
 		}
-		// A subject may have colons, a key has none.
-		at := strings.LastIndexByte(line, ':')
-		if at < 1 || !validKey(line[at+1:]) {
-			return nil, fmt.Errorf("line %d is not of the form subject:OpenClaw-key", i+1)
+		colon := strings.LastIndexByte(line, ':')
+		if colon < 0 {
+			return nil, fmt.Errorf("line %d is not of the form subject:key", i+1)
 		}
-		if _, twice := keys[line[:at]]; twice {
-			return nil, fmt.Errorf("line %d has a subject a second time", i+1)
+		if err := addSubject(all, line[:colon], line[colon+1:]); err != nil {
+			return nil, fmt.Errorf("line %d %w", i+1, err)
 		}
-		keys[line[:at]] = newSecret(line[at+1:])
 	}
-	return keys, nil
+	return all, nil
 }
 
-func validKey(key string) bool { return key != "" && len(key) <= maxKey && isWord(key) }
+// parseSubjectObject goes by tokens, since a map would hide a subject's second key.
+func parseSubjectObject(text []byte) (map[string]secret, error) {
+	all := map[string]secret{}
+	d := json.NewDecoder(bytes.NewReader(text))
+	broken := func() error {
+		return fmt.Errorf("is not one JSON object from subjects to keys; it is wrong near byte %d", d.InputOffset())
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, broken()
+	}
+	for n := 1; d.More(); n++ {
+		subject, err := d.Token()
+		if err != nil {
+			return nil, broken()
+		}
+		key, err := d.Token()
+		if err != nil {
+			return nil, broken()
+		}
+		name, _ := subject.(string) // the decoder takes nothing else here
+		value, ok := key.(string)
+		if !ok {
+			return nil, broken()
+		}
+		if err := addSubject(all, name, value); err != nil {
+			return nil, fmt.Errorf("entry %d %w", n, err)
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, broken()
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, broken()
+	}
+	return all, nil
+}
+
+func addSubject(all map[string]secret, subject, key string) error {
+	if subject == "" || len(subject) > maxSubject {
+		return fmt.Errorf("has a subject of %d bytes; it must have 1 to %d", len(subject), maxSubject)
+	}
+	if key == "" || len(key) > maxKey || !isWord(key) {
+		return fmt.Errorf("has a wrong OpenClaw key; it must be one word of at most %d printable ASCII characters", maxKey)
+	}
+	if _, ok := all[subject]; ok {
+		return errors.New("has a subject a second time")
+	}
+	all[subject] = newSecret(key)
+	return nil
+}
