@@ -11,9 +11,7 @@ import (
 // main is the only place that touches the process: its arguments, environment,
 // standard streams, signals and exit code.
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	ctx, stop := untilSignalled(os.Interrupt, syscall.SIGTERM)
 	// A client that is gone is an error to clean up after, not a signal to die of.
 	signal.Ignore(syscall.SIGPIPE)
 	stdout := os.Stdout
@@ -21,4 +19,22 @@ func main() {
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdin, stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// untilSignalled gives a context that ends at the first of the signals. The
+// second one ends the program at once: it has its usual effect again before
+// anybody learns of the first, which signal.NotifyContext does not promise.
+func untilSignalled(signals ...os.Signal) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	first := make(chan os.Signal, 1)
+	signal.Notify(first, signals...)
+	go func() {
+		select {
+		case <-first:
+			signal.Stop(first)
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { signal.Stop(first); cancel() }
 }

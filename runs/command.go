@@ -33,14 +33,31 @@ const plainLimit = 30 * time.Minute
 // its files there. A sandbox that can't run it detached runs it attached, with a
 // note that says so.
 func (m *Manager) StartCommand(ctx context.Context, req CommandRequest) (*Run, error) {
-	switch {
-	case !req.Detach || len(req.Command) > maxDetached:
+	if !req.Detach || len(req.Command) > maxDetached {
 		return m.startAttached(ctx, req)
-	case req.Wait > 0:
-		return m.beginDetached(ctx, req)
 	}
-	run, _, err := m.startDetached(ctx, newCommand(req), req)
-	return run, err
+	run, err := m.startDetached(ctx, req)
+	if err != nil || req.Wait > 0 {
+		return run, err
+	}
+	// Who does not wait for the command still wants to know that it started. A
+	// caller that leaves meanwhile leaves the start to go on.
+	b := run.begun
+	select {
+	case <-b.settled:
+		switch {
+		case b.plain != nil:
+			return b.plain, nil
+		case b.err == nil:
+			return &Run{m: m, state: run.state}, nil
+		default:
+			return nil, b.err
+		}
+	case <-b.stopped:
+	case <-ctx.Done():
+	case <-m.base.Done():
+	}
+	return run, nil
 }
 
 func (m *Manager) startAttached(ctx context.Context, req CommandRequest) (*Run, error) {
@@ -216,11 +233,14 @@ func (m *Manager) detachedUpdate(from, read handleState, s pollState, out, errOu
 	return u
 }
 
-const killGone = "the command's files are gone from the sandbox, so there is nothing to stop"
+const (
+	killGone      = "the command's files are gone from the sandbox, so there is nothing to stop"
+	killPrevented = "the command had not started, and will not"
+)
 
 // killDetached implements Run.Cancel for a detached command.
-func (m *Manager) killDetached(ctx context.Context, state handleState) (string, error) {
-	res, err := m.c.Terminal.Exec(ctx, state.Instance, client.ExecRequest{Command: killScript(state.ID), Timeout: scriptTimeout})
+func (m *Manager) killDetached(ctx context.Context, state handleState, starting bool) (string, error) {
+	res, err := m.c.Terminal.Exec(ctx, state.Instance, client.ExecRequest{Command: killScript(state.ID, starting), Timeout: scriptTimeout})
 	if err != nil {
 		return "", err
 	}
@@ -231,6 +251,8 @@ func (m *Manager) killDetached(ctx context.Context, state handleState) (string, 
 		return "the command and what it started were killed", nil
 	case "over":
 		return "the command had ended before", nil
+	case "prevented":
+		return killPrevented, nil
 	case "gone":
 		return killGone, nil
 	}

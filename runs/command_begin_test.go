@@ -1,9 +1,12 @@
 package runs
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"strings"
 	"testing"
@@ -67,10 +70,8 @@ func TestBegun(t *testing.T) {
 func TestBegunLasts(t *testing.T) {
 	t.Parallel()
 	w := start(t, emulator.Options{})
-	r := w.command(CommandRequest{Command: "echo so far; sleep 5; echo done; exit 7", Detach: true, Wait: time.Second, Inline: 1000})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	u, err := r.Wait(ctx, UntilDone, 1000, nil)
+	r := w.command(CommandRequest{Command: "echo so far; sleep 8; echo done; exit 7", Detach: true, Wait: time.Second, Inline: 1000})
+	u, err := r.Wait(t.Context(), UntilNews, 1000, nil)
 	if err != nil || u.Status != StatusRunning || u.Exec.Stdout.Head != "so far\n" {
 		t.Fatalf("got %+v, %v", u, err)
 	}
@@ -168,15 +169,14 @@ func TestBegunCancel(t *testing.T) {
 			}
 			cancel()
 		}
-		if note, err := r.Cancel(t.Context()); err != nil || !strings.Contains(note, "killed") {
+		if note, err := r.Cancel(t.Context()); err != nil || !strings.Contains(note, "killed") && note != killPrevented {
 			t.Errorf("got %q, %v", note, err)
 		}
 		if u := w.done(r, nil); u.Status != StatusCancelled {
 			t.Errorf("got %+v", u)
 		}
-		if strings.Contains(w.sh("ps -ef"), name) {
-			t.Errorf("%s still runs", name)
-		}
+		// The request that started it may be at its end still.
+		eventually(t, "the end of "+name, func() bool { return !strings.Contains(w.sh("ps -ef"), name) })
 	}
 	r := w.command(soon("true"))
 	w.done(r, nil)
@@ -230,5 +230,61 @@ func TestBegunHung(t *testing.T) {
 	}
 	if u := w.done(again, nil); u.Status != StatusCompleted || u.Exec.Stdout.Head != "out\n" {
 		t.Errorf("got %+v", u)
+	}
+}
+
+// TestBegunTwice delivers the request that starts a command twice, as a proxy
+// that tries again does: it runs once.
+func TestBegunTwice(t *testing.T) {
+	t.Parallel()
+	w := startBehind(t, emulator.Options{}, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if bytes.Contains(body, []byte("echo x >>count")) {
+				first := r.Clone(r.Context())
+				first.Body = io.NopCloser(bytes.NewReader(body))
+				next.ServeHTTP(httptest.NewRecorder(), first)
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			next.ServeHTTP(rw, r)
+		})
+	})
+	u := w.done(w.command(soon("echo x >>count; echo out; exit 4")), nil)
+	if u.Status != StatusCompleted || u.Exec.Stdout.Head != "out\n" || code(u) != "4" {
+		t.Errorf("got %+v, %+v", u, u.Exec)
+	}
+	if got := w.sh("cat count"); got != "x\n" {
+		t.Errorf("it ran %d times", len(got)/2)
+	}
+}
+
+// TestBegunPrevented has a cancel overtake the request that starts the command:
+// it never runs.
+func TestBegunPrevented(t *testing.T) {
+	t.Parallel()
+	hold, held := make(chan struct{}), make(chan struct{})
+	w := startBehind(t, emulator.Options{}, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if bytes.Contains(body, []byte("echo x >>count")) {
+				close(held)
+				<-hold
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			next.ServeHTTP(rw, r)
+		})
+	})
+	r := w.command(soon("echo x >>count"))
+	<-held
+	if note, err := r.Cancel(t.Context()); err != nil || note != killPrevented {
+		t.Errorf("got %q, %v", note, err)
+	}
+	close(hold)
+	<-r.begun.settled
+	if u := w.done(w.open(w.m, r.Handle()), nil); u.Status != StatusCancelled {
+		t.Errorf("got %+v", u)
+	}
+	if got := w.sh("cat count 2>/dev/null; true"); got != "" {
+		t.Error("it ran")
 	}
 }

@@ -41,6 +41,9 @@ func runDir(id string) string { return runsDir + "/" + id }
 // whose commands are no shell's still answers. In every other case its answer is
 // a line that begins with the mark. A timer interrupts the waiting, since a wait
 // with a limit is not among what POSIX shells have.
+//
+// Whoever makes the directory decides: a request that is delivered twice does
+// not start a second command, and one that a cancel overtook starts none.
 func startScript(id string, req CommandRequest, wait time.Duration, sweep bool) string {
 	seconds := func(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 	return fmt.Sprintf("b=%s d=%s t=%d k=%d g=%d v=%d n=%d z=%t c=%s w=%s\n", runsDir, runDir(id), seconds(req.Timeout), keepFiles, keepSent,
@@ -48,7 +51,11 @@ func startScript(id string, req CommandRequest, wait time.Duration, sweep bool) 
 for x in setsid mkdir cat wc tail head base64 mv sleep; do command -v $x >/dev/null 2>&1 || m="${m-} $x"; done
 [ -z "${m-}" ] || { echo "` + scriptMark + id + ` lacks$m"; exit 0; }
 umask 077
-mkdir -p "$d" 2>/dev/null && printf '%s\n' "$c" >"$d/cmd" 2>/dev/null || { echo "` + scriptMark + id + ` lacks room to write in $b"; exit 0; }
+mkdir -p "$b" 2>/dev/null
+if ! mkdir "$d" 2>/dev/null && [ -d "$d" ]; then
+  echo "` + scriptMark + id + ` started"; exit 0
+fi
+printf '%s\n' "$c" >"$d/cmd" 2>/dev/null || { rm -rf -- "$d"; echo "` + scriptMark + id + ` lacks room to write in $b"; exit 0; }
 if [ -n "$w" ] && ! cd -- "$w" 2>/dev/null; then
   printf 'cd: %s: no such directory, or no permission\n' "$w" >"$d/err"; : >"$d/out"; echo 1 >"$d/code"
   echo "` + scriptMark + id + ` started"; exit 0
@@ -160,9 +167,19 @@ part "$d/err" $((b-ea)) $ea
 `
 }
 
-// killScript ends a command's process group: politely, then not.
-func killScript(id string) string {
-	return fmt.Sprintf("d=%s\n", runDir(id)) + stateFunctions + `
+// killScript ends a command's process group: politely, then not. Where the
+// request that starts the command is still under way, it keeps a command from
+// being started that is not there yet.
+func killScript(id string, starting bool) string {
+	return fmt.Sprintf("b=%s d=%s y=%t\n", runsDir, runDir(id), starting) + stateFunctions + `
+if $y; then
+  umask 077
+  mkdir -p "$b" 2>/dev/null
+  if mkdir "$d" 2>/dev/null; then
+    : >"$d/out"; : >"$d/err"; : >"$d/cancelled"; echo 143 >"$d/code"
+    echo "` + scriptMark + `prevented"; exit 0
+  fi
+fi
 [ -d "$d" ] || { echo "` + scriptMark + `gone"; exit 0; }
 i=0; while [ ! -s "$d/pid" ] && [ ! -e "$d/code" ] && [ $i -lt 10 ]; do sleep 0.2 2>/dev/null || sleep 1; i=$((i+1)); done
 state

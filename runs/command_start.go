@@ -18,6 +18,8 @@ const (
 	maxDetached = 60 << 10
 	// sweepFiles is how often the files of ended commands are looked through.
 	sweepFiles = 5 * time.Minute
+	// startOp names the endpoint that starts commands.
+	startOp = "POST /instances/{id}/terminal/exec"
 	// lacksFor is how long a sandbox that can't detach commands is not asked to.
 	lacksFor = 10 * time.Minute
 )
@@ -26,24 +28,26 @@ const (
 // request for it is under way and behind that.
 type beginning struct {
 	stopped chan struct{} // closed when the command was cancelled before it settled
-	killed  chan struct{} // closed when that is carried out
-	settled chan struct{} // closed when the rest is known
+	settled chan struct{} // closed when what follows is known
 
 	whole *client.ExecResult // it ended at once; nil: it is followed through its files
 	plain *Run               // the sandbox can't detach, so it runs attached
 	err   error              // it did not start, or whether it did is unknown
+
+	killed   chan struct{} // closed when a cancel before it settled is carried out
+	killNote string        // what that did
+	killErr  error         // why it could not be done
 }
 
-func newCommand(req CommandRequest) handleState {
-	return handleState{
+// startDetached starts a detached command on the manager's own time: a caller
+// that goes away does not end the request that starts it.
+func (m *Manager) startDetached(ctx context.Context, req CommandRequest) (*Run, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &client.Error{Op: startOp, Message: "the request ended before the command was sent", Outcome: client.OutcomeNotSent, Err: err}
+	}
+	state := handleState{
 		Kind: KindCommand, ID: newID(), Instance: req.Instance, Started: time.Now().Truncate(time.Second), Detached: true,
 	}
-}
-
-// beginDetached starts a detached command on the manager's own time: a caller
-// that goes away does not end the request that starts it.
-func (m *Manager) beginDetached(ctx context.Context, req CommandRequest) (*Run, error) {
-	state := newCommand(req)
 	base := m.base
 	if m.cfg.Carry != nil {
 		base = m.cfg.Carry(ctx, base)
@@ -57,25 +61,34 @@ func (m *Manager) beginDetached(ctx context.Context, req CommandRequest) (*Run, 
 	m.begun[state.ID] = b
 	m.note(state, Update{Status: StatusRunning})
 	m.wg.Go(func() {
-		run, whole, err := m.startDetached(base, state, req)
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		b.whole, b.err = whole, err
-		switch {
-		case run != nil && !run.state.Detached:
-			b.plain = run // handles that were given out meanwhile lead to it
-			delete(m.detached, state.ID)
-		case b.isStopped():
-			m.note(state, Update{Status: StatusCancelled})
-		case err != nil && outcomeOf(err) != client.OutcomeUnknown:
-			m.note(state, Update{Status: StatusFailed, Err: err})
+		run, whole, err := m.sendStart(base, state, req, b)
+		if m.settle(state, b, run, whole, err) {
+			run.live.stop()
 		}
-		if b.plain == nil {
-			delete(m.begun, state.ID)
-		}
-		close(b.settled)
 	})
 	return &Run{m: m, state: state, begun: b}, nil
+}
+
+// settle notes how a command began. It reports true for one that runs attached
+// though it was cancelled meanwhile.
+func (m *Manager) settle(state handleState, b *beginning, run *Run, whole *client.ExecResult, err error) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b.whole, b.err = whole, err
+	switch {
+	case run != nil && !run.state.Detached:
+		b.plain = run // handles that were given out meanwhile lead to it
+		delete(m.detached, state.ID)
+	case b.isStopped():
+		m.note(state, Update{Status: StatusCancelled})
+	case err != nil && outcomeOf(err) != client.OutcomeUnknown:
+		m.note(state, Update{Status: StatusFailed, Err: err})
+	}
+	if b.plain == nil {
+		delete(m.begun, state.ID)
+	}
+	close(b.settled)
+	return b.plain != nil && b.isStopped()
 }
 
 // waitBegun waits until it is known how a command began, and reports true with
@@ -131,7 +144,12 @@ func (b *beginning) settles(ctx, base context.Context) bool {
 			return false
 		case <-done:
 			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return false
+				select {
+				case <-b.settled:
+					return true
+				default:
+					return false
+				}
 			}
 			done = nil
 		case <-least.C:
@@ -172,28 +190,24 @@ func (r *Run) cancelBegun(ctx context.Context) (note string, done bool, err erro
 	defer least.Stop()
 	select {
 	case <-b.killed:
-		return "the command and what it started were killed", true, nil
+		return b.killNote, true, b.killErr
 	case <-least.C:
 	case <-ctx.Done():
 	}
 	return "the service has not confirmed the command's start yet; it is killed as soon as that is possible", true, nil
 }
 
-// killBegun kills a command whose start is under way: it may not be there yet.
+// killBegun kills a command whose start is under way, or keeps it from starting.
 func (m *Manager) killBegun(state handleState, b *beginning) {
 	defer close(b.killed)
-	for last := false; ; {
-		note, err := m.killDetached(m.base, state)
-		if (err == nil && note != killGone) || last || m.base.Err() != nil {
+	for settled := false; ; {
+		b.killNote, b.killErr = m.killDetached(m.base, state, true)
+		if b.killErr == nil || settled || m.base.Err() != nil {
 			return
 		}
 		select {
 		case <-b.settled:
-			if b.plain != nil {
-				_, _ = b.plain.Cancel(m.base)
-				return
-			}
-			last = true // now it is there, or never will be
+			settled = true // from now on it is there, or never will be
 		case <-time.After(200 * time.Millisecond):
 		case <-m.base.Done():
 		}
@@ -207,9 +221,9 @@ func outcomeOf(err error) client.Outcome {
 	return ""
 }
 
-// startDetached starts a command on its own in the sandbox. It gives the run
-// that follows it, or what became of a command that ended at once.
-func (m *Manager) startDetached(ctx context.Context, state handleState, req CommandRequest) (*Run, *client.ExecResult, error) {
+// sendStart has the sandbox start a command on its own. It gives the run that
+// follows it, or what became of a command that ended at once.
+func (m *Manager) sendStart(ctx context.Context, state handleState, req CommandRequest, b *beginning) (*Run, *client.ExecResult, error) {
 	run := &Run{m: m, state: state}
 	if what := m.lacking(req.Instance); what != "" {
 		run, err := m.startInstead(ctx, req, what)
@@ -232,6 +246,9 @@ func (m *Manager) startDetached(ctx context.Context, state handleState, req Comm
 		m.mu.Lock()
 		m.lacks[req.Instance] = lack{rest, time.Now()}
 		m.mu.Unlock()
+		if b.isStopped() {
+			return run, nil, nil
+		}
 		run, err := m.startInstead(ctx, req, rest)
 		return run, nil, err
 	case wait > 0:
@@ -240,7 +257,7 @@ func (m *Manager) startDetached(ctx context.Context, state handleState, req Comm
 		return run, nil, notReady(res)
 	}
 	return run, nil, m.checkStarted(ctx, state, &client.Error{
-		Op:      "POST /instances/{id}/terminal/exec",
+		Op:      startOp,
 		Message: "the sandbox did not confirm the start: " + clip(res.Stdout.Head+" "+res.Stderr.Head),
 		Outcome: client.OutcomeUnknown,
 	})
@@ -304,7 +321,7 @@ func (m *Manager) sweepDue(instance string) bool {
 
 func notReady(res client.ExecResult) error {
 	return &client.Error{
-		Op: "POST /instances/{id}/terminal/exec", Code: "agent_not_ready",
+		Op: startOp, Code: "agent_not_ready",
 		Message: "the sandbox is not ready yet: " + clip(res.Stderr.Head+res.Stdout.Head), Outcome: client.OutcomeRejected,
 	}
 }

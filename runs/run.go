@@ -167,7 +167,7 @@ func (r *Run) Cancel(ctx context.Context) (note string, err error) {
 			return note, err
 		}
 	}
-	return r.m.killDetached(ctx, r.state)
+	return r.m.killDetached(ctx, r.state, false)
 }
 
 // CancelUnlessShared cancels the run for a caller whose request was cancelled,

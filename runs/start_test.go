@@ -56,8 +56,8 @@ func TestStartLost(t *testing.T) {
 				r = w.open(w.m, list[0].Handle)
 			}
 			if !tt.ran {
-				if n := len(w.m.List()); n != 0 {
-					t.Errorf("%d commands are listed", n)
+				if list := w.m.List(); len(list) != 1 || list[0].Status != StatusFailed {
+					t.Errorf("listed are %v", list)
 				}
 				if w.sh("cat count 2>/dev/null; ls -A /tmp/openclaw-mcp 2>/dev/null; true") != "" {
 					t.Error("something was started")

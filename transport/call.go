@@ -30,6 +30,7 @@ type Call struct {
 	send   func(msg []byte) error  // writes one message to the request's own stream
 	cancel context.CancelCauseFunc // ends the request's context
 	log    *slog.Logger
+	active *gate // the end of the connection or server waits for what is in it
 
 	arguments json.RawMessage // see Arguments
 
@@ -149,7 +150,7 @@ func (c *Call) OnCancel(f func(reason string)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.reason != nil {
-		go c.runHook(f, *c.reason)
+		c.startHook(f, *c.reason)
 		return
 	}
 	c.hooks = append(c.hooks, f)
@@ -168,9 +169,21 @@ func (c *Call) cancelled(reason string) {
 		return
 	}
 	for _, f := range hooks {
-		go c.runHook(f, reason)
+		c.startHook(f, reason)
 	}
 	c.cancel(ErrCancelled)
+}
+
+// startHook runs f in a goroutine. A client may cancel and leave: the end of the
+// connection waits for hooks as it does for requests.
+func (c *Call) startHook(f func(reason string), reason string) {
+	held := c.active.enter()
+	go func() {
+		if held {
+			defer c.active.leave()
+		}
+		c.runHook(f, reason)
+	}()
 }
 
 // runHook contains a panic of a hook as one of a handler is: to the call.

@@ -44,10 +44,11 @@ func sessionFor(m message, version string, s *session, p Principal) *session {
 }
 
 // newCall makes a call, whose messages to the client go through send, and the
-// context that it runs in. Cancel it when the request has ended.
-func (d dispatcher) newCall(ctx context.Context, token json.RawMessage, send func([]byte) error) (context.Context, *Call) {
+// context that it runs in. Cancel it when the request has ended; active is waited
+// for before the server goes.
+func (d dispatcher) newCall(ctx context.Context, active *gate, token json.RawMessage, send func([]byte) error) (context.Context, *Call) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return ctx, &Call{token: token, send: send, cancel: cancel, log: d.log}
+	return ctx, &Call{token: token, send: send, cancel: cancel, log: d.log, active: active}
 }
 
 // request runs one request to its end and returns the encoded answer, and the

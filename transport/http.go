@@ -386,7 +386,7 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in incoming) {
 	}
 	// The request's own context says only that it ended; which of the two ends
 	// it was matters to the handler.
-	ctx, call := h.newCall(context.WithoutCancel(r.Context()), token, stream.send)
+	ctx, call := h.newCall(context.WithoutCancel(r.Context()), &h.active, token, stream.send)
 	defer call.cancel(nil)
 	if !in.modern && !initialize && !stream.jsonOnly {
 		stream.session, stream.giveUp = in.session, func() { call.cancel(ErrDisconnected) }

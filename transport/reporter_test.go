@@ -25,7 +25,7 @@ type recorder struct {
 func newRecorder(t *testing.T) *recorder {
 	r := &recorder{start: time.Now()}
 	last := 0.0
-	r.Call = &Call{token: json.RawMessage("1"), cancel: func(error) {}, send: func(msg []byte) error {
+	r.Call = &Call{token: json.RawMessage("1"), active: new(gate), cancel: func(error) {}, send: func(msg []byte) error {
 		var m wireMsg
 		if err := json.Unmarshal(msg, &m); err != nil || m.Params.Progress <= last {
 			t.Errorf("sent %s", msg)

@@ -249,7 +249,7 @@ func (c *stdioConn) receive(line []byte) {
 // quick serves a request on the reading goroutine. It can't be cancelled.
 func (c *stdioConn) quick(line []byte, m message) {
 	meta := m.meta()
-	ctx, call := c.newCall(c.calls, meta.ProgressToken, c.out.send)
+	ctx, call := c.newCall(c.calls, &c.active, meta.ProgressToken, c.out.send)
 	defer call.cancel(nil)
 	answer, _ := c.request(ctx, line, m, sessionFor(m, meta.ProtocolVersion, c.session, Local), call)
 	_ = call.finish(func() error { c.reply(answer); return nil })
@@ -273,7 +273,7 @@ func (c *stdioConn) start(line []byte, m message) {
 	if m.Method == string(mcp.MethodSubscriptionsListen) {
 		parent = c.listens
 	}
-	ctx, call := c.newCall(parent, meta.ProgressToken, c.out.send)
+	ctx, call := c.newCall(parent, &c.active, meta.ProgressToken, c.out.send)
 	end := func() {
 		call.cancel(nil)
 		c.active.leave()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -205,6 +206,30 @@ func TestStdioEndOfInput(t *testing.T) {
 	if err := recv(t, c.done, "the end of Serve"); err != nil {
 		t.Errorf("Serve: %v", err)
 	}
+}
+
+// What a cancel sets off is waited for: a client may cancel and leave.
+func TestStdioEndWaitsForHooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.hooks = make(chan string)
+		c := newStdioClient(t, f, StdioOptions{}, modern)
+		call(t, c, "1", "block", params{"name": "a"})
+		recv(t, f.started, "a")
+		cancel(t, c, "1", "stop")
+		f.mustEnd(t, "a", ErrCancelled)
+		_ = c.in.Close()
+		synctest.Wait()
+		select {
+		case <-c.done:
+			t.Error("Serve returned before the hook")
+		default:
+		}
+		f.mustHook(t, "a: stop")
+		if err := recv(t, c.done, "the end of Serve"); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
 }
 
 // Who does not end by itself is told to hurry, and still heard.
