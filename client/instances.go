@@ -85,16 +85,53 @@ func (s *InstancesService) lifecycle(ctx context.Context, id, rest string) (Life
 // for the instance instead. The ID is always set; dates and sandbox may be
 // missing.
 func (s *InstancesService) Status(ctx context.Context, id string) (Instance, error) {
-	raw, _, err := s.core.get(ctx, id, "/status", nil)
-	if err != nil {
-		e, ok := errors.AsType[*Error](err)
-		if !ok || e.Status != http.StatusNotFound && e.Status != http.StatusMethodNotAllowed && e.Status != http.StatusNotImplemented {
-			return Instance{}, err
-		}
-		return s.Get(ctx, id)
-	}
-	if i, ok := decodeStatus(raw, id); ok {
-		return i, nil
+	i, ok, err := s.status(ctx, id)
+	if err != nil || ok {
+		return i, err
 	}
 	return s.Get(ctx, id)
+}
+
+// Current gives one instance, with the status that GET /instances/{id}/status
+// tells, where the service has that: it is the fresher word. Both are asked at
+// once, since the way to the service is most of the time.
+func (s *InstancesService) Current(ctx context.Context, id string) (Instance, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	fresh := make(chan Instance, 1)
+	go func() {
+		i, _, _ := s.status(ctx, id)
+		fresh <- i
+	}()
+	got, err := s.Get(ctx, id)
+	if err != nil {
+		cancel()
+		<-fresh
+		return Instance{}, err
+	}
+	i := <-fresh
+	cancel()
+	if i.Status != "" {
+		got.Status, got.State = i.Status, i.State
+	}
+	return got, nil
+}
+
+// status asks GET /instances/{id}/status, and reports false where the service
+// has no such endpoint or its answer no status.
+func (s *InstancesService) status(ctx context.Context, id string) (Instance, bool, error) {
+	raw, _, err := s.core.get(ctx, id, "/status", nil)
+	if err != nil {
+		if e, ok := errors.AsType[*Error](err); ok {
+			switch e.Status {
+			case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+				return Instance{}, false, nil
+			}
+		}
+		return Instance{}, false, err
+	}
+	i, ok := decodeStatus(raw, id)
+	if !ok {
+		return Instance{}, false, nil
+	}
+	return i, true, nil
 }

@@ -224,27 +224,9 @@ func getInstance(ctx context.Context, r *request, in instanceIn) (getInstanceOut
 	if err != nil {
 		return getInstanceOut{}, err
 	}
-	// Where the service has a status endpoint, that is the fresher word. Both are
-	// asked at once: the way to the service is most of the time.
-	ctx, cancel := context.WithCancel(ctx)
-	fresh := make(chan client.Instance, 1)
-	go func() {
-		s, err := r.Client.Instances.Status(ctx, id)
-		if err != nil {
-			s = client.Instance{}
-		}
-		fresh <- s
-	}()
-	got, err := r.Client.Instances.Get(ctx, id)
+	got, err := r.Client.Instances.Current(ctx, id)
 	if err != nil {
-		cancel()
-		<-fresh
 		return getInstanceOut{}, err
-	}
-	s := <-fresh
-	cancel()
-	if s.Status != "" {
-		got.Status, got.State = s.Status, s.State
 	}
 	out := getInstanceOut{Instance: instanceOut(got)}
 	switch got.State {
