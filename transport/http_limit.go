@@ -1,6 +1,9 @@
 package transport
 
 import (
+	"bytes"
+	"io"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -75,4 +78,34 @@ func (l *limiter) sweep(now time.Time) {
 			delete(l.callers, name)
 		}
 	}
+}
+
+// smallMessage is the longest message, in bytes, that is read though its sender
+// is beyond its limits: to see whether it makes room, and to name its id.
+const smallMessage = 4 << 10
+
+// codeTooMany is the JSON-RPC code beside status 429, of those that are left to
+// implementations (JSON-RPC 2.0, section 5.1).
+const codeTooMany = -32029
+
+// beyondLimit answers a request beyond the limits of its principal. A cancel and
+// an answer to a question are taken all the same: they let a request end that
+// counts, and no client sends them again.
+func (h *HTTP) beyondLimit(w http.ResponseWriter, r *http.Request, caller Principal, wait time.Duration) {
+	var m message
+	if r.Method == http.MethodPost && r.ContentLength > 0 && r.ContentLength <= smallMessage {
+		raw, err := h.readBody(w, r)
+		if err == nil {
+			m, _, err = parseMessage(raw)
+		}
+		if err == nil && (m.isCancel() || m.Method == "") {
+			r.Body = io.NopCloser(bytes.NewReader(raw))
+			h.post(w, r, caller)
+			return
+		}
+	}
+	h.opts.Watch.limited()
+	w.Header().Set("Retry-After", retryAfter(wait))
+	jsonAnswer(w, http.StatusTooManyRequests, errorMessage(m.ID, codeTooMany,
+		"too many requests: wait "+retryAfter(wait)+" s, then go on more slowly; nothing was done"))
 }

@@ -220,18 +220,22 @@ func TestHTTPLimits(t *testing.T) {
 	c := newHTTPClient(t, srv, "")
 	c.version = modern
 	body := string(encodeRequest(t, modern, "1", "tools/call", params{"name": "block", "arguments": params{"name": "x"}}))
+	second := strings.Replace(body, `"id":1`, `"id":"second"`, 1)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		closeBody(c.do(t, context.Background(), "POST", []byte(body), as("a")))
 	}()
 	recv(t, f.started, "the call")
-	if h := c.status(t, "a second at once", "POST", body, as("a"), 429, `"jsonrpc"`, "too many requests"); h.Get("Retry-After") != "1" {
+	if h := c.status(t, "a second at once", "POST", second, as("a"), 429, `"jsonrpc"`, `"id":"second"`, "too many requests"); h.Get("Retry-After") != "1" {
 		t.Errorf("got %v", h)
 	}
 	recv(t, limited, "the count")
 	c.status(t, "somebody else", "POST", string(encodeRequest(t, modern, "1", "tools/list", nil)), as("b"), 200)
-	close(f.release)
+	c.status(t, "too long to be read", "POST", strings.Replace(second, `"x"`, `"`+strings.Repeat("x", smallMessage)+`"`, 1), as("a"), 429, `"id":null`)
+	// What makes room is let through.
+	c.status(t, "a cancel", "POST", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"reason":"enough"}}`, as("a"), 202)
+	f.mustEnd(t, "x", ErrCancelled)
 	<-done
 	c.status(t, "afterwards", "POST", string(encodeRequest(t, modern, "1", "tools/list", nil)), as("a"), 200)
 
