@@ -1,7 +1,7 @@
 // The front page of the built binary in a real Chromium: phone and desktop
 // width, light and dark, with and without JavaScript.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
@@ -9,21 +9,38 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const binary = fileURLToPath(new URL("../bin/openclaw-mcp", import.meta.url));
-let server, origin, browser;
+const token = "0123456789abcdef0123456789abcdef";
+const modes = {
+  none: {},
+  token: { OPENCLAW_MCP_AUTH: "token", OPENCLAW_MCP_TOKENS: `alice:${token}` },
+  key: { OPENCLAW_MCP_AUTH: "key" },
+  oauth: {
+    OPENCLAW_MCP_AUTH: "oauth", OPENCLAW_MCP_OAUTH_ISSUER: "http://127.0.0.1:9/",
+    OPENCLAW_MCP_PUBLIC_URL: "https://claw.example.org/mcp", OPENCLAW_MCP_ALLOWED_HOSTS: "127.0.0.1",
+  },
+};
+const servers = {};
+let origin, browser;
 
-before(async () => {
-  server = spawn(binary, ["--local", "--http", "127.0.0.1:0"], {
-    env: { PATH: process.env.PATH, OPENCLAW_MCP_LOG_FORMAT: "json" },
+// serve starts the server in one of the ways to authenticate.
+async function serve(env) {
+  const child = spawn(binary, ["--local", "--http", "127.0.0.1:0"], {
+    env: { PATH: process.env.PATH, OPENCLAW_MCP_LOG_FORMAT: "json", ...env },
     stdio: ["ignore", "ignore", "pipe"],
   });
-  for await (const line of createInterface({ input: server.stderr })) {
+  for await (const line of createInterface({ input: child.stderr })) {
     const entry = JSON.parse(line);
     if (entry.msg.startsWith("serving MCP")) {
-      origin = new URL(entry.url).origin;
-      break;
+      child.stderr.resume();
+      return { child, origin: new URL(entry.url).origin };
     }
   }
-  server.stderr.resume();
+  throw new Error(`the server ended at once with ${JSON.stringify(env)}`);
+}
+
+before(async () => {
+  for (const mode in modes) servers[mode] = await serve(modes[mode]);
+  origin = servers.none.origin;
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -33,13 +50,15 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  server.kill("SIGTERM");
-  const [code] = await once(server, "exit");
-  assert.equal(code, 0, "the server ends cleanly");
+  for (const { child } of Object.values(servers)) {
+    child.kill("SIGTERM");
+    const [code] = await once(child, "exit");
+    assert.equal(code, 0, "the server ends cleanly");
+  }
 });
 
 // open opens the page and collects everything that a browser complains of.
-async function open(t, options = {}) {
+async function open(t, { at = origin, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   t.after(() => context.close());
   const page = await context.newPage();
@@ -54,7 +73,7 @@ async function open(t, options = {}) {
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (e) => window.violations.push(`${e.violatedDirective}: ${e.blockedURI}`));
   });
-  await page.goto(origin + "/");
+  await page.goto(at + "/");
   return page;
 }
 
@@ -89,34 +108,58 @@ function worstContrast() {
   return { ...worst, texts };
 }
 
-for (const width of [390, 1280]) {
-  for (const colorScheme of ["light", "dark"]) {
-    test(`${width} pixels, ${colorScheme}`, async (t) => {
-      const page = await open(t, { viewport: { width, height: 800 }, colorScheme });
-      await page.getByRole("heading", { name: "Connect a client" }).waitFor();
-      assert.match(await page.locator(".status").innerText(), /The embedded service is reachable/);
-      assert.equal(await page.locator("#address + .code code").innerText(), origin + "/mcp");
-      await openAll(page);
-      const [scroll, view] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
-      assert.ok(scroll <= view, `the page is ${scroll} pixels wide in a view of ${view}`);
-      const contrast = await page.evaluate(worstContrast);
-      assert.ok(contrast.texts > 60, `only ${contrast.texts} texts were looked at`);
-      assert.ok(contrast.ratio >= 4.5, `contrast ${JSON.stringify(contrast)}`);
-      const dark = (await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).match(/\d+/g).map(Number)[0] < 128;
-      assert.equal(dark, colorScheme === "dark");
-      const covered = await page.evaluate(() => [...document.querySelectorAll(".code")].filter((box) => {
-        const range = document.createRange();
-        range.selectNodeContents(box.querySelector("code"));
-        const button = box.querySelector("button").getBoundingClientRect();
-        return [...range.getClientRects()].some((r) => r.right > button.left && r.left < button.right && r.bottom > button.top && r.top < button.bottom);
-      }).map((box) => box.innerText));
-      assert.deepEqual(covered, [], "no button covers what it copies");
-      assert.deepEqual(page.complaints, []);
-      assert.deepEqual(await page.evaluate(() => window.violations), []);
-      assert.ok(page.requested.length >= 4, `requested ${page.requested}`);
-      assert.deepEqual(page.requested.filter((u) => new URL(u).origin !== origin), [], "nothing comes from elsewhere");
-    });
+// looks holds the page to what a person sees of it.
+async function looks(t, mode, width, colorScheme) {
+  const at = servers[mode].origin;
+  const page = await open(t, { at, viewport: { width, height: 800 }, colorScheme });
+  await page.getByRole("heading", { name: "Connect a client" }).waitFor();
+  assert.match(await page.locator(".status").innerText(), /The embedded service is reachable/);
+  assert.equal(await page.locator("#address + .code code").innerText(), modes[mode].OPENCLAW_MCP_PUBLIC_URL ?? at + "/mcp");
+  await openAll(page);
+  const [scroll, view] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+  assert.ok(scroll <= view, `the page is ${scroll} pixels wide in a view of ${view}`);
+  const contrast = await page.evaluate(worstContrast);
+  assert.ok(contrast.texts > 60, `only ${contrast.texts} texts were looked at`);
+  assert.ok(contrast.ratio >= 4.5, `contrast ${JSON.stringify(contrast)}`);
+  const dark = (await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).match(/\d+/g).map(Number)[0] < 128;
+  assert.equal(dark, colorScheme === "dark");
+  const covered = await page.evaluate(() => [...document.querySelectorAll(".code")].filter((box) => {
+    const range = document.createRange();
+    range.selectNodeContents(box.querySelector("code"));
+    const button = box.querySelector("button").getBoundingClientRect();
+    return [...range.getClientRects()].some((r) => r.right > button.left && r.left < button.right && r.bottom > button.top && r.top < button.bottom);
+  }).map((box) => box.innerText));
+  assert.deepEqual(covered, [], "no button covers what it copies");
+  assert.deepEqual(page.complaints, []);
+  assert.deepEqual(await page.evaluate(() => window.violations), []);
+  assert.ok(page.requested.length >= 4, `requested ${page.requested}`);
+  assert.deepEqual(page.requested.filter((u) => new URL(u).origin !== at), [], "nothing comes from elsewhere");
+  if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/${mode}-${width}-${colorScheme}.png`, fullPage: true });
+}
+
+for (const mode in modes) {
+  for (const width of [390, 1280]) {
+    for (const colorScheme of ["light", "dark"]) {
+      test(`auth ${mode}, ${width} pixels, ${colorScheme}`, (t) => looks(t, mode, width, colorScheme));
+    }
   }
+}
+
+// What the page gives to copy works as it stands, with the caller's own secret
+// in the place that it names.
+for (const [mode, place, secret] of [["none", "", ""], ["token", "YOUR_TOKEN", token], ["key", "YOUR_OPENCLAW_API_KEY", "sk-of-a-caller"]]) {
+  test(`the command of auth ${mode} initializes`, async (t) => {
+    const page = await open(t, { at: servers[mode].origin, permissions: ["clipboard-read", "clipboard-write"] });
+    await page.locator("#other summary").click();
+    await page.locator("#other .code").last().getByRole("button").click();
+    await page.getByText("Copied", { exact: true }).waitFor();
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    assert.match(copied, /^curl /);
+    if (place) assert.ok(copied.includes(place), copied);
+    const run = (command) => execFileSync("sh", ["-c", command], { encoding: "utf8" });
+    assert.match(run(place ? copied.replaceAll(place, secret) : copied), /"serverInfo"/);
+    if (mode === "token") assert.doesNotMatch(run(copied), /"serverInfo"/, "without the token nobody gets in");
+  });
 }
 
 test("the policy stops what the page does not do itself", async (t) => {
