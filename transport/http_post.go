@@ -189,7 +189,10 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in incoming) {
 		jsonAnswer(w, http.StatusBadRequest, errorMessage(in.ID, mcp.INVALID_REQUEST, "a request with this id is in flight already"))
 		return
 	}
-	stop := stream.heartbeat()
+	stop := func() {}
+	if !initialize { // whose header tells the session, and can't go out before that is known
+		stop = stream.heartbeat()
+	}
 	answer, code := h.request(ctx, in.raw, in.message, in.session, call)
 	stop()
 	// Before the answer is out: behind it, the client may use the id again, and
