@@ -133,7 +133,7 @@ func (x *benchmarked) stdio(b *testing.B) asker {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = transport.NewStdio(x.mcp, transport.StdioOptions{Subscriber: x.resources}).Serve(context.Background(), inR, outW)
+		_ = transport.NewStdio(x.mcp, transport.StdioOptions{Subscriber: x.resources, Tools: x.tools}).Serve(context.Background(), inR, outW)
 		_ = outW.Close()
 	}()
 	out := bufio.NewReaderSize(outR, 4<<20)
@@ -170,7 +170,7 @@ func (s *sink) Write(p []byte) (int, error) {
 }
 
 func (x *benchmarked) http(b *testing.B, era string) asker {
-	h := transport.NewHTTP(x.mcp, transport.HTTPOptions{Subscriber: x.resources})
+	h := transport.NewHTTP(x.mcp, transport.HTTPOptions{Subscriber: x.resources, Tools: x.tools})
 	b.Cleanup(func() { _ = h.Close(context.Background()) })
 	s := &sink{}
 	session := ""

@@ -78,7 +78,7 @@ func (c *console) connect(ctx context.Context, cfg config, yes bool) (*mcpSessio
 	serving := context.WithoutCancel(ctx)
 	served := make(chan error, 1)
 	go func() {
-		served <- transport.NewStdio(b.mcp, transport.StdioOptions{Log: log, Subscriber: b.resources}).Serve(serving, serverIn, serverOut)
+		served <- transport.NewStdio(b.mcp, transport.StdioOptions{Log: log, Subscriber: b.resources, Tools: b.tools}).Serve(serving, serverIn, serverOut)
 		_ = serverOut.Close()
 	}()
 	s.ends = append(s.ends, func() error {

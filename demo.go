@@ -51,7 +51,7 @@ func demo(ctx context.Context, out io.Writer) (err error) {
 	clientIn, serverOut := io.Pipe()
 	served := make(chan error, 1)
 	go func() {
-		served <- transport.NewStdio(b.mcp, transport.StdioOptions{Subscriber: b.resources}).Serve(ctx, serverIn, serverOut)
+		served <- transport.NewStdio(b.mcp, transport.StdioOptions{Subscriber: b.resources, Tools: b.tools}).Serve(ctx, serverIn, serverOut)
 		_ = serverOut.Close()
 	}()
 	defer func() {

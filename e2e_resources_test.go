@@ -63,7 +63,7 @@ func newBridged(t *testing.T, opts emulator.Options, env ...string) *bridged {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := transport.NewHTTP(b.mcp, transport.HTTPOptions{Subscriber: b.resources})
+	h := transport.NewHTTP(b.mcp, transport.HTTPOptions{Subscriber: b.resources, Tools: b.tools})
 	srv := httptest.NewServer(h)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -181,7 +181,7 @@ func (b *bridged) subscribeStdio(era, uri string) *subscriber {
 	go readUpdates(b.t, outR, s.ch)
 	done := make(chan error, 1)
 	go func() {
-		done <- transport.NewStdio(b.mcp, transport.StdioOptions{Subscriber: b.resources}).Serve(context.Background(), inR, outW)
+		done <- transport.NewStdio(b.mcp, transport.StdioOptions{Subscriber: b.resources, Tools: b.tools}).Serve(context.Background(), inR, outW)
 		_ = outW.Close()
 	}()
 	b.t.Cleanup(func() {

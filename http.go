@@ -130,7 +130,7 @@ func serveHTTP(ctx context.Context, cfg config, b *bridge, o *observation, local
 	}
 	var streams gauge
 	h := transport.NewHTTP(b.mcp, transport.HTTPOptions{
-		Log: log, Subscriber: b.resources, Authenticate: authenticate,
+		Log: log, Subscriber: b.resources, Tools: b.tools, Authenticate: authenticate,
 		AllowedHosts: publicHosts(cfg), AllowedOrigins: words(cfg.AllowedOrigins),
 		Rate: cfg.RateLimit, Concurrency: cfg.Concurrency, SessionIdle: cfg.SessionIdle,
 		Watch: &transport.Watch{

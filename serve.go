@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
 
 	"openclaw-mcp/client"
@@ -73,7 +74,7 @@ func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout,
 		stop()
 	})
 	log.Info("serving MCP on standard input and output", "service", cfg.BaseURL, "version", programVersion())
-	return transport.NewStdio(b.mcp, transport.StdioOptions{Log: log, Subscriber: b.resources}).Serve(ctx, stdin, stdout)
+	return transport.NewStdio(b.mcp, transport.StdioOptions{Log: log, Subscriber: b.resources, Tools: b.tools}).Serve(ctx, stdin, stdout)
 }
 
 // bridge is the MCP server and all that it works with.
@@ -85,6 +86,7 @@ type bridge struct {
 	http *http.Client
 
 	resources *resources.Server
+	tools     transport.Tools
 
 	mu       sync.Mutex
 	services map[transport.Principal]*principalServices
@@ -133,6 +135,12 @@ func newBridge(cfg config, log *slog.Logger, obs *observe.Observer) (*bridge, er
 	options = append(options, prompts.Options(prompts.Deps{Completer: b.resources, AllowTool: allowTool})...)
 	b.mcp = server.NewMCPServer("openclaw-mcp", programVersion(), options...)
 	tools.Register(b.mcp, deps, all...)
+	b.tools = transport.Tools{
+		Server: mcp.Implementation{Name: "openclaw-mcp", Version: programVersion()}, Handlers: tools.Plain(deps, all...),
+	}
+	for name, handler := range b.tools.Handlers {
+		b.tools.Handlers[name] = obs.Middleware(handler)
+	}
 	b.resources.Register(b.mcp)
 	prompts.Register(b.mcp)
 	return b, nil

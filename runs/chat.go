@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"openclaw-mcp/client"
@@ -233,31 +234,48 @@ var errDeadStream = errors.New("the stream went silent, and the history has more
 // than the stream has brought, or the stream goes on being silent behind the
 // whole reply, it cancels the stream. The returned function ends the watch.
 func (l *live) watchStream(ctx context.Context, cancel context.CancelCauseFunc) (stop func()) {
-	const patience = 5 // stalls, until a reply without an end marker counts as ended
 	watch, end := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for wait := l.m.cfg.StallAfter; pause(watch, wait); {
-			silent := l.silence()
-			if wait = l.m.cfg.StallAfter - silent; wait > 0 {
-				continue
-			}
-			wait = max(l.m.cfg.StallAfter/4, l.m.timing.pollMin)
-			messages, err := l.history(watch)
-			if err != nil {
-				continue
-			}
-			found := l.locate(messages)
-			text, shown := l.fit(found), l.currentText()
-			ahead := len(text) > len(strings.TrimSpace(shown))
-			if found.whole() && text != "" && (ahead || silent > patience*l.m.cfg.StallAfter) && l.silence() >= silent {
-				cancel(errDeadStream)
-				return
-			}
+	// A timer, and a goroutine only while it looks: there may be thousands.
+	var looking sync.Mutex
+	var timer *time.Timer
+	looking.Lock()
+	defer looking.Unlock()
+	timer = time.AfterFunc(l.m.cfg.StallAfter, func() {
+		looking.Lock()
+		defer looking.Unlock()
+		if watch.Err() != nil {
+			return
 		}
-	}()
-	return func() { end(); <-done }
+		if l.streamIsDead(watch) {
+			cancel(errDeadStream)
+			return
+		}
+		timer.Reset(max(l.m.cfg.StallAfter-l.silence(), l.m.cfg.StallAfter/4, l.m.timing.pollMin))
+	})
+	return func() {
+		end()
+		looking.Lock()
+		defer looking.Unlock()
+		timer.Stop()
+	}
+}
+
+// streamIsDead reports whether a stream that has been silent for too long will
+// bring nothing that the history does not have.
+func (l *live) streamIsDead(ctx context.Context) bool {
+	const patience = 5 // stalls, until a reply without an end marker counts as ended
+	silent := l.silence()
+	if silent < l.m.cfg.StallAfter {
+		return false
+	}
+	messages, err := l.history(ctx)
+	if err != nil {
+		return false
+	}
+	found := l.locate(messages)
+	text, shown := l.fit(found), l.currentText()
+	ahead := len(text) > len(strings.TrimSpace(shown))
+	return found.whole() && text != "" && (ahead || silent > patience*l.m.cfg.StallAfter) && l.silence() >= silent
 }
 
 // silence is for how long nothing was heard from upstream.

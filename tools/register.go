@@ -13,17 +13,33 @@ import (
 // Register adds tools to an MCP server.
 func Register(s *server.MCPServer, d *Deps, tools ...*Tool) {
 	for _, t := range tools {
-		s.AddTool(t.Definition(), func(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			args := d.arguments(ctx)
-			if args == nil {
-				var err error
-				if args, err = json.Marshal(req.GetRawArguments()); err != nil {
-					return nil, err
-				}
+		s.AddTool(t.Definition(), t.handler(d))
+	}
+}
+
+// Plain gives the handlers of the tools that never ask the user, by name: their
+// calls need nothing that an MCP server does beyond handing them on.
+func Plain(d *Deps, tools ...*Tool) map[string]server.ToolHandlerFunc {
+	handlers := make(map[string]server.ToolHandlerFunc, len(tools))
+	for _, t := range tools {
+		if t.Effect != Destroys {
+			handlers[t.Name] = t.handler(d)
+		}
+	}
+	return handlers
+}
+
+func (t *Tool) handler(d *Deps) server.ToolHandlerFunc {
+	return func(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		args := d.arguments(ctx)
+		if args == nil {
+			var err error
+			if args, err = json.Marshal(req.GetRawArguments()); err != nil {
+				return nil, err
 			}
-			r := t.Call(ctx, d, args, exchangeOf(ctx, req))
-			return withLinks(ctx, r.mcp(), r.Links), nil
-		})
+		}
+		r := t.Call(ctx, d, args, exchangeOf(ctx, req))
+		return withLinks(ctx, r.mcp(), r.Links), nil
 	}
 }
 

@@ -21,14 +21,15 @@ type dispatcher struct {
 	log        *slog.Logger
 	inflight   *inflight
 	subscriber Subscriber    // nil: subscriptions are left to mcp-go, which refuses them
+	tools      Tools         // those that are not left to mcp-go
 	parkAfter  time.Duration // HTTPOptions.ParkAfter; 0 on stdio
 }
 
-func newDispatcher(s *server.MCPServer, log *slog.Logger, sub Subscriber) dispatcher {
+func newDispatcher(s *server.MCPServer, log *slog.Logger, sub Subscriber, tools Tools) dispatcher {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return dispatcher{mcp: s, log: log, inflight: newInflight(), subscriber: sub}
+	return dispatcher{mcp: s, log: log, inflight: newInflight(), subscriber: sub, tools: tools}
 }
 
 // sessionFor gives the session that serves m: the connection's for a legacy
@@ -88,6 +89,9 @@ func (d dispatcher) handle(ctx context.Context, raw []byte, m message, s *sessio
 		return serve(ctx, m, s, c)
 	}
 	if c != nil && m.Method == string(mcp.MethodToolsCall) {
+		if answer, ok := d.callTool(ctx, m, s, c); ok {
+			return answer
+		}
 		raw, c.arguments = takeArguments(raw)
 	}
 	return d.mcp.HandleMessage(ctx, raw)

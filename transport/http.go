@@ -26,6 +26,7 @@ type HTTPOptions struct {
 	WriteLimit  time.Duration // how long one write may take before the client counts as gone (30 s)
 
 	Subscriber Subscriber    // watches resources; nil: no subscriptions
+	Tools      Tools         // served without mcp-go; none: mcp-go serves all
 	ParkAfter  time.Duration // how long subscriptions of a legacy session go on with no stream to tell it (2 min)
 
 	// Authenticate says who a request is from, or refuses it with a *Refusal.
@@ -93,7 +94,7 @@ func NewHTTP(s *server.MCPServer, opts HTTPOptions) *HTTP {
 	}
 	base, closed := context.WithCancelCause(context.Background())
 	h := &HTTP{
-		dispatcher: newDispatcher(s, opts.Log, opts.Subscriber), opts: opts,
+		dispatcher: newDispatcher(s, opts.Log, opts.Subscriber, opts.Tools), opts: opts,
 		base: base, closed: closed, sessions: make(map[sessionKey]*session),
 		ids: newSessionIDs(), limiter: newLimiter(opts.Rate, opts.Concurrency), ended: newTombstones(),
 	}

@@ -123,7 +123,11 @@ func takeArguments(raw []byte) (rest []byte, arguments json.RawMessage) {
 	if start, end = start+from, end+from; !ok || raw[start] != '{' {
 		return raw, nil
 	}
-	rest = make([]byte, 0, len(raw)-(end-start)+2)
-	rest = append(append(append(rest, raw[:start]...), "{}"...), raw[end:]...)
-	return rest, json.RawMessage(raw[start:end:end])
+	return without(raw, start, end), json.RawMessage(raw[start:end:end])
+}
+
+// without is raw with an empty object in place of raw[start:end].
+func without(raw []byte, start, end int) []byte {
+	rest := make([]byte, 0, len(raw)-(end-start)+2)
+	return append(append(append(rest, raw[:start]...), "{}"...), raw[end:]...)
 }

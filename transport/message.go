@@ -139,6 +139,9 @@ type errorAnswer struct {
 func encodeAnswer(id json.RawMessage, answer mcp.JSONRPCMessage) ([]byte, error) {
 	switch a := answer.(type) {
 	case mcp.JSONRPCResponse:
+		if r, ok := a.Result.(*mcp.CallToolResult); ok {
+			return encode(resultAnswer{"2.0", id, rendered(r)})
+		}
 		return encode(resultAnswer{"2.0", id, a.Result})
 	case mcp.JSONRPCError:
 		return encode(errorAnswer{"2.0", id, a.Error})

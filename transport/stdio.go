@@ -22,6 +22,7 @@ type StdioOptions struct {
 	MaxCalls   int           // requests served at once (1024); more are refused
 	Drain      time.Duration // how long requests in flight may go on at the end of input (10 s)
 	Subscriber Subscriber    // watches resources; nil: no subscriptions
+	Tools      Tools         // served without mcp-go; none: mcp-go serves all
 }
 
 // Stdio serves MCP over a pair of streams: one JSON-RPC message a line (MCP,
@@ -42,7 +43,7 @@ func NewStdio(s *server.MCPServer, opts StdioOptions) *Stdio {
 	if opts.Drain == 0 {
 		opts.Drain = 10 * time.Second
 	}
-	return &Stdio{dispatcher: newDispatcher(s, opts.Log, opts.Subscriber), opts: opts}
+	return &Stdio{dispatcher: newDispatcher(s, opts.Log, opts.Subscriber, opts.Tools), opts: opts}
 }
 
 // hurryGrace is what requests get to hand over what they have once they were

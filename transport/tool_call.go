@@ -1,0 +1,118 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+// Tools are the tools whose plain calls are served without mcp-go, which goes
+// over every message ten times and keeps 7 KB of stack while a tool works. They
+// never ask the user. The same tools are registered with mcp-go, which serves all
+// other calls of them: see dispatcher.callTool.
+type Tools struct {
+	Server   mcp.Implementation // as in the answer to initialize
+	Handlers map[string]server.ToolHandlerFunc
+}
+
+// callTool serves a tools/call (MCP, tools). It reports false for what it leaves
+// to mcp-go: whatever is wrong with the request, tools that it does not know,
+// answers to a question, and tasks.
+func (d dispatcher) callTool(ctx context.Context, m message, s *session, c *Call) (mcp.JSONRPCMessage, bool) {
+	start, end, ok := member(m.Params, "arguments")
+	if !ok || m.Params[start] != '{' {
+		return nil, false
+	}
+	var p struct {
+		Name           string          `json:"name"`
+		Meta           json.RawMessage `json:"_meta"`
+		Task           json.RawMessage `json:"task"`
+		InputResponses json.RawMessage `json:"inputResponses"`
+		RequestState   json.RawMessage `json:"requestState"`
+	}
+	if err := json.Unmarshal(without(m.Params, start, end), &p); err != nil || p.Task != nil || p.InputResponses != nil || p.RequestState != nil {
+		return nil, false
+	}
+	handler := d.tools.Handlers[p.Name]
+	if handler == nil {
+		return nil, false
+	}
+	info, meta, ok := protocolInfo(p.Meta)
+	if !ok {
+		return nil, false
+	}
+	if info.Modern {
+		rs := requestSession{s, c}
+		rs.SetClientCapabilities(*info.ClientCapabilities)
+		if info.ClientInfo != nil {
+			rs.SetClientInfo(*info.ClientInfo)
+		}
+	}
+	c.arguments = m.Params[start:end:end]
+	var req mcp.CallToolRequest
+	req.Method = string(mcp.MethodToolsCall)
+	req.Params.Name, req.Params.Arguments, req.Params.Meta = p.Name, map[string]any{}, meta
+	result, err := handler(server.WithRequestProtocolInfo(ctx, info), req)
+	switch {
+	case err != nil:
+		return failed(err, info.Modern), true
+	case info.Modern:
+		if result.ResultType == "" {
+			result.ResultType = mcp.ResultTypeComplete
+		}
+		if result.Meta == nil {
+			result.Meta = &mcp.Meta{}
+		}
+		result.Meta.SetServerInfo(d.tools.Server)
+	}
+	return mcp.JSONRPCResponse{JSONRPC: mcp.JSONRPC_VERSION, Result: result}, true
+}
+
+// protocolInfo reads what a request's _meta says of its era. It reports false
+// where that is not in order.
+func protocolInfo(raw json.RawMessage) (*server.RequestProtocolInfo, *mcp.Meta, bool) {
+	if raw == nil {
+		return &server.RequestProtocolInfo{}, nil, true
+	}
+	var meta *mcp.Meta
+	if json.Unmarshal(raw, &meta) != nil {
+		return nil, nil, false
+	}
+	version := meta.ProtocolVersion()
+	if !mcp.IsModernProtocol(version) {
+		return &server.RequestProtocolInfo{ProtocolVersion: version}, meta, true
+	}
+	info := &server.RequestProtocolInfo{
+		Modern: true, ProtocolVersion: version,
+		ClientInfo: meta.ClientInfo(), ClientCapabilities: meta.ClientCapabilities(), LogLevel: meta.LogLevel(),
+	}
+	return info, meta, mcp.IsValidProtocolVersion(version) && info.ClientCapabilities != nil
+}
+
+// toolResult renders a mcp.CallToolResult. Its own marshaller renders all of it
+// twice, and encoding/json goes over that once more.
+type toolResult struct {
+	Meta              *mcp.Meta         `json:"_meta,omitempty"`
+	ResultType        mcp.ResultType    `json:"resultType,omitempty"`
+	Content           []mcp.Content     `json:"content"`
+	StructuredContent any               `json:"structuredContent,omitempty"`
+	IsError           bool              `json:"isError,omitempty"`
+	InputRequests     mcp.InputRequests `json:"inputRequests,omitempty"`
+	RequestState      string            `json:"requestState,omitempty"`
+}
+
+func rendered(r *mcp.CallToolResult) toolResult {
+	t := toolResult{
+		Meta: r.Meta, ResultType: r.ResultType, Content: r.Content, StructuredContent: r.StructuredContent,
+		IsError: r.IsError, InputRequests: r.InputRequests, RequestState: r.RequestState,
+	}
+	if len(r.RawStructuredContent) > 0 {
+		t.StructuredContent = r.RawStructuredContent
+	}
+	if t.Content == nil {
+		t.Content = []mcp.Content{} // null is no content
+	}
+	return t
+}
