@@ -15,7 +15,7 @@ build: ## build bin/openclaw-mcp, one static binary
 
 .PHONY: test
 test: ## run the tests that need nothing but Go
-	go test -p 6 ./... # many packages at once: much of their time is waiting
+	go test -p 4 ./... # many packages at once: much of their time is waiting
 
 .PHONY: race
 race: ## run them under the race detector

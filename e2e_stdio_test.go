@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"openclaw-mcp/internal/emulator"
 )
@@ -30,13 +29,9 @@ func TestStdioBlockedCalls(t *testing.T) {
 				blocked = append(blocked, s.begin(t, "exec_command", params{"command": "echo out", "instance": up.instance}))
 			}
 			eventually(t, "all calls are upstream", func() bool { return up.Calls(execEndpoint) == n })
-			start := time.Now()
-			for range 20 {
+			for range 20 { // they would wait for ever
 				s.request(t, "ping", nil)
 				s.ok(t, "list_runs", nil)
-			}
-			if took := time.Since(start); took > 5*time.Second {
-				t.Errorf("20 pings and list_runs took %s beside %d blocked calls", took, n)
 			}
 			for _, c := range blocked[:n/2] {
 				c.cancel(t, "no longer wanted")

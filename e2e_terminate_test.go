@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"openclaw-mcp/internal/emulator"
 )
@@ -19,7 +18,6 @@ func TestStdioTerminate(t *testing.T) {
 	s := newSession(t, p, newStdioWire(t, p, modern))
 	c := s.begin(t, "send_chat_message", params{"message": "wait 60"})
 	c.progress(t)
-	start := time.Now()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -29,9 +27,6 @@ func TestStdioTerminate(t *testing.T) {
 	}
 	if code := p.exit(t); code != 0 {
 		t.Errorf("exit code %d", code)
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("the end took %s", took)
 	}
 }
 
@@ -46,7 +41,6 @@ func TestHTTPTerminate(t *testing.T) {
 	s := newSession(t, p, newHTTPWire(t, url, modern))
 	c := s.begin(t, "send_chat_message", params{"message": "wait 60"})
 	c.progress(t)
-	start := time.Now()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +49,5 @@ func TestHTTPTerminate(t *testing.T) {
 	}
 	if code := p.exit(t); code != 0 {
 		t.Errorf("exit code %d", code)
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("the end took %s", took)
 	}
 }

@@ -117,15 +117,11 @@ func TestCompleteWhileDown(t *testing.T) {
 	for _, f := range []emulator.Fault{{Status: 503}, {Drop: true}, {Delay: time.Hour}} {
 		w := newWorld(t, emulator.Options{}, quick())
 		w.emulator.SetFaults(f)
-		began := time.Now()
 		for arg, value := range map[string]string{"instance": "", "session": "", "path": "workspace/x"} {
 			got, err := w.CompleteResourceArgument(t.Context(), "", mcp.CompleteArgument{Name: arg, Value: value}, mcp.CompleteContext{})
 			if err != nil || got.Values == nil || len(got.Values) > 0 {
 				t.Errorf("%s: %v, %v", arg, got, err)
 			}
-		}
-		if took := time.Since(began); took > 3*completeLimit+time.Second {
-			t.Errorf("it took %s", took)
 		}
 		w.Close()
 	}

@@ -117,13 +117,9 @@ func TestExecTimeout(t *testing.T) {
 func TestExecBackground(t *testing.T) {
 	modes(t, func(t *testing.T, mode emulator.SandboxMode) {
 		f := start(t, emulator.Options{Sandbox: mode})
-		begin := time.Now()
 		out, code := f.exec("(while :; do echo tick; sleep 0.01; done) & echo $! >pid; echo started")
 		if code != 0 || !strings.Contains(out, "started\n") {
 			t.Errorf("%q %d", out, code)
-		}
-		if d := time.Since(begin); d > 5*time.Second {
-			t.Errorf("the answer took %s", d)
 		}
 		time.Sleep(50 * time.Millisecond)
 		if _, code := f.exec("kill -0 $(cat pid)"); code != 0 {
