@@ -36,7 +36,9 @@ func sameTools() (without, with dispatcher, ran *int) {
 			IsError: r.GetBool("fail", false),
 		}, err
 	})
-	add("empty", func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) { return &mcp.CallToolResult{}, nil })
+	add("empty", func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		return &mcp.CallToolResult{}, nil
+	})
 	add("raw", func(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		return &mcp.CallToolResult{RawStructuredContent: json.RawMessage(`{"a":"<b>"}`)}, nil
 	})
