@@ -25,45 +25,55 @@ type incoming struct {
 }
 
 func (h *HTTP) post(w http.ResponseWriter, r *http.Request, caller Principal) {
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		plainError(w, http.StatusUnsupportedMediaType, "the Content-Type of a POST is application/json")
-		return
-	}
-	raw, err := h.readBody(w, r)
-	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
-		jsonAnswer(w, http.StatusRequestEntityTooLarge, errorMessage(nil, mcp.INVALID_REQUEST,
-			fmt.Sprintf("the message is longer than %d bytes", tooBig.Limit)))
-		return
-	}
-	if err != nil {
-		plainError(w, http.StatusBadRequest, "the body could not be read: "+err.Error())
-		return
-	}
-	m, code, err := parseMessage(raw)
-	if err != nil {
-		jsonAnswer(w, http.StatusBadRequest, errorMessage(m.ID, code, err.Error()))
-		return
-	}
-	in := incoming{message: m, raw: raw, meta: m.meta()}
-	if !h.classify(w, r, &in, caller) {
+	in := h.receive(w, r, caller)
+	if in == nil {
 		return
 	}
 	in.session.enter()
 	defer in.session.leave()
 	switch {
-	case m.isCancel():
-		id, reason := cancelParams(m)
+	case in.isCancel():
+		id, reason := cancelParams(in.message)
 		h.inflight.cancel(callID{in.scope, id}, reason)
 		w.WriteHeader(http.StatusAccepted)
-	case m.isNotification():
-		h.notify(r.Context(), raw, m, in.session)
+	case in.isNotification():
+		h.notify(r.Context(), in.raw, in.message, in.session)
 		w.WriteHeader(http.StatusAccepted)
-	case m.isRequest():
+	case in.isRequest():
 		h.serve(w, r, in)
 	default:
-		in.session.answer(m)
+		in.session.answer(in.message)
 		w.WriteHeader(http.StatusAccepted)
 	}
+}
+
+// receive reads what was POSTed. Where that can't be served it answers, and
+// gives nil.
+func (h *HTTP) receive(w http.ResponseWriter, r *http.Request, caller Principal) *incoming {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		plainError(w, http.StatusUnsupportedMediaType, "the Content-Type of a POST is application/json")
+		return nil
+	}
+	raw, err := h.readBody(w, r)
+	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
+		jsonAnswer(w, http.StatusRequestEntityTooLarge, errorMessage(nil, mcp.INVALID_REQUEST,
+			fmt.Sprintf("the message is longer than %d bytes", tooBig.Limit)))
+		return nil
+	}
+	if err != nil {
+		plainError(w, http.StatusBadRequest, "the body could not be read: "+err.Error())
+		return nil
+	}
+	m, code, err := parseMessage(raw)
+	if err != nil {
+		jsonAnswer(w, http.StatusBadRequest, errorMessage(m.ID, code, err.Error()))
+		return nil
+	}
+	in := &incoming{message: m, raw: raw, meta: m.meta()}
+	if !h.classify(w, r, in, caller) {
+		return nil
+	}
+	return in
 }
 
 // readBody reads what was POSTed; what announces itself as too long is not even
@@ -155,7 +165,7 @@ func modernScope(r *http.Request, caller Principal) string {
 
 // serve runs a request and answers with JSON, or with an event stream once
 // something has to be said before the result.
-func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in incoming) {
+func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in *incoming) {
 	stream, err := newPostStream(w, r, h.opts)
 	if err != nil {
 		plainError(w, http.StatusNotAcceptable, err.Error())

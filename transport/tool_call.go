@@ -21,44 +21,15 @@ type Tools struct {
 // to mcp-go: whatever is wrong with the request, tools that it does not know,
 // answers to a question, and tasks.
 func (d dispatcher) callTool(ctx context.Context, m message, s *session, c *Call) (mcp.JSONRPCMessage, bool) {
-	start, end, ok := member(m.Params, "arguments")
-	if !ok || m.Params[start] != '{' {
+	p := d.plainCall(m, s, c)
+	if p == nil {
 		return nil, false
 	}
-	var p struct {
-		Name           string          `json:"name"`
-		Meta           json.RawMessage `json:"_meta"`
-		Task           json.RawMessage `json:"task"`
-		InputResponses json.RawMessage `json:"inputResponses"`
-		RequestState   json.RawMessage `json:"requestState"`
-	}
-	if err := json.Unmarshal(without(m.Params, start, end), &p); err != nil || p.Task != nil || p.InputResponses != nil || p.RequestState != nil {
-		return nil, false
-	}
-	handler := d.tools.Handlers[p.Name]
-	if handler == nil {
-		return nil, false
-	}
-	info, meta, ok := protocolInfo(p.Meta)
-	if !ok {
-		return nil, false
-	}
-	if info.Modern {
-		rs := requestSession{s, c}
-		rs.SetClientCapabilities(*info.ClientCapabilities)
-		if info.ClientInfo != nil {
-			rs.SetClientInfo(*info.ClientInfo)
-		}
-	}
-	c.arguments = m.Params[start:end:end]
-	var req mcp.CallToolRequest
-	req.Method = string(mcp.MethodToolsCall)
-	req.Params.Name, req.Params.Arguments, req.Params.Meta = p.Name, map[string]any{}, meta
-	result, err := handler(server.WithRequestProtocolInfo(ctx, info), req)
+	result, err := p.handler(server.WithRequestProtocolInfo(ctx, p.info), p.request)
 	switch {
 	case err != nil:
-		return failed(err, info.Modern), true
-	case info.Modern:
+		return failed(err, p.info.Modern), true
+	case p.info.Modern:
 		if result.ResultType == "" {
 			result.ResultType = mcp.ResultTypeComplete
 		}
@@ -68,6 +39,53 @@ func (d dispatcher) callTool(ctx context.Context, m message, s *session, c *Call
 		result.Meta.SetServerInfo(d.tools.Server)
 	}
 	return mcp.JSONRPCResponse{JSONRPC: mcp.JSONRPC_VERSION, Result: result}, true
+}
+
+// plainCall is a call that mcp-go is not needed for.
+type plainCall struct {
+	handler server.ToolHandlerFunc
+	info    *server.RequestProtocolInfo
+	request mcp.CallToolRequest
+}
+
+// plainCall reads a call, and gives nil for one that is not plain. It has a frame
+// of its own: thousands of calls may wait, and their stacks are most of what
+// they take.
+func (d dispatcher) plainCall(m message, s *session, c *Call) *plainCall {
+	start, end, ok := member(m.Params, "arguments")
+	if !ok || m.Params[start] != '{' {
+		return nil
+	}
+	var p struct {
+		Name           string          `json:"name"`
+		Meta           json.RawMessage `json:"_meta"`
+		Task           json.RawMessage `json:"task"`
+		InputResponses json.RawMessage `json:"inputResponses"`
+		RequestState   json.RawMessage `json:"requestState"`
+	}
+	if err := json.Unmarshal(without(m.Params, start, end), &p); err != nil || p.Task != nil || p.InputResponses != nil || p.RequestState != nil {
+		return nil
+	}
+	handler := d.tools.Handlers[p.Name]
+	if handler == nil {
+		return nil
+	}
+	info, meta, ok := protocolInfo(p.Meta)
+	if !ok {
+		return nil
+	}
+	if info.Modern {
+		rs := requestSession{s, c}
+		rs.SetClientCapabilities(*info.ClientCapabilities)
+		if info.ClientInfo != nil {
+			rs.SetClientInfo(*info.ClientInfo)
+		}
+	}
+	c.arguments = m.Params[start:end:end]
+	call := &plainCall{handler: handler, info: info}
+	call.request.Method = string(mcp.MethodToolsCall)
+	call.request.Params.Name, call.request.Params.Arguments, call.request.Params.Meta = p.Name, map[string]any{}, meta
+	return call
 }
 
 // protocolInfo reads what a request's _meta says of its era. It reports false
