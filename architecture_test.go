@@ -75,21 +75,23 @@ var mayImport = map[string][]string{
 	"tools":              {"runs", "desktops", "terminals", "client"},
 	"resources":          {"runs", "client"},
 	"prompts":            {"runs", "client"},
-	"runs":               {"client"},
+	"runs":               {"client", "internal/seal"},
 	"desktops":           {"client"},
-	"terminals":          {"client"},
+	"terminals":          {"client", "internal/seal"},
 	"e2e/go":             {}, // a module of its own
 	"e2e/conformance":    {"transport"},
 	"packaging/check":    {},
-	"client":             {"client/rfb"},
+	"client":             {"client/rfb", "internal/jsonspan"},
 	"client/rfb":         {"client/rfb/rfbtest"},
 	"client/rfb/rfbtest": {},
-	"transport":          {},
+	"transport":          {"internal/jsonspan", "internal/seal"},
 	"observe":            {},
 	"install":            {},
 	"front":              {},
 	"auth":               {},
 	"internal/emulator":  {},
+	"internal/jsonspan":  {},
+	"internal/seal":      {},
 	"bench":              {"client", "internal/emulator"}, // measures the binary from outside
 }
 

@@ -1,9 +1,10 @@
 package client
 
 import (
-	"bytes"
 	"encoding/json"
 	"unicode/utf8"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // Streams bring an object or two an event, and a listing one an entry, of which
@@ -17,19 +18,19 @@ import (
 // encoding/json.
 func splitObject(raw []byte) (object, bool) {
 	o := make(object)
-	for i := skipSpace(raw, 0) + 1; ; i++ { // behind the brace, then each comma
-		if i = skipSpace(raw, i); raw[i] == '}' {
+	for i := jsonspan.SkipSpace(raw, 0) + 1; ; i++ { // behind the brace, then each comma
+		if i = jsonspan.SkipSpace(raw, i); raw[i] == '}' {
 			return o, true
 		}
-		end := endOfString(raw, i)
+		end := jsonspan.EndOfString(raw, i)
 		key := raw[i+1 : end-1]
 		if !plainText(key) {
 			return nil, false
 		}
-		i = skipSpace(raw, skipSpace(raw, end)+1) // the colon
-		end = endOfValue(raw, i)
+		i = jsonspan.SkipSpace(raw, jsonspan.SkipSpace(raw, end)+1) // the colon
+		end = jsonspan.EndOfValue(raw, i)
 		o[keyString(key)] = json.RawMessage(raw[i:end:end])
-		if i = skipSpace(raw, end); raw[i] == '}' {
+		if i = jsonspan.SkipSpace(raw, end); raw[i] == '}' {
 			return o, true
 		}
 	}
@@ -38,13 +39,13 @@ func splitObject(raw []byte) (object, bool) {
 // splitArray gives the items of a valid JSON array.
 func splitArray(raw []byte) []json.RawMessage {
 	a := []json.RawMessage{}
-	for i := skipSpace(raw, 0) + 1; ; i++ {
-		if i = skipSpace(raw, i); raw[i] == ']' {
+	for i := jsonspan.SkipSpace(raw, 0) + 1; ; i++ {
+		if i = jsonspan.SkipSpace(raw, i); raw[i] == ']' {
 			return a
 		}
-		end := endOfValue(raw, i)
+		end := jsonspan.EndOfValue(raw, i)
 		a = append(a, json.RawMessage(raw[i:end:end]))
-		if i = skipSpace(raw, end); raw[i] == ']' {
+		if i = jsonspan.SkipSpace(raw, end); raw[i] == ']' {
 			return a
 		}
 	}
@@ -61,54 +62,6 @@ func plainText(b []byte) bool {
 		ascii = ascii && c < utf8.RuneSelf
 	}
 	return ascii || utf8.Valid(b)
-}
-
-func skipSpace(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
-		i++
-	}
-	return i
-}
-
-// endOfString is behind the string that begins at i.
-func endOfString(b []byte, i int) int {
-	for i++; b[i] != '"'; i++ {
-		if b[i] == '\\' {
-			i++
-		}
-	}
-	return i + 1
-}
-
-// endOfValue is behind the value that begins at i.
-func endOfValue(b []byte, i int) int {
-	depth := 0
-	for i < len(b) {
-		switch b[i] {
-		case '"':
-			i = endOfString(b, i)
-		case '{', '[':
-			depth++
-			i++
-			continue
-		case '}', ']':
-			depth--
-			i++
-		case ',', ':', ' ', '\n', '\t', '\r': // within brackets
-			i++
-			continue
-		default: // a number or a word
-			n := bytes.IndexAny(b[i:], ",]} \n\t\r")
-			if n < 0 {
-				return len(b)
-			}
-			i += n
-		}
-		if depth == 0 {
-			return i
-		}
-	}
-	return i
 }
 
 // keyString is string(key), without a copy for the keys that come all the time.

@@ -1,17 +1,14 @@
 package runs
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"openclaw-mcp/internal/seal"
 )
 
 // Kind is what a run does.
@@ -62,46 +59,19 @@ const (
 var ErrHandle = errors.New("this is not a run handle of yours: handles are the `run` values of earlier results, " +
 	"valid only for the API key and the caller that they were given to; pass one unchanged, or call list_runs")
 
-// sealer seals handle states into handles and opens them again (AES-256-GCM
-// under a key that HKDF derives from the API key).
-type sealer struct {
-	aead      cipher.AEAD
-	principal []byte
-}
+// sealer seals handle states into handles and opens them again.
+type sealer struct{ *seal.Sealer }
 
 func newSealer(apiKey, principal string) (*sealer, error) {
-	key, err := hkdf.Key(sha256.New, []byte(apiKey), []byte("openclaw-mcp"), "run handle v1", 32)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, err
-	}
-	return &sealer{aead: aead, principal: []byte(principal)}, nil
+	s, err := seal.New([]byte(apiKey), "run handle v1", principal, handlePrefix, maxHandle)
+	return &sealer{s}, err
 }
 
-func (s *sealer) seal(h handleState) string {
-	return handlePrefix + encodeHandle(s.aead.Seal(nil, nil, h.marshal(), s.principal))
-}
-
-func encodeHandle(sealed []byte) string { return base64.RawURLEncoding.EncodeToString(sealed) }
+func (s *sealer) seal(h handleState) string { return s.Seal(h.marshal()) }
 
 func (s *sealer) open(handle string) (handleState, error) {
-	text, ok := strings.CutPrefix(strings.TrimSpace(handle), handlePrefix)
-	if !ok || len(text) > maxHandle {
-		return handleState{}, ErrHandle
-	}
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return handleState{}, ErrHandle
-	}
-	plain, err := s.aead.Open(nil, nil, sealed, s.principal)
-	if err != nil {
+	plain, ok := s.Open(handle)
+	if !ok {
 		return handleState{}, ErrHandle
 	}
 	h, err := unmarshalHandle(plain)

@@ -1,13 +1,9 @@
 package terminals
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
-	"strings"
+
+	"openclaw-mcp/internal/seal"
 )
 
 // ErrHandle is the one answer to a handle that can't be opened, whatever is
@@ -36,45 +32,21 @@ type handleState struct {
 	instance  string
 }
 
-// sealer seals handles (AES-256-GCM under a key that HKDF derives from the API
-// key), bound to one principal.
-type sealer struct {
-	aead      cipher.AEAD
-	principal []byte
-}
+// sealer seals handles, bound to one principal.
+type sealer struct{ *seal.Sealer }
 
 func newSealer(apiKey, principal string) (*sealer, error) {
-	key, err := hkdf.Key(sha256.New, []byte(apiKey), []byte("openclaw-mcp"), "terminal handle v1", 32)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, err
-	}
-	return &sealer{aead: aead, principal: []byte(principal)}, nil
+	s, err := seal.New([]byte(apiKey), "terminal handle v1", principal, handlePrefix, maxHandle)
+	return &sealer{s}, err
 }
 
 func (s *sealer) seal(h handleState) string {
-	plain := append([]byte{handleVersion}, h.owner+h.id+h.instance...)
-	return handlePrefix + base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, plain, s.principal))
+	return s.Seal(append([]byte{handleVersion}, h.owner+h.id+h.instance...))
 }
 
 func (s *sealer) open(handle string) (handleState, error) {
-	text, ok := strings.CutPrefix(strings.TrimSpace(handle), handlePrefix)
-	if !ok || len(text) > maxHandle {
-		return handleState{}, ErrHandle
-	}
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return handleState{}, ErrHandle
-	}
-	plain, err := s.aead.Open(nil, nil, sealed, s.principal)
-	if err != nil || len(plain) < 1+2*idLength || plain[0] != handleVersion {
+	plain, ok := s.Open(handle)
+	if !ok || len(plain) < 1+2*idLength || plain[0] != handleVersion {
 		return handleState{}, ErrHandle
 	}
 	rest := string(plain[1:])

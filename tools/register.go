@@ -22,7 +22,7 @@ func Register(s *server.MCPServer, d *Deps, tools ...*Tool) {
 func Plain(d *Deps, tools ...*Tool) map[string]server.ToolHandlerFunc {
 	handlers := make(map[string]server.ToolHandlerFunc, len(tools))
 	for _, t := range tools {
-		if t.Effect != Destroys {
+		if _, asks := t.Input.Properties["confirm"]; !asks {
 			handlers[t.Name] = t.handler(d)
 		}
 	}

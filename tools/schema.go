@@ -128,7 +128,7 @@ func newArgumentChecker(s *jsonschema.Schema) (*argumentChecker, error) {
 
 // decode checks raw, fills in defaults and stores the arguments in in.
 func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
-	args := map[string]json.RawMessage{}
+	args := map[string]any{}
 	if len(bytes.TrimSpace(raw)) > 0 && string(bytes.TrimSpace(raw)) != "null" {
 		if err := json.Unmarshal(raw, &args); err != nil {
 			return badArgument("the arguments must be a JSON object")
@@ -141,15 +141,12 @@ func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
 			wrong = append(wrong, fmt.Sprintf("unknown argument %q; allowed are: %s", name, c.allowedNames()))
 			continue
 		}
-		if string(args[name]) == "null" && !slices.Contains(c.schema.Required, name) {
+		if args[name] == nil && !slices.Contains(c.schema.Required, name) {
 			delete(args, name) // clients send null for what is not given
 			continue
 		}
-		var v any
-		if err := json.Unmarshal(args[name], &v); err != nil {
-			wrong = append(wrong, fmt.Sprintf("argument %q: %v", name, err))
-		} else if r.Validate(v) != nil {
-			wrong = append(wrong, fmt.Sprintf("argument %q must be %s; got %s", name, describeSchema(c.schema.Properties[name]), clip(string(args[name]), 80)))
+		if r.Validate(args[name]) != nil {
+			wrong = append(wrong, fmt.Sprintf("argument %q must be %s; got %s", name, describeSchema(c.schema.Properties[name]), clip(given(raw, name), 80)))
 		}
 	}
 	for _, name := range c.schema.Required {
@@ -182,6 +179,13 @@ func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
 		return badArgument("the arguments can't be read: %v", err)
 	}
 	return nil
+}
+
+// given is an argument as the caller wrote it.
+func given(raw json.RawMessage, name string) string {
+	var args map[string]json.RawMessage
+	_ = json.Unmarshal(raw, &args) // it was read before
+	return string(args[name])
 }
 
 func (c *argumentChecker) allowedNames() string {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // A tool's arguments may be a megabyte, and encoding/json goes over all of a
@@ -17,18 +19,18 @@ import (
 // reports false where there is none, and where encoding/json might find another
 // one: when a key repeats or is spelt with escapes.
 func member(raw []byte, key string) (start, end int, ok bool) {
-	i := skipSpace(raw, 0)
+	i := jsonspan.SkipSpace(raw, 0)
 	if i == len(raw) || raw[i] != '{' {
 		return 0, 0, false
 	}
 	for i++; ; i++ { // behind the brace, then each comma
-		if i = skipSpace(raw, i); raw[i] == '}' {
+		if i = jsonspan.SkipSpace(raw, i); raw[i] == '}' {
 			return start, end, ok
 		}
-		behind := endOfString(raw, i)
+		behind := jsonspan.EndOfString(raw, i)
 		name := raw[i+1 : behind-1]
-		from := skipSpace(raw, skipSpace(raw, behind)+1) // the colon
-		i = endOfValue(raw, from)
+		from := jsonspan.SkipSpace(raw, jsonspan.SkipSpace(raw, behind)+1) // the colon
+		i = jsonspan.EndOfValue(raw, from)
 		switch {
 		case bytes.IndexByte(name, '\\') >= 0:
 			return 0, 0, false
@@ -38,61 +40,10 @@ func member(raw []byte, key string) (start, end int, ok bool) {
 			}
 			start, end, ok = from, i, true
 		}
-		if i = skipSpace(raw, i); raw[i] == '}' {
+		if i = jsonspan.SkipSpace(raw, i); raw[i] == '}' {
 			return start, end, ok
 		}
 	}
-}
-
-func skipSpace(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
-		i++
-	}
-	return i
-}
-
-// endOfString is behind the string that begins at i.
-func endOfString(b []byte, i int) int {
-	for i++; ; i++ {
-		i += bytes.IndexByte(b[i:], '"')
-		escapes := 0
-		for b[i-1-escapes] == '\\' {
-			escapes++
-		}
-		if escapes%2 == 0 {
-			return i + 1
-		}
-	}
-}
-
-// endOfValue is behind the value that begins at i.
-func endOfValue(b []byte, i int) int {
-	for depth := 0; i < len(b); {
-		switch b[i] {
-		case '"':
-			i = endOfString(b, i)
-		case '{', '[':
-			depth++
-			i++
-			continue
-		case '}', ']':
-			depth--
-			i++
-		case ',', ':', ' ', '\n', '\t', '\r': // within brackets
-			i++
-			continue
-		default: // a number or a word
-			n := bytes.IndexAny(b[i:], ",]} \n\t\r")
-			if n < 0 {
-				return len(b)
-			}
-			i += n
-		}
-		if depth == 0 {
-			return i
-		}
-	}
-	return i
 }
 
 // Arguments is a middleware ([server.WithToolHandlerMiddleware]) for tools that

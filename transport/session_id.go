@@ -1,23 +1,19 @@
 package transport
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"sync"
 	"time"
 
+	"openclaw-mcp/internal/seal"
+
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// A session id carries what a server has to know of the session, sealed with a
-// key that is derived from its principal's credential and bound to its name
-// (AES-256-GCM, HKDF). So any replica with that credential serves the session,
+// A session id carries what a server has to know of the session, sealed with its
+// principal's credential and bound to its name. So any replica with that credential serves the session,
 // also after a restart; and nobody else's id, stolen or guessed, opens anything.
 const (
 	sessionIDPrefix  = "mcp_"
@@ -39,49 +35,41 @@ type sessionState struct {
 type sessionIDs struct {
 	fallback [32]byte // of principals without a credential; this process only
 	mu       sync.Mutex
-	aeads    map[Principal]cipher.AEAD
+	sealers  map[Principal]*seal.Sealer
 }
 
 func newSessionIDs() *sessionIDs {
-	s := &sessionIDs{aeads: make(map[Principal]cipher.AEAD)}
+	s := &sessionIDs{sealers: make(map[Principal]*seal.Sealer)}
 	_, _ = rand.Read(s.fallback[:]) // never fails
 	return s
 }
 
-// maxAEADs bounds the keys that are kept derived.
-const maxAEADs = 1024
+// maxSealers bounds how many principals' keys are kept derived.
+const maxSealers = 1024
 
-func (s *sessionIDs) aead(p Principal) (cipher.AEAD, error) {
+func (s *sessionIDs) of(p Principal) (*seal.Sealer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a, ok := s.aeads[p]; ok {
-		return a, nil
+	if of, ok := s.sealers[p]; ok {
+		return of, nil
 	}
 	secret := []byte(p.Key)
 	if len(secret) == 0 {
 		secret = s.fallback[:]
 	}
-	key, err := hkdf.Key(sha256.New, secret, []byte("openclaw-mcp"), "session id v1", 32)
+	of, err := seal.New(secret, "session id v1", p.Name, sessionIDPrefix, maxSessionID)
 	if err != nil {
 		return nil, err
 	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
+	if len(s.sealers) >= maxSealers {
+		clear(s.sealers)
 	}
-	a, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, err
-	}
-	if len(s.aeads) >= maxAEADs {
-		clear(s.aeads)
-	}
-	s.aeads[p] = a
-	return a, nil
+	s.sealers[p] = of
+	return of, nil
 }
 
 func (s *sessionIDs) seal(p Principal, st sessionState) (string, error) {
-	a, err := s.aead(p)
+	of, err := s.of(p)
 	if err != nil {
 		return "", err
 	}
@@ -94,25 +82,17 @@ func (s *sessionIDs) seal(p Principal, st sessionState) (string, error) {
 	}
 	b = binary.BigEndian.AppendUint64(b, uint64(st.started.Unix()))
 	b = append(b, st.protocol...)
-	// The random nonce makes every id a different one.
-	return sessionIDPrefix + base64.RawURLEncoding.EncodeToString(a.Seal(nil, nil, b, []byte(p.Name))), nil
+	return of.Seal(b), nil
 }
 
 func (s *sessionIDs) open(p Principal, id string) (sessionState, error) {
 	var st sessionState
-	if len(id) > maxSessionID || len(id) < len(sessionIDPrefix) || id[:len(sessionIDPrefix)] != sessionIDPrefix {
-		return st, errSessionID
-	}
-	sealed, err := base64.RawURLEncoding.Strict().DecodeString(id[len(sessionIDPrefix):])
-	if err != nil {
-		return st, errSessionID
-	}
-	a, err := s.aead(p)
+	of, err := s.of(p)
 	if err != nil {
 		return st, err
 	}
-	b, err := a.Open(nil, nil, sealed, []byte(p.Name))
-	if err != nil || len(b) < 10 || b[0] != sessionIDVersion {
+	b, ok := of.Open(id)
+	if !ok || len(b) < 10 || b[0] != sessionIDVersion {
 		return st, errSessionID
 	}
 	st.elicitation, st.roots = b[1]&1 != 0, b[1]&2 != 0

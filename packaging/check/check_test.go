@@ -256,6 +256,68 @@ func TestGoreleaser(t *testing.T) {
 	}
 }
 
+// What goreleaser builds of the commit are the six binaries; that of this
+// machine starts.
+func TestSnapshot(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(folder(t, "SNAPSHOT"), "artifacts.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var artifacts []struct{ Path, Type, GOOS, GOARCH string }
+	if err := json.Unmarshal(text, &artifacts); err != nil {
+		t.Fatal(err)
+	}
+	built := map[string]string{}
+	for _, a := range artifacts {
+		if a.Type == "Binary" {
+			built[a.GOOS+"_"+a.GOARCH] = filepath.Join(folder(t, "SNAPSHOT"), "..", a.Path)
+		}
+	}
+	if len(built) != 6 {
+		t.Errorf("the binaries are %v", built)
+	}
+	out, err := exec.Command(built[runtime.GOOS+"_"+runtime.GOARCH], "--version").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "-snapshot") {
+		t.Errorf("--version: %q, %v", out, err)
+	}
+}
+
+// The SBOMs name the program and every module that its binary does.
+func TestSBOM(t *testing.T) {
+	for _, target := range []string{"linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64", "windows_amd64", "windows_arm64"} {
+		text, err := os.ReadFile(filepath.Join(folder(t, "DIST"), "openclaw-mcp_"+target+".sbom.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bom struct {
+			BOMFormat string
+			Metadata  struct {
+				Component struct{ Name, Version string }
+			}
+			Components []struct{ Name, Version string }
+		}
+		if err := json.Unmarshal(text, &bom); err != nil {
+			t.Fatal(err)
+		}
+		if c := bom.Metadata.Component; bom.BOMFormat != "CycloneDX" || c.Name != "openclaw-mcp" || c.Version != folder(t, "VERSION") {
+			t.Errorf("%s: the SBOM is of %s %s, in the format %s", target, c.Name, c.Version, bom.BOMFormat)
+		}
+		listed := map[string]bool{}
+		for _, c := range bom.Components {
+			listed[c.Name+" "+c.Version] = true
+		}
+		info, err := buildinfo.ReadFile(binaryOf(t, target))
+		if err != nil || len(info.Deps) == 0 {
+			t.Fatalf("%s: %v", target, err)
+		}
+		for _, dep := range info.Deps {
+			if !listed[dep.Path+" "+dep.Version] {
+				t.Errorf("%s: the SBOM lacks %s %s", target, dep.Path, dep.Version)
+			}
+		}
+	}
+}
+
 // The manifests are objects that Kubernetes knows, field by field.
 func TestKubernetes(t *testing.T) {
 	text, err := os.ReadFile("../kubernetes/openclaw-mcp.yaml")
