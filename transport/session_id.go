@@ -7,14 +7,15 @@ import (
 	"sync"
 	"time"
 
-	"openclaw-mcp/internal/seal"
-
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"openclaw-mcp/internal/seal"
 )
 
 // A session id carries what a server has to know of the session, sealed with its
-// principal's credential and bound to its name. So any replica with that credential serves the session,
-// also after a restart; and nobody else's id, stolen or guessed, opens anything.
+// principal's credential and bound to its name. So any replica with that
+// credential serves the session, also after a restart; and nobody else's id,
+// stolen or guessed, opens anything.
 const (
 	sessionIDPrefix  = "mcp_"
 	sessionIDVersion = 1
