@@ -256,32 +256,6 @@ func TestGoreleaser(t *testing.T) {
 	}
 }
 
-// What goreleaser builds of the commit are the six binaries; that of this
-// machine starts.
-func TestSnapshot(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(folder(t, "SNAPSHOT"), "artifacts.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var artifacts []struct{ Path, Type, GOOS, GOARCH string }
-	if err := json.Unmarshal(text, &artifacts); err != nil {
-		t.Fatal(err)
-	}
-	built := map[string]string{}
-	for _, a := range artifacts {
-		if a.Type == "Binary" {
-			built[a.GOOS+"_"+a.GOARCH] = filepath.Join(folder(t, "SNAPSHOT"), "..", a.Path)
-		}
-	}
-	if len(built) != 6 {
-		t.Errorf("the binaries are %v", built)
-	}
-	out, err := exec.Command(built[runtime.GOOS+"_"+runtime.GOARCH], "--version").CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "-snapshot") {
-		t.Errorf("--version: %q, %v", out, err)
-	}
-}
-
 // The SBOMs name the program and every module that its binary does.
 func TestSBOM(t *testing.T) {
 	for _, target := range []string{"linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64", "windows_amd64", "windows_arm64"} {
