@@ -5,12 +5,18 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
 
 // main is the only place that touches the process: its arguments, environment,
 // standard streams, signals and exit code.
 func main() {
+	if os.Getenv("GOGC") == "" {
+		// Most of what a server of many streams holds lives long: collecting the
+		// rest a little sooner costs less than it saves.
+		debug.SetGCPercent(75)
+	}
 	ctx, stop := untilSignalled(os.Interrupt, syscall.SIGTERM)
 	// A client that is gone is an error to clean up after, not a signal to die of.
 	signal.Ignore(syscall.SIGPIPE)

@@ -55,10 +55,10 @@ func newTransport() *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   15 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		// Half of the usual: streams are small events on many connections, and
+		// A quarter of the usual: streams are small events on many connections, and
 		// larger pieces pass these buffers by.
-		WriteBufferSize: 2 << 10,
-		ReadBufferSize:  2 << 10,
+		WriteBufferSize: 1 << 10,
+		ReadBufferSize:  1 << 10,
 		HTTP2:           &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 	}
 }

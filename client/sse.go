@@ -31,7 +31,7 @@ type lineReader struct {
 // A reader begins with minRead bytes, since most streams bring little at a time
 // and there may be a thousand of them; reads that fill its memory double it.
 const (
-	minRead = 2 << 10
+	minRead = 1 << 10
 	maxRead = 32 << 10
 )
 
