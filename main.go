@@ -14,8 +14,8 @@ import (
 func main() {
 	if os.Getenv("GOGC") == "" {
 		// Most of what a server of many streams holds lives long: collecting the
-		// rest a little sooner costs less than it saves.
-		debug.SetGCPercent(75)
+		// rest sooner costs less than it saves.
+		debug.SetGCPercent(50)
 	}
 	ctx, stop := untilSignalled(os.Interrupt, syscall.SIGTERM)
 	// A client that is gone is an error to clean up after, not a signal to die of.
