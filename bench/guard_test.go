@@ -29,9 +29,10 @@ func TestCompareFigures(t *testing.T) {
 		error string // "": none
 	}{
 		{"the same", map[string]figures{"A": {100, 10_000}}, ""},
-		{"within the tolerance", map[string]figures{"A": {110, 11_000}}, ""},
+		{"within the tolerance", map[string]figures{"A": {110, 13_000}}, ""},
+		{"far fewer bytes", map[string]figures{"A": {100, 5_000}}, ""},
 		{"more allocations", map[string]figures{"A": {114, 10_000}}, "A: 114 allocs/op, recorded are 100, and at most 113"},
-		{"more bytes", map[string]figures{"A": {100, 11_600}}, "A: 11600 bytes/op, recorded are 10000, and at most 11512"},
+		{"more bytes", map[string]figures{"A": {100, 13_600}}, "A: 13600 bytes/op, recorded are 10000, and at most 13512"},
 		{"far less", map[string]figures{"A": {50, 10_000}}, "it has become better"},
 		{"one is gone", map[string]figures{}, "no such benchmark any more"},
 		{"one is new", map[string]figures{"A": {100, 10_000}, "B": {1, 1}}, "B: it is not recorded"},
