@@ -72,7 +72,7 @@ const module = "openclaw-mcp/"
 var mayImport = map[string][]string{
 	".":                  {"client", "runs", "tools", "resources", "prompts", "desktops", "terminals", "transport", "observe", "internal/emulator", "install", "doctor", "front", "auth"},
 	"doctor":             {"client"},
-	"tools":              {"runs", "desktops", "terminals", "client"},
+	"tools":              {"runs", "desktops", "terminals", "client", "internal/jsonspan"},
 	"resources":          {"runs", "client"},
 	"prompts":            {"runs", "client"},
 	"runs":               {"client", "internal/seal"},

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -105,4 +106,14 @@ func (b *body) failure(err error) *Error {
 func (b *body) peek(n int64) []byte {
 	raw, _ := io.ReadAll(io.LimitReader(b.rc, n))
 	return raw
+}
+
+// readAll is [io.ReadAll] for what is said to have size bytes; less than 0 where
+// that is not known.
+func readAll(r io.Reader, size int64) ([]byte, error) {
+	var b bytes.Buffer
+	// No more than that on the peer's word alone. MinRead is to find the end.
+	b.Grow(int(min(max(size, 0), 4<<20)) + bytes.MinRead)
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // object is a JSON object whose values are not looked at yet. Its keys are
@@ -19,20 +21,15 @@ type object map[string]json.RawMessage
 
 // asObject gives raw as an object, and false when it is none.
 func asObject(raw []byte) (object, bool) {
-	if kindOf(raw) != '{' || !json.Valid(raw) {
+	if kindOf(raw) != '{' || !jsonspan.Valid(raw) {
 		return nil, false
 	}
-	if o, ok := splitObject(raw); ok {
-		return o, true
-	}
-	var o object
-	err := json.Unmarshal(raw, &o)
-	return o, err == nil
+	return splitObject(raw), true
 }
 
 // asArray gives the items of raw, and false when it is no array.
 func asArray(raw []byte) ([]json.RawMessage, bool) {
-	if kindOf(raw) != '[' || !json.Valid(raw) {
+	if kindOf(raw) != '[' || !jsonspan.Valid(raw) {
 		return nil, false
 	}
 	return splitArray(raw), true
@@ -43,15 +40,10 @@ func asString(raw []byte) (string, bool) {
 	if kindOf(raw) != '"' {
 		return "", false
 	}
-	raw = bytes.Trim(raw, " \t\r\n")
-	if n := len(raw); n >= 2 && raw[n-1] == '"' && plainText(raw[1:n-1]) {
-		return string(raw[1 : n-1]), true
-	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
+	if raw = bytes.Trim(raw, " \t\r\n"); !jsonspan.Valid(raw) {
 		return "", false
 	}
-	return s, true
+	return jsonspan.Text(raw), true
 }
 
 // kindOf tells a JSON value by its first byte: one of { [ " t f n, a digit or
@@ -233,7 +225,7 @@ func shapeError(what string, raw []byte) *Error {
 // describe names the shape of a JSON value.
 func describe(raw []byte) string {
 	k := kindOf(raw)
-	if k != 0 && k != '{' && k != '[' && !json.Valid(raw) {
+	if k != 0 && k != '{' && k != '[' && !jsonspan.Valid(raw) {
 		return "not JSON"
 	}
 	switch k {

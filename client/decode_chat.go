@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // maxNesting bounds how many wrappers around an answer are opened.
@@ -26,7 +28,7 @@ var (
 // holds no text, the error matches [ErrNoText] and the Reply carries the ids
 // that there were; an answer that reports a failure gives that as an *Error.
 func decodeReply(body []byte) (Reply, error) {
-	if !json.Valid(body) {
+	if !jsonspan.Valid(body) {
 		if kindOf(body) == 0 {
 			return Reply{}, noText(body)
 		}
@@ -353,7 +355,7 @@ func decodeToolCall(b object) ToolCall {
 		}
 	}
 	// OpenAI sends the arguments as JSON inside a string.
-	if s, ok := asString(args); ok && json.Valid([]byte(s)) {
+	if s, ok := asString(args); ok && jsonspan.Valid([]byte(s)) {
 		args = json.RawMessage(s)
 	}
 	c.Arguments = bytes.Clone(args)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 const (
@@ -41,10 +43,10 @@ func decodeError(status int, header http.Header, body []byte, now time.Time) *Er
 		}
 	case isHTML(contentType, body):
 		e.Message = pageTitle(body)
-	case kindOf(body) == '"' && json.Valid(body):
+	case kindOf(body) == '"' && jsonspan.Valid(body):
 		s, _ := asString(body)
 		e.Message = oneLine(s, maxPlainError)
-	case kindOf(body) == '[' && json.Valid(body):
+	case kindOf(body) == '[' && jsonspan.Valid(body):
 		if e.Message = decodeErrorList(body, 0); e.Message == "" {
 			e.Message = statusPhrase(status) + "; the answer is " + describe(body)
 		}

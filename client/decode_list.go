@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // list is a listing before its items are decoded.
@@ -20,7 +22,7 @@ type list struct {
 // that is an array. A wrapper may hold another. A null list is an empty one.
 func decodeList(raw []byte, name string) (list, error) {
 	var l list
-	if !json.Valid(raw) {
+	if !jsonspan.Valid(raw) {
 		return l, notJSON(raw)
 	}
 	if l.find(raw, name, 0) {
@@ -112,7 +114,7 @@ func decodePage[T any](raw []byte, name string, item func(json.RawMessage) (T, e
 // data (also as the only item of a list). It is found when it has one of the
 // keys.
 func decodeSingle(raw []byte, names, keys []string) (object, error) {
-	if !json.Valid(raw) {
+	if !jsonspan.Valid(raw) {
 		return nil, notJSON(raw)
 	}
 	if o := findSingle(raw, names, keys, 0); o != nil {
@@ -253,7 +255,7 @@ func decodeSession(raw json.RawMessage) (Session, error) {
 // endpoints, or a list of paths. An object without any of them is an answer
 // too: the service was reached.
 func decodeDiscovery(raw []byte) (Discovery, error) {
-	if !json.Valid(raw) {
+	if !jsonspan.Valid(raw) {
 		return Discovery{}, notJSON(raw)
 	}
 	var d Discovery

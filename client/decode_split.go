@@ -2,7 +2,6 @@ package client
 
 import (
 	"encoding/json"
-	"unicode/utf8"
 
 	"openclaw-mcp/internal/jsonspan"
 )
@@ -14,62 +13,30 @@ import (
 // which nobody changes.
 
 // splitObject gives the members of a valid JSON object; of equal keys, the last
-// one's. It reports false where a key is spelt in a way that it leaves to
-// encoding/json.
-func splitObject(raw []byte) (object, bool) {
+// one's.
+func splitObject(raw []byte) object {
 	o := make(object)
-	for i := jsonspan.SkipSpace(raw, 0) + 1; ; i++ { // behind the brace, then each comma
-		if i = jsonspan.SkipSpace(raw, i); raw[i] == '}' {
-			return o, true
-		}
-		end := jsonspan.EndOfString(raw, i)
-		key := raw[i+1 : end-1]
-		if !plainText(key) {
-			return nil, false
-		}
-		i = jsonspan.SkipSpace(raw, jsonspan.SkipSpace(raw, end)+1) // the colon
-		end = jsonspan.EndOfValue(raw, i)
-		o[keyString(key)] = json.RawMessage(raw[i:end:end])
-		if i = jsonspan.SkipSpace(raw, end); raw[i] == '}' {
-			return o, true
-		}
+	for m := range jsonspan.Members(raw) {
+		o[keyString(m.Key)] = json.RawMessage(raw[m.From:m.To:m.To])
 	}
+	return o
 }
 
 // splitArray gives the items of a valid JSON array.
 func splitArray(raw []byte) []json.RawMessage {
 	a := []json.RawMessage{}
-	for i := jsonspan.SkipSpace(raw, 0) + 1; ; i++ {
-		if i = jsonspan.SkipSpace(raw, i); raw[i] == ']' {
-			return a
-		}
-		end := jsonspan.EndOfValue(raw, i)
-		a = append(a, json.RawMessage(raw[i:end:end]))
-		if i = jsonspan.SkipSpace(raw, end); raw[i] == ']' {
-			return a
-		}
+	for item := range jsonspan.Items(raw) {
+		a = append(a, item)
 	}
+	return a
 }
 
-// plainText reports whether the inside of a JSON string is what it stands for:
-// valid UTF-8 without an escape, a quote or a control character.
-func plainText(b []byte) bool {
-	ascii := true
-	for _, c := range b {
-		if c < ' ' || c == '"' || c == '\\' {
-			return false
-		}
-		ascii = ascii && c < utf8.RuneSelf
-	}
-	return ascii || utf8.Valid(b)
-}
-
-// keyString is string(key), without a copy for the keys that come all the time.
-func keyString(key []byte) string {
-	if s, ok := commonKeys[string(key)]; ok {
+// keyString decodes a key, without a copy for those that come all the time.
+func keyString(quoted []byte) string {
+	if s, ok := commonKeys[string(quoted[1:len(quoted)-1])]; ok {
 		return s
 	}
-	return string(key)
+	return jsonspan.Text(quoted)
 }
 
 var commonKeys = same("id", "type", "event", "data", "text", "delta", "content", "message", "role", "name", "path",

@@ -115,7 +115,7 @@ func (b *FileBody) unwrap(resp *reply) error {
 		return nil
 	}
 	limit := b.core.options.spoolAbove
-	start, err := io.ReadAll(io.LimitReader(in, limit+1))
+	start, err := readAll(io.LimitReader(in, limit+1), min(limit, resp.length))
 	if err != nil {
 		return err
 	}
@@ -215,7 +215,7 @@ func (s *FilesService) Read(ctx context.Context, instance, path string, limit in
 	if b.Size > limit {
 		return nil, tooLarge(fmt.Sprint(b.Size))
 	}
-	content, err := io.ReadAll(io.LimitReader(b, limit+1))
+	content, err := readAll(io.LimitReader(b, limit+1), b.Size)
 	if err != nil {
 		return nil, err
 	}

@@ -2,13 +2,14 @@ package client
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // scanner reads one JSON value as it arrives, so that a string of any length
@@ -236,31 +237,17 @@ func (s *scanner) discard(n int) {
 // plainRun measures the text at the beginning of buf that stands for itself and
 // is whole runes.
 func plainRun(buf []byte) int {
-	// Eight bytes at once as long as all are printable ASCII but neither a
-	// quote nor a backslash: each term sets a byte's top bit if it is not.
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	plain := buf[:jsonspan.PlainLen(buf)]
+	if utf8.Valid(plain) {
+		return len(plain)
+	}
 	n := 0
-	for n < len(buf) {
-		if len(buf)-n >= 8 {
-			x := binary.LittleEndian.Uint64(buf[n:])
-			if (x|(x-ones*' ')|((x^ones*'"')-ones)|((x^ones*'\\')-ones))&tops == 0 {
-				n += 8
-				continue
-			}
+	for n < len(plain) {
+		r, size := utf8.DecodeRune(plain[n:])
+		if r == utf8.RuneError && size == 1 {
+			break
 		}
-		c := buf[n]
-		switch {
-		case c == '"' || c == '\\' || c < ' ':
-			return n
-		case c < utf8.RuneSelf:
-			n++
-		default:
-			r, size := utf8.DecodeRune(buf[n:])
-			if r == utf8.RuneError && size == 1 {
-				return n
-			}
-			n += size
-		}
+		n += size
 	}
 	return n
 }

@@ -2,9 +2,10 @@ package client
 
 import (
 	"bytes"
-	"encoding/json"
 	"strconv"
 	"strings"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // normaliser turns the frames of one chat stream, of whatever family, into
@@ -137,7 +138,7 @@ func (n *normaliser) frame(f frame) {
 		}
 		n.jsonText = true
 		n.object(kind, o, 0)
-	case data[0] == '[' && json.Valid(data):
+	case data[0] == '[' && jsonspan.Valid(data):
 		items, _ := asArray(data)
 		objects := make([]object, 0, len(items))
 		for _, item := range items {
@@ -202,7 +203,7 @@ func (n *normaliser) plain(kind string, f frame) {
 func looksBroken(data []byte) bool {
 	switch kindOf(data) {
 	case '{', '[', '"':
-		return !json.Valid(data)
+		return !jsonspan.Valid(data)
 	}
 	return false
 }

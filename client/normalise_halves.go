@@ -2,7 +2,8 @@ package client
 
 import (
 	"bytes"
-	"encoding/json"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // halves mends characters that a stream cut in two. Services that count in
@@ -18,7 +19,7 @@ type halves struct {
 // left alone. A half that stays
 // alone is no character and is dropped. The value is not changed in place.
 func (h *halves) mend(data []byte) (mended []byte, changed bool) {
-	if !bytes.Contains(data, []byte(`\ud`)) && !bytes.Contains(data, []byte(`\uD`)) || !json.Valid(data) {
+	if !bytes.Contains(data, []byte(`\ud`)) && !bytes.Contains(data, []byte(`\uD`)) || !jsonspan.Valid(data) {
 		return data, false
 	}
 	out := make([]byte, 0, len(data)+6)

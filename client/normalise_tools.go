@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // toolTracker remembers the tool calls of a stream: they too come twice, or in
@@ -255,7 +257,7 @@ func (n *normaliser) stopPartial(index string) {
 	p := t.partial[index]
 	delete(t.partial, index)
 	t.order = slices.DeleteFunc(t.order, func(s string) bool { return s == index })
-	if p == nil || p.id == "" || !json.Valid(p.args) {
+	if p == nil || p.id == "" || !jsonspan.Valid(p.args) {
 		n.put(Event{Kind: EventHeartbeat})
 		return
 	}
@@ -289,7 +291,7 @@ func (n *normaliser) itemCall(item object) {
 func (n *normaliser) itemArguments(item string, raw json.RawMessage) {
 	id := n.tools.items[item]
 	args := []byte(asStringOr(raw))
-	if id == "" || !json.Valid(args) {
+	if id == "" || !jsonspan.Valid(args) {
 		n.put(Event{Kind: EventHeartbeat})
 		return
 	}

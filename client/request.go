@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 const maxErrorBody = 64 << 10
@@ -250,7 +252,7 @@ func (c *core) bytes(ctx context.Context, req call) ([]byte, *reply, error) {
 	}
 	defer func() { _ = r.body.Close() }()
 	limit := c.options.maxJSON
-	raw, err := io.ReadAll(io.LimitReader(r.body, limit+1))
+	raw, err := readAll(io.LimitReader(r.body, limit+1), min(limit, r.length))
 	if err != nil {
 		return nil, nil, err // of body.Read: complete already
 	}
@@ -258,7 +260,7 @@ func (c *core) bytes(ctx context.Context, req call) ([]byte, *reply, error) {
 		return nil, nil, c.fail(req, &Error{Status: r.status, Err: ErrTooLarge,
 			Message: fmt.Sprintf("the answer is larger than %d bytes", limit)})
 	}
-	if kindOf(raw) != 0 && !json.Valid(raw) && isHTML(mediaType(r.header), raw) {
+	if kindOf(raw) != 0 && !jsonspan.Valid(raw) && isHTML(mediaType(r.header), raw) {
 		return nil, nil, c.fail(req, pageError(r.status, raw))
 	}
 	if e := wholeError(raw); e != nil {

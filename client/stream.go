@@ -10,6 +10,8 @@ import (
 	"mime"
 	"strings"
 	"time"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // decodeStream normalises the body of POST …/chat/stream, whichever of the
@@ -63,7 +65,7 @@ func readFrames(r io.Reader, contentType string, limit int, each func(frame) boo
 		if len(body) > limit {
 			return tooLarge(limit)
 		}
-		if !json.Valid(body) && kindOf(body) == '{' && bytes.ContainsAny(bytes.TrimSpace(body), "\r\n") {
+		if !jsonspan.Valid(body) && kindOf(body) == '{' && bytes.ContainsAny(bytes.TrimSpace(body), "\r\n") {
 			return readLines(bytes.NewReader(body), limit, each)
 		}
 		return whole(body)
@@ -98,7 +100,7 @@ func (n *normaliser) body(body []byte) error {
 	var e *Error
 	switch {
 	case err == nil, errors.Is(err, ErrNoText):
-	case json.Valid(body) && errors.As(err, &e):
+	case jsonspan.Valid(body) && errors.As(err, &e):
 		n.fail(e)
 		return nil
 	default:

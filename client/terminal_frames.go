@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // TerminalFamily is a format of the frames of a terminal's socket. The service
@@ -121,7 +123,7 @@ func (c *frameReader) decode(f wsFrame) frameEvent {
 			c.family = TerminalMixed
 		}
 		ev.output = f.data
-	case kindOf(f.data) == '{' && json.Valid(f.data): // an object without a type
+	case kindOf(f.data) == '{' && jsonspan.Valid(f.data): // an object without a type
 	default:
 		ev.output = f.data
 	}

@@ -96,7 +96,7 @@ func csiLen(s string) int {
 // would make the text around them look other than it is: text from a workspace
 // must not hide instructions from whoever approves a call.
 func showHidden(s string) string {
-	if strings.IndexFunc(s, hidden) < 0 {
+	if nothingHidden(s) {
 		return s
 	}
 	var b strings.Builder
@@ -113,6 +113,23 @@ func showHidden(s string) string {
 		before = r
 	}
 	return b.String()
+}
+
+// nothingHidden reports whether s has no hidden character. Most text is ASCII,
+// which none of them is.
+func nothingHidden(s string) bool {
+	for i := 0; i < len(s); {
+		if s[i] < utf8.RuneSelf {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if hidden(r) {
+			return false
+		}
+		i += n
+	}
+	return true
 }
 
 // hidden reports characters that show nothing or reorder others.

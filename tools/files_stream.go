@@ -115,11 +115,13 @@ func (s *streamer) fromStart(in *bufio.Reader, f *found) error {
 		}
 		f.offset = s.start
 	}
-	var err error
-	if f.data, err = io.ReadAll(io.LimitReader(in, int64(s.window))); err != nil {
+	var data bytes.Buffer
+	data.Grow(int(min(int64(s.window), max(s.size-f.offset, 0))) + bytes.MinRead)
+	if _, err := data.ReadFrom(io.LimitReader(in, int64(s.window))); err != nil {
 		return err
 	}
-	_, err = in.Peek(1)
+	f.data = data.Bytes()
+	_, err := in.Peek(1)
 	if err == io.EOF {
 		f.last = true
 		f.size = f.offset + int64(len(f.data))

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // inputSchema derives a tool's input schema from its In type and the Spec's
@@ -108,9 +111,17 @@ type argumentChecker struct {
 	schema *jsonschema.Schema
 	props  map[string]*jsonschema.Resolved
 	names  []string
+	fields []argumentField // of the tool's In
 }
 
-func newArgumentChecker(s *jsonschema.Schema) (*argumentChecker, error) {
+// argumentField is where in its In a tool has an argument.
+type argumentField struct {
+	name  string
+	index []int
+}
+
+// newArgumentChecker makes the checker of the schema that was derived from in.
+func newArgumentChecker(s *jsonschema.Schema, in reflect.Type) (*argumentChecker, error) {
 	if _, err := s.CloneSchemas().Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true}); err != nil {
 		return nil, err
 	}
@@ -123,16 +134,50 @@ func newArgumentChecker(s *jsonschema.Schema) (*argumentChecker, error) {
 		c.props[name] = r
 	}
 	c.names = slices.Sorted(maps.Keys(s.Properties))
+	for _, f := range reflect.VisibleFields(in) {
+		if !f.Anonymous {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			c.fields = append(c.fields, argumentField{name, f.Index})
+		}
+	}
 	return c, nil
 }
 
-// decode checks raw, fills in defaults and stores the arguments in in.
-func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
-	args := map[string]any{}
-	if len(bytes.TrimSpace(raw)) > 0 && string(bytes.TrimSpace(raw)) != "null" {
-		if err := json.Unmarshal(raw, &args); err != nil {
-			return badArgument("the arguments must be a JSON object")
+// argument is an argument as the caller wrote it, and decoded.
+type argument struct {
+	raw   json.RawMessage
+	value any
+}
+
+// split reads the arguments of a call. Contents of files are among them, so each
+// is decoded just once.
+func split(raw json.RawMessage) (map[string]argument, error) {
+	args := make(map[string]argument)
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || string(raw) == "null" {
+		return args, nil
+	}
+	if raw[0] != '{' || !jsonspan.Valid(raw) {
+		return nil, badArgument("the arguments must be a JSON object")
+	}
+	for m := range jsonspan.Members(raw) {
+		a := argument{raw: json.RawMessage(raw[m.From:m.To])}
+		if a.raw[0] == '"' {
+			a.value = jsonspan.Text(a.raw)
+		} else if err := json.Unmarshal(a.raw, &a.value); err != nil { // a number that is too large
+			return nil, badArgument("argument %q can't be read: %v", jsonspan.Text(m.Key), err)
 		}
+		args[jsonspan.Text(m.Key)] = a
+	}
+	return args, nil
+}
+
+// decode checks raw, and stores the arguments and the defaults of those that are
+// not given in in, a pointer to the tool's In.
+func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
+	args, err := split(raw)
+	if err != nil {
+		return err
 	}
 	var wrong []string
 	for _, name := range slices.Sorted(maps.Keys(args)) {
@@ -141,12 +186,12 @@ func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
 			wrong = append(wrong, fmt.Sprintf("unknown argument %q; allowed are: %s", name, c.allowedNames()))
 			continue
 		}
-		if args[name] == nil && !slices.Contains(c.schema.Required, name) {
+		if args[name].value == nil && !slices.Contains(c.schema.Required, name) {
 			delete(args, name) // clients send null for what is not given
 			continue
 		}
-		if r.Validate(args[name]) != nil {
-			wrong = append(wrong, fmt.Sprintf("argument %q must be %s; got %s", name, describeSchema(c.schema.Properties[name]), clip(given(raw, name), 80)))
+		if r.Validate(args[name].value) != nil {
+			wrong = append(wrong, fmt.Sprintf("argument %q must be %s; got %s", name, describeSchema(c.schema.Properties[name]), clip(string(args[name].raw), 80)))
 		}
 	}
 	for _, name := range c.schema.Required {
@@ -157,35 +202,21 @@ func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
 	if len(wrong) > 0 {
 		return badArgument("%s", strings.Join(wrong, "\n"))
 	}
-	// The defaults first, and then what was given: large arguments are not
-	// rendered anew.
-	defaults := make(map[string]json.RawMessage)
-	for name, p := range c.schema.Properties {
-		if _, ok := args[name]; !ok && p.Default != nil {
-			defaults[name] = p.Default
+	for _, f := range c.fields {
+		field := reflect.ValueOf(in).Elem().FieldByIndex(f.index)
+		a, given := args[f.name]
+		if !given {
+			a.raw = c.schema.Properties[f.name].Default
+		}
+		if text, ok := a.value.(string); ok && field.Kind() == reflect.String {
+			field.SetString(text)
+		} else if a.raw != nil {
+			if err := json.Unmarshal(a.raw, field.Addr().Interface()); err != nil {
+				return badArgument("argument %q can't be read: %v", f.name, err)
+			}
 		}
 	}
-	b, err := json.Marshal(defaults)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(b, in); err != nil {
-		return badArgument("the defaults can't be read: %v", err)
-	}
-	if len(args) == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(raw, in); err != nil {
-		return badArgument("the arguments can't be read: %v", err)
-	}
 	return nil
-}
-
-// given is an argument as the caller wrote it.
-func given(raw json.RawMessage, name string) string {
-	var args map[string]json.RawMessage
-	_ = json.Unmarshal(raw, &args) // it was read before
-	return string(args[name])
 }
 
 func (c *argumentChecker) allowedNames() string {

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -202,7 +203,7 @@ type request struct {
 func define[In any, Out texter](spec Spec, handle func(context.Context, *request, In) (Out, error)) *Tool {
 	t := &Tool{Spec: spec, Input: inputSchema[In](spec), Output: outputSchema[Out]()}
 	t.checker = sync.OnceValue(func() *argumentChecker {
-		check, err := newArgumentChecker(t.Input)
+		check, err := newArgumentChecker(t.Input, reflect.TypeFor[In]())
 		if err != nil {
 			panic(fmt.Sprintf("tool %s: %v", spec.Name, err))
 		}

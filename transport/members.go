@@ -15,35 +15,25 @@ import (
 // message whenever any of it is wanted. So what is wanted of a message that was
 // found valid is cut out of it.
 
-// member finds the value of a key in a valid JSON object: raw[start:end]. It
-// reports false where there is none, and where encoding/json might find another
-// one: when a key repeats or is spelt with escapes.
-func member(raw []byte, key string) (start, end int, ok bool) {
-	i := jsonspan.SkipSpace(raw, 0)
-	if i == len(raw) || raw[i] != '{' {
-		return 0, 0, false
+// member finds the value of a key in a valid JSON object; To is 0 where there is
+// none. It reports false where encoding/json might find another one: when a key
+// repeats or is spelt in another way.
+func member(raw []byte, key string) (found jsonspan.Member, ok bool) {
+	if i := jsonspan.SkipSpace(raw, 0); i == len(raw) || raw[i] != '{' {
+		return found, false
 	}
-	for i++; ; i++ { // behind the brace, then each comma
-		if i = jsonspan.SkipSpace(raw, i); raw[i] == '}' {
-			return start, end, ok
-		}
-		behind := jsonspan.EndOfString(raw, i)
-		name := raw[i+1 : behind-1]
-		from := jsonspan.SkipSpace(raw, jsonspan.SkipSpace(raw, behind)+1) // the colon
-		i = jsonspan.EndOfValue(raw, from)
-		switch {
+	for m := range jsonspan.Members(raw) {
+		switch name := m.Key[1 : len(m.Key)-1]; {
 		case bytes.IndexByte(name, '\\') >= 0:
-			return 0, 0, false
+			return found, false
 		case bytes.EqualFold(name, []byte(key)):
-			if ok || string(name) != key {
-				return 0, 0, false
+			if found.To > 0 || string(name) != key {
+				return found, false
 			}
-			start, end, ok = from, i, true
-		}
-		if i = jsonspan.SkipSpace(raw, i); raw[i] == '}' {
-			return start, end, ok
+			found = m
 		}
 	}
+	return found, true
 }
 
 // Arguments is a middleware ([server.WithToolHandlerMiddleware]) for tools that
@@ -66,12 +56,13 @@ func Arguments(next server.ToolHandlerFunc) server.ToolHandlerFunc {
 // over ten times without looking at them, and gives the message with none and
 // the arguments. What has no object of arguments is left as it is.
 func takeArguments(raw []byte) (rest []byte, arguments json.RawMessage) {
-	from, to, ok := member(raw, "params")
-	if !ok {
+	params, ok := member(raw, "params")
+	if !ok || params.To == 0 {
 		return raw, nil
 	}
-	start, end, ok := member(raw[from:to], "arguments")
-	if start, end = start+from, end+from; !ok || raw[start] != '{' {
+	args, ok := member(raw[params.From:params.To], "arguments")
+	start, end := params.From+args.From, params.From+args.To
+	if !ok || args.To == 0 || raw[start] != '{' {
 		return raw, nil
 	}
 	return without(raw, start, end), json.RawMessage(raw[start:end:end])

@@ -5,9 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // message is the envelope of a JSON-RPC 2.0 message, just far enough decoded to
@@ -36,10 +40,15 @@ var (
 func parseMessage(raw []byte) (message, int, error) {
 	var m message
 	trimmed := bytes.TrimLeft(raw, " \t\r\n")
-	if len(trimmed) > 0 && trimmed[0] == '[' && json.Valid(trimmed) {
+	valid := jsonspan.Valid(trimmed)
+	if valid && trimmed[0] == '[' {
 		return m, mcp.INVALID_REQUEST, errBatch
 	}
-	err := json.Unmarshal(raw, &m)
+	var err error
+	if !valid || !m.cut(trimmed) {
+		m = message{}
+		err = json.Unmarshal(raw, &m)
+	}
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
 		return message{}, mcp.PARSE_ERROR, errors.New("not valid JSON: " + err.Error())
 	}
@@ -72,6 +81,45 @@ func parseMessage(raw []byte) (message, int, error) {
 	return m, mcp.INVALID_REQUEST, err
 }
 
+// cut takes the members out of a valid message as encoding/json would: of equal
+// keys, the last one's. It reports false for what is unusual or wrong, which is
+// left to that.
+func (m *message) cut(raw []byte) bool {
+	if raw[0] != '{' {
+		return false
+	}
+	for v := range jsonspan.Members(raw) {
+		value := raw[v.From:v.To:v.To]
+		switch key := string(v.Key[1 : len(v.Key)-1]); key {
+		case "jsonrpc", "method":
+			if value[0] != '"' {
+				return false
+			}
+			if text := jsonspan.Text(value); key == "method" {
+				m.Method = text
+			} else {
+				m.JSONRPC = text
+			}
+		case "id":
+			m.ID = value
+		case "params":
+			m.Params = value
+		case "result":
+			m.Result = value
+		case "error":
+			m.Error = value
+		default:
+			// encoding/json takes keys whose case differs, and reads escapes.
+			if strings.Contains(key, `\`) || slices.ContainsFunc(messageKeys, func(k string) bool { return strings.EqualFold(k, key) }) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+var messageKeys = []string{"jsonrpc", "id", "method", "params", "result", "error"}
+
 // validID accepts what MCP allows as a request id: a string or an integer. MCP
 // forbids null, which a JSON-RPC notification is not either.
 func validID(id json.RawMessage) bool {
@@ -97,10 +145,11 @@ func (m message) meta() requestMeta {
 		Meta requestMeta `json:"_meta"`
 	}
 	// Params of an odd shape are reported by the method that reads them.
-	if start, end, ok := member(m.Params, "_meta"); ok {
-		_ = json.Unmarshal(m.Params[start:end], &p.Meta)
-	} else {
+	switch meta, ok := member(m.Params, "_meta"); {
+	case !ok:
 		_ = json.Unmarshal(m.Params, &p)
+	case meta.To > 0:
+		_ = json.Unmarshal(m.Params[meta.From:meta.To], &p.Meta)
 	}
 	if t := p.Meta.ProgressToken; len(t) > 0 && !validID(t) {
 		p.Meta.ProgressToken = nil

@@ -52,8 +52,8 @@ type plainCall struct {
 // of its own: thousands of calls may wait, and their stacks are most of what
 // they take.
 func (d dispatcher) plainCall(m message, s *session, c *Call) *plainCall {
-	start, end, ok := member(m.Params, "arguments")
-	if !ok || m.Params[start] != '{' {
+	args, ok := member(m.Params, "arguments")
+	if !ok || args.To == 0 || m.Params[args.From] != '{' {
 		return nil
 	}
 	var p struct {
@@ -63,7 +63,7 @@ func (d dispatcher) plainCall(m message, s *session, c *Call) *plainCall {
 		InputResponses json.RawMessage `json:"inputResponses"`
 		RequestState   json.RawMessage `json:"requestState"`
 	}
-	if err := json.Unmarshal(without(m.Params, start, end), &p); err != nil || p.Task != nil || p.InputResponses != nil || p.RequestState != nil {
+	if err := json.Unmarshal(without(m.Params, args.From, args.To), &p); err != nil || p.Task != nil || p.InputResponses != nil || p.RequestState != nil {
 		return nil
 	}
 	handler := d.tools.Handlers[p.Name]
@@ -81,7 +81,7 @@ func (d dispatcher) plainCall(m message, s *session, c *Call) *plainCall {
 			rs.SetClientInfo(*info.ClientInfo)
 		}
 	}
-	c.arguments = m.Params[start:end:end]
+	c.arguments = m.Params[args.From:args.To:args.To]
 	call := &plainCall{handler: handler, info: info}
 	call.request.Method = string(mcp.MethodToolsCall)
 	call.request.Params.Name, call.request.Params.Arguments, call.request.Params.Meta = p.Name, map[string]any{}, meta
