@@ -29,6 +29,10 @@ e2e: ## run the suites that need more: desktops, Node clients, a browser
 conformance: ## run the official MCP conformance suite, for both eras
 	$(MAKE) -C e2e conformance
 
+.PHONY: agents
+agents: ## run Claude Code, Codex and Gemini CLI with a scripted model (1 GB to install)
+	$(MAKE) -C e2e agents
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for pkg in $$(go list ./...); do \
