@@ -86,6 +86,7 @@ const agents = {
 };
 
 const running = new Set(); // groups of processes, by the pid that leads each
+const homes = new Set();
 
 // launch starts a program with nothing of this process's environment but PATH,
 // in a group of its own: agents start others.
@@ -109,10 +110,11 @@ function end(child, signal = "SIGKILL") {
   }
 }
 
-// However this process ends, what it started ends too.
+// However this process ends, what it started ends too, and its folders go.
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 process.on("exit", () => {
   for (const pid of running) end({ pid });
+  for (const home of homes) rmSync(home, { recursive: true, force: true, maxRetries: 10 });
 });
 
 // run waits for a program's end. seen is when its output first had the text `until`.
@@ -131,30 +133,40 @@ async function run(program, args, options) {
   return { code: code ?? signal, stdout, stderr, seen, all: `${stdout}\n${stderr}` };
 }
 
-// leftovers are the processes that have this home: all that a session started.
+// leftovers are the processes that have this home, pid → command line: all that
+// a session started.
 function leftovers(home) {
-  return readdirSync("/proc").filter((pid) => {
+  const found = new Map();
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(`HOME=${home}`);
+      if (!readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(`HOME=${home}`)) continue;
+      found.set(Number(pid), readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "));
     } catch {
-      return false; // it has ended, or is another user's
+      // It has ended, or is another user's.
     }
-  });
+  }
+  return found;
 }
 
 async function nothingLeft(home) {
   if (process.platform !== "linux") return;
-  // An end of others' children is no event here, so this looks again and again.
+  // Nothing tells when others' children end, so this looks again and again.
   const deadline = performance.now() + 10_000;
   let left;
-  while ((left = leftovers(home)).length > 0 && performance.now() < deadline) await sleep(50);
-  const what = left.map((pid) => `${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`);
-  for (const pid of left) process.kill(Number(pid), "SIGKILL");
-  assert.deepEqual(what, [], "no process outlives the agent");
+  while ((left = leftovers(home)).size > 0 && performance.now() < deadline) await sleep(50);
+  for (const pid of left.keys()) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch (err) {
+      if (err.code !== "ESRCH") throw err;
+    }
+  }
+  assert.deepEqual([...left.values()], [], "no process outlives the agent");
 }
 
 function newHome() {
   const home = mkdtempSync(join(tmpdir(), "openclaw-agents-"));
+  homes.add(home);
   mkdirSync(join(home, "project"));
   mkdirSync(join(home, "tmp"));
   return home;
@@ -204,7 +216,6 @@ after(async () => {
   if (server) end(server, "SIGTERM");
   const [code] = server ? await once(server, "exit") : [0];
   running.delete(server?.pid);
-  rmSync(serverHome, { recursive: true, force: true });
   assert.equal(code, 0, "the server ends cleanly");
 });
 
@@ -212,7 +223,6 @@ for (const [name, agent] of Object.entries(agents)) {
   for (const transport of ["stdio", "HTTP"]) {
     test(`${name} ${versions[agent.package]} over ${transport}: from install to the answer`, async (t) => {
       const home = newHome();
-      t.after(() => rmSync(home, { recursive: true, force: true, maxRetries: 10 }));
       agent.prepare?.(home);
       const version = await run(agent.program, ["--version"], { home });
       assert.ok(version.stdout.includes(versions[agent.package]), `${name} --version: ${version.all}`);
