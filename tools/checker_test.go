@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -68,5 +69,19 @@ func TestDecode(t *testing.T) {
 		if err := c.decode(json.RawMessage(raw), &got); !errors.As(err, &bad) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", raw, err, want)
 		}
+	}
+}
+
+// Gemini CLI's own argument is no mistake, whatever it holds; any other is.
+func TestGeminiOrderIsIgnored(t *testing.T) {
+	i := slices.IndexFunc(All(), func(tool *Tool) bool { return tool.Name == "list_instances" })
+	c := All()[i].checker()
+	var in struct{}
+	if err := c.decode(json.RawMessage(`{"wait_for_previous": true}`), &in); err != nil {
+		t.Error(err)
+	}
+	err := c.decode(json.RawMessage(`{"wait_for_previous": true, "wait_for_next": true}`), &in)
+	if err == nil || !strings.Contains(err.Error(), `"wait_for_next"`) || strings.Contains(err.Error(), "wait_for_previous") {
+		t.Errorf("got %v", err)
 	}
 }

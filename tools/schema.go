@@ -105,6 +105,11 @@ func badArgument(format string, a ...any) error {
 	return &argumentError{fmt.Sprintf(format, a...)}
 }
 
+// geminiOrder is an argument that Gemini CLI (0.61) adds to every tool's schema, to
+// order its calls, and then sends along to the server. A tool that does not have it
+// ignores it.
+const geminiOrder = "wait_for_previous"
+
 // argumentChecker checks arguments against a schema, one by one, so that every
 // mistake is named at once.
 type argumentChecker struct {
@@ -182,6 +187,10 @@ func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
 	var wrong []string
 	for _, name := range slices.Sorted(maps.Keys(args)) {
 		r, ok := c.props[name]
+		if !ok && name == geminiOrder {
+			delete(args, name)
+			continue
+		}
 		if !ok {
 			wrong = append(wrong, fmt.Sprintf("unknown argument %q; allowed are: %s", name, c.allowedNames()))
 			continue

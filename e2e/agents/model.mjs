@@ -181,9 +181,11 @@ const apis = {
         const name = /^mcp_openclaw_(.+)$/.exec(tool.name)?.[1];
         if (name) model.offer(name, tool.parametersJsonSchema);
       }
+      // wait_for_previous is Gemini CLI's own; its instructions tell models to use
+      // it, and it passes it on to the server.
       return [answer(model.results.has("call_tool")
         ? { text: model.final }
-        : { functionCall: { id: "call_tool", name: `mcp_openclaw_${model.tool}`, args: model.args } })];
+        : { functionCall: { id: "call_tool", name: `mcp_openclaw_${model.tool}`, args: { ...model.args, wait_for_previous: true } } })];
     },
   },
 };
