@@ -77,10 +77,8 @@ packages: ## build and check all that a release holds, into dist/
 	bash packaging/build.sh
 
 .PHONY: snapshot
-snapshot: ## have goreleaser build the commit, and check that (goreleaser itself takes minutes to build)
-	rm -rf dist/snapshot && git clone -q . dist/snapshot
-	cd dist/snapshot && go run github.com/goreleaser/goreleaser/v2@v2.13.0 build --snapshot --clean
-	cd packaging/check && SNAPSHOT=$(CURDIR)/dist/snapshot/dist go test -count=1 -tags snapshot -run Snapshot .
+snapshot: ## have goreleaser make a release of the commit, unpublished, and check it (minutes)
+	bash packaging/snapshot.sh
 
 .PHONY: docs-commands
 docs-commands: ## run the commands of README.md and docs/ in a clean home
