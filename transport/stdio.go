@@ -75,6 +75,7 @@ func (t *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		out:     &lineWriter{w: out, broken: cancel},
 		slots:   make(chan struct{}, t.opts.MaxCalls),
 		replies: make(chan []byte, maxReplies),
+		read:    make(chan error, 1),
 		over:    make(chan struct{}),
 	}
 	defer close(c.over)
@@ -84,12 +85,11 @@ func (t *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		go c.announceLoop()
 	}
 
-	read := make(chan error, 1)
-	go func() { read <- c.readLoop(in) }()
+	go c.readLoop(bufio.NewReaderSize(in, 64<<10))
 	var err error
 	drain := t.opts.Drain
 	select {
-	case err = <-read:
+	case err = <-c.read:
 	case <-ctx.Done():
 		drain = 0
 	}
@@ -124,30 +124,43 @@ type stdioConn struct {
 	// to another goroutine, because a client that does not read blocks whoever
 	// writes to it, and must still be able to cancel.
 	replies chan []byte
+	read    chan error    // input has ended; what it failed with
 	over    chan struct{} // Serve has returned
 }
 
-func (c *stdioConn) readLoop(in io.Reader) error {
-	r := bufio.NewReaderSize(in, 64<<10)
+// readLoop reads messages until input ends. A request is served on the goroutine
+// that read it, and another one goes on reading: waking a thread for the request
+// would take longer than small ones do.
+func (c *stdioConn) readLoop(r *bufio.Reader) {
 	for {
 		line, err := readLine(r, c.opts.MaxMessage)
 		if c.ctx.Err() != nil {
-			return nil
+			c.read <- nil
+			return
 		}
 		if errors.Is(err, errLineTooLong) {
 			c.reply(errorMessage(nil, mcp.INVALID_REQUEST,
 				fmt.Sprintf("the message is longer than %d bytes", c.opts.MaxMessage)))
 			continue
 		}
+		var serve func()
 		if len(line) > 0 {
-			c.receive(line)
+			serve = c.receive(line)
 		}
-		if err == io.EOF {
-			return nil
+		switch {
+		case err == io.EOF:
+			c.read <- nil
+		case err != nil:
+			c.read <- fmt.Errorf("standard input: %w", err)
+		case serve == nil:
+			continue
+		default:
+			go c.readLoop(r)
 		}
-		if err != nil {
-			return fmt.Errorf("standard input: %w", err)
+		if serve != nil {
+			serve()
 		}
+		return
 	}
 }
 
@@ -224,10 +237,9 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	}
 }
 
-// receive handles one line on the reading goroutine: cancels, answers and pings
-// at once, so that they get through however busy the rest is; other requests on
-// a goroutine each.
-func (c *stdioConn) receive(line []byte) {
+// receive handles one line: cancels, answers and pings at once, so that they get
+// through however busy the rest is; of other requests it gives what serves them.
+func (c *stdioConn) receive(line []byte) (serve func()) {
 	m, code, err := parseMessage(line)
 	switch {
 	case err != nil:
@@ -241,10 +253,11 @@ func (c *stdioConn) receive(line []byte) {
 		// Quick, and the first must take effect before the next message.
 		c.quick(line, m)
 	case m.isRequest():
-		c.start(line, m)
+		return c.start(line, m)
 	default:
 		c.session.answer(m)
 	}
+	return nil
 }
 
 // quick serves a request on the reading goroutine. It can't be cancelled.
@@ -256,18 +269,19 @@ func (c *stdioConn) quick(line []byte, m message) {
 	_ = call.finish(func() error { c.reply(answer); return nil })
 }
 
-// start serves a request on a goroutine of its own.
-func (c *stdioConn) start(line []byte, m message) {
+// start takes a request on, and gives what serves it; nil for one that was
+// refused.
+func (c *stdioConn) start(line []byte, m message) (serve func()) {
 	select {
 	case c.slots <- struct{}{}:
 	default:
 		c.reply(errorMessage(m.ID, mcp.INTERNAL_ERROR, fmt.Sprintf(
 			"%d requests are in flight already; wait for one to end and send this one again: it was not started", cap(c.slots))))
-		return
+		return nil
 	}
 	if !c.active.enter() {
 		<-c.slots
-		return
+		return nil
 	}
 	meta := m.meta()
 	parent := c.calls
@@ -285,9 +299,9 @@ func (c *stdioConn) start(line []byte, m message) {
 	if !c.inflight.add(key, call, true) {
 		end()
 		c.reply(errorMessage(m.ID, mcp.INVALID_REQUEST, "a request with this id is in flight already"))
-		return
+		return nil
 	}
-	go func() {
+	return func() {
 		defer end()
 		answer, _ := c.request(ctx, line, m, sessionFor(m, meta.ProtocolVersion, c.session, Local), call)
 		// Before the answer is out: behind it, the client may use the id again.
@@ -298,7 +312,7 @@ func (c *stdioConn) start(line []byte, m message) {
 			}
 			return c.out.send(answer)
 		})
-	}()
+	}
 }
 
 // lineWriter writes whole lines, one writer at a time.
