@@ -205,7 +205,7 @@ func New(opts Options) (*Server, error) {
 	}
 	scratch, err := os.MkdirTemp("", "openclaw-emulator-")
 	if err != nil {
-		return nil, fmt.Errorf("emulator: %w", err)
+		return nil, fmt.Errorf("emulator: a folder for temporary files must be writable (TMPDIR names another): %w", err)
 	}
 	dir := opts.Dir
 	if dir == "" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,11 +114,16 @@ const workspaceVar = "OPENCLAW_EMULATOR_WORKSPACE"
 
 var errOff = errors.New("emulator: the instance is off")
 
+// errNoShell is a refusal, so that nobody looks for what the command may have
+// done, or repeats it.
+var errNoShell = &failure{http.StatusUnprocessableEntity, "no_shell",
+	"Commands and terminals need a shell (bash or sh), and the machine that runs openclaw-mcp has none, as in its container image; files need none"}
+
 // command prepares a shell command. It holds m.mu.
 func (m *machine) command(command string) (*exec.Cmd, error) {
 	shell := findProgram("bash", "sh")
 	if shell == "" {
-		return nil, errors.New("emulator: no shell on this machine")
+		return nil, errNoShell
 	}
 	if !m.sandbox.works() {
 		cmd := exec.Command(shell, "-c", command)

@@ -58,6 +58,9 @@ func (sb *sandbox) try() error {
 }
 
 func (sb *sandbox) info() string {
+	if findProgram("bash", "sh") == "" {
+		return "commands and terminals do not work, files do: there is no shell (bash or sh) on this machine"
+	}
 	if sb.works() {
 		return "commands run in a private mount and process namespace, with the workspace as /workspace"
 	}
