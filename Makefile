@@ -76,6 +76,10 @@ clean: ## remove what was built
 packages: ## build and check all that a release holds, into dist/
 	bash packaging/build.sh
 
+.PHONY: image
+image: ## build the container image with buildah and check it (as root, on Debian)
+	bash packaging/check-image.sh
+
 .PHONY: snapshot
 snapshot: ## have goreleaser make a release of the commit, unpublished, and check it (minutes)
 	bash packaging/snapshot.sh
