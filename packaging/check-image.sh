@@ -32,6 +32,12 @@ case $here in amd64) there=arm64 ;; *) there=amd64 ;; esac
 builder=$(awk '/^FROM .* AS build$/ {print $(NF-2)}' packaging/Dockerfile)
 base=$(awk '/^FROM/ {image = $2} END {print image}' packaging/Dockerfile)
 
+# unpacked IMAGE: the folder that holds what is in it.
+unpacked() {
+  local container
+  container=$(buildah from --pull=never "$1") && buildah mount "$container"
+}
+
 # commit CONTAINER NAME SETTING...: an image of one layer.
 commit() {
   buildah config "${@:3}" "$1"
@@ -102,7 +108,7 @@ for rubbish in .git/config bin/openclaw-mcp dist/SHA256SUMS node_modules/a/index
 done
 printf 'FROM scratch\nCOPY . /\n' > "$work/Context"
 buildah build -q --isolation chroot -f "$work/Context" -t context "$context" >/dev/null
-sent=$(buildah mount "$(buildah from --pull=never localhost/context)")
+sent=$(unpacked localhost/context)
 diff <(git ls-files --cached --others --exclude-standard | LC_ALL=C sort) <(cd "$sent" && find . ! -type d -printf '%P\n' | LC_ALL=C sort) ||
   { echo "the build's context is not what git keeps: see .dockerignore" >&2; exit 1; }
 
@@ -132,7 +138,7 @@ mkdir "$work/image"
 buildah inspect --type image "$base" > "$work/image/base.json"
 buildah inspect --type image localhost/openclaw-mcp > "$work/image/image.json"
 buildah push -q localhost/openclaw-mcp "oci:$work/image/oci"
-root=$(buildah mount "$(buildah from --pull=never localhost/openclaw-mcp)")
+root=$(unpacked localhost/openclaw-mcp)
 
 step "check"
 toolchain=$(go version "$root/usr/bin/openclaw-mcp" | awk '{print $NF}')
@@ -144,6 +150,7 @@ outside "$here" "$work/image/openclaw-mcp"
 step "build for $there"
 build "$there" build --target build
 outside "$there" "$work/openclaw-mcp"
-cmp "$work/openclaw-mcp" "$(buildah mount "$(buildah from --pull=never "$(cat "$work/id")")")/openclaw-mcp"
+stage=$(unpacked "$(cat "$work/id")")
+cmp "$work/openclaw-mcp" "$stage/openclaw-mcp"
 
 step "done"
