@@ -215,7 +215,7 @@ func TestImageLocal(t *testing.T) {
 }
 
 // The Deployment's own settings and probes serve those who have a token. Only
-// the ports differ: they are this machine's, not a pod's.
+// the addresses differ: they are this machine's, not a pod's.
 func TestImageDeployment(t *testing.T) {
 	text, err := os.ReadFile("../kubernetes/openclaw-mcp.yaml")
 	if err != nil {
@@ -248,7 +248,7 @@ func TestImageDeployment(t *testing.T) {
 	env := []string{"OPENCLAW_API_BASE_URL=" + service.URL, "CHECK_SECRETS=" + secrets, fmt.Sprintf("CHECK_USER=%d:%d", *pod.SecurityContext.RunAsUser, *pod.SecurityContext.RunAsGroup)}
 	for _, v := range c.Env {
 		for _, p := range c.Ports {
-			v.Value = strings.Replace(v.Value, fmt.Sprintf("0.0.0.0:%d", p.ContainerPort), "0.0.0.0:"+ports[p.Name], 1)
+			v.Value = strings.Replace(v.Value, fmt.Sprintf("0.0.0.0:%d", p.ContainerPort), "127.0.0.1:"+ports[p.Name], 1)
 		}
 		env = append(env, v.Name+"="+v.Value)
 	}

@@ -40,7 +40,7 @@ func TestSnapshot(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", archive, err)
 		}
-		for _, want := range []string{binary, "LICENSE", "README.md", "docs/configuration.md", "docs/clients/cursor.md"} {
+		for _, want := range []string{binary, "LICENSE", "README.md", "docs/configuration.md", "docs/chat.svg", "docs/clients/cursor.md", "openclaw-mcp.service"} {
 			if !slices.Contains(names, "openclaw-mcp_"+target+"/"+want) {
 				t.Errorf("%s lacks %s; it has %v", archive, want, names)
 			}
