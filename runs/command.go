@@ -117,7 +117,7 @@ func execOf(res *client.ExecResult) *Exec {
 
 // waitDetached implements Run.Wait for a detached command. What it reads stays
 // in the sandbox's files, so nothing is read twice and nothing is skipped.
-func (m *Manager) waitDetached(ctx context.Context, state handleState, until Until, limit int, p Progress) (Update, error) {
+func (m *Manager) waitDetached(ctx context.Context, state handleState, until Until, limit int, p Progress) (*Update, error) {
 	if limit <= 0 {
 		limit = 1 << 20
 	}
@@ -143,7 +143,7 @@ func (m *Manager) waitDetached(ctx context.Context, state handleState, until Unt
 		if failed != nil {
 			failures++
 			if permanent(failed) {
-				return Update{}, failed
+				return nil, failed
 			}
 			if !pause(ctx, min(time.Duration(failures)*500*time.Millisecond, longPoll)) {
 				break
@@ -174,7 +174,7 @@ func (m *Manager) waitDetached(ctx context.Context, state handleState, until Unt
 	if failed != nil && last.state == "" {
 		u.Notes = append(u.Notes, "the sandbox could not be asked how the command stands: "+failed.Error())
 	}
-	m.seen(state, u)
+	m.seen(state, *u)
 	if last.over() && u.More {
 		// Of an ended command that wrote much, the end is worth showing, too.
 		s, _ := m.poll(ctx, read, pollOptions{tail: tailLimit})
@@ -202,8 +202,8 @@ func addTail(o *client.Output, tail []byte, unread int64) {
 	o.Omitted = unread - int64(len(tail))
 }
 
-func (m *Manager) detachedUpdate(from, read handleState, s pollState, out, errOut []byte) Update {
-	u := Update{
+func (m *Manager) detachedUpdate(from, read handleState, s pollState, out, errOut []byte) *Update {
+	u := &Update{
 		Handle: m.seal.seal(read), Kind: KindCommand, Status: StatusRunning,
 		Instance: from.Instance, Started: from.Started, LastActivity: s.changed,
 		Exec: &Exec{

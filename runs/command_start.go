@@ -93,10 +93,10 @@ func (m *Manager) settle(state handleState, b *beginning, run *Run, whole *clien
 
 // waitBegun waits until it is known how a command began, and reports true with
 // the update where that answers the wait.
-func (r *Run) waitBegun(ctx context.Context, until Until, limit int, p Progress) (Update, bool, error) {
+func (r *Run) waitBegun(ctx context.Context, until Until, limit int, p Progress) (*Update, bool, error) {
 	b := r.begun
 	settled := b.settles(ctx, r.m.base)
-	u := Update{
+	u := &Update{
 		Handle: r.Handle(), Kind: KindCommand, Status: StatusRunning, Instance: r.state.Instance, Started: r.state.Started,
 		Exec: &Exec{StdoutSize: -1, StderrSize: -1, Dir: runDir(r.state.ID)},
 	}
@@ -114,7 +114,7 @@ func (r *Run) waitBegun(ctx context.Context, until Until, limit int, p Progress)
 		u.Status, u.Exec = StatusCompleted, execOf(b.whole)
 		u.Exec.Dir = runDir(r.state.ID)
 	default:
-		return Update{}, false, nil
+		return nil, false, nil
 	}
 	return u, true, nil
 }

@@ -65,7 +65,7 @@ func wrapped(change func(string) string) func(http.Handler) http.Handler {
 	}
 }
 
-func code(u Update) string {
+func code(u *Update) string {
 	switch {
 	case u.Exec == nil:
 		return "no exec"

@@ -18,7 +18,7 @@ import (
 
 // readOutput reads a background command with one handle after the other, from
 // managers that open gives, for as long as wait at a time.
-func readOutput(t *testing.T, handle string, limit func() int, wait func() time.Duration, open func() *Manager) (stdout, stderr []byte, last Update) {
+func readOutput(t *testing.T, handle string, limit func() int, wait func() time.Duration, open func() *Manager) (stdout, stderr []byte, last *Update) {
 	t.Helper()
 	for range 10_000 {
 		r, err := open().Open(handle)
@@ -38,7 +38,7 @@ func readOutput(t *testing.T, handle string, limit func() int, wait func() time.
 		handle = u.Handle
 	}
 	t.Fatal("no end")
-	return nil, nil, Update{}
+	return nil, nil, nil
 }
 
 func constant[T any](v T) func() T { return func() T { return v } }
@@ -171,7 +171,7 @@ func TestKill(t *testing.T) {
 						t.Fatalf("%s: got %q", name, got)
 					}
 					// Another wait for it protects it from a request's end.
-					other, waited := w.open(w.m, r.Handle()), make(chan Update, 1)
+					other, waited := w.open(w.m, r.Handle()), make(chan *Update, 1)
 					go func() { u, _ := other.Wait(t.Context(), UntilDone, 0, nil); waited <- u }()
 					eventually(t, "the other waiter", func() bool { return r.others() == 1 })
 					r.CancelUnlessShared(t.Context())
@@ -280,7 +280,7 @@ func TestStalledCommand(t *testing.T) {
 	w := start(t, emulator.Options{})
 	w.m.cfg.StallAfter = 300 * time.Millisecond
 	r := w.command(CommandRequest{Detach: true, Command: "echo so far; sleep 1.5; echo done"})
-	var u Update
+	var u *Update
 	for range 20 {
 		var err error
 		if u, err = r.Wait(t.Context(), UntilDone, 0, nil); err != nil {

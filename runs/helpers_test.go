@@ -106,7 +106,7 @@ func (w *world) send(req ChatRequest) *Run {
 }
 
 // done waits for the end of a run, also one that stalls.
-func (w *world) done(r *Run, p Progress) Update {
+func (w *world) done(r *Run, p Progress) *Update {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 	defer cancel()

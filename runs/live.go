@@ -231,8 +231,9 @@ func (l *live) statusAt(now time.Time) Status {
 	return l.status
 }
 
-// wait implements Run.Wait.
-func (l *live) wait(ctx context.Context, state handleState, until Until, limit int, p Progress) Update {
+// wait waits as Run.Wait does. Thousands of calls may wait here, and their stacks
+// are most of what they take: what they need only before and after is not on it.
+func (l *live) wait(ctx context.Context, state *handleState, until Until, p Progress) {
 	l.mu.Lock()
 	stalled := l.statusAt(time.Now()) == StatusStalled
 	// Progress starts where the reading does, which may be ahead of a reply that
@@ -270,7 +271,7 @@ func (l *live) wait(ctx context.Context, state handleState, until Until, limit i
 		replay(p, text, base, lines)
 		if status.Over() || (status == StatusStalled && !stalled) || news ||
 			ctx.Err() != nil || l.m.base.Err() != nil {
-			return l.read(state, limit)
+			return
 		}
 		if stalled = status == StatusStalled; !stalled {
 			stall.Reset(max(l.m.cfg.StallAfter-silent, time.Millisecond))
@@ -300,7 +301,7 @@ func replay(p Progress, text string, base int, lines []line) {
 }
 
 // read gives what is behind a reader's cursor.
-func (l *live) read(state handleState, limit int) Update {
+func (l *live) read(state handleState, limit int) *Update {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	u := l.update()
@@ -309,7 +310,7 @@ func (l *live) read(state handleState, limit int) Update {
 	}
 	from := state.Read
 	switch {
-	case l.revised(state):
+	case l.revised(&state):
 		u.Revised = true
 		from = 0
 	case from > int64(len(l.text)):
@@ -330,7 +331,7 @@ func (l *live) read(state handleState, limit int) Update {
 
 // revised reports whether what was read up to a cursor is no longer how the
 // reply begins; l.mu is held.
-func (l *live) revised(state handleState) bool {
+func (l *live) revised(state *handleState) bool {
 	if state.Read > int64(len(l.text)) {
 		return !l.resumed || l.status.Over()
 	}
@@ -338,8 +339,8 @@ func (l *live) revised(state handleState) bool {
 }
 
 // update is what does not depend on the reader; l.mu is held.
-func (l *live) update() Update {
-	return Update{
+func (l *live) update() *Update {
+	return &Update{
 		Kind: l.state.Kind, Status: l.statusAt(time.Now()),
 		Instance: l.state.Instance, Session: l.state.Session,
 		Started: l.state.Started, LastActivity: l.lastActivity,
@@ -355,7 +356,7 @@ func (l *live) summary() Update {
 	defer l.mu.Unlock()
 	u := l.update()
 	u.Handle = l.m.seal.seal(l.state)
-	return u
+	return *u
 }
 
 // size is roughly how much memory the run takes.

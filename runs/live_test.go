@@ -92,7 +92,7 @@ func TestCancelChat(t *testing.T) {
 	r := w.send(ChatRequest{Session: session})
 	eventually(t, "the stream", func() bool { return w.srv.OpenStreams() == 1 })
 	waiting, waited := context.WithCancel(t.Context())
-	result := make(chan Update)
+	result := make(chan *Update)
 	other := w.open(w.m, r.Handle())
 	go func() {
 		u, _ := other.Wait(waiting, UntilDone, 0, nil)
@@ -119,10 +119,10 @@ func TestCancelChat(t *testing.T) {
 }
 
 // nowait reads a run as it stands.
-func nowait(t *testing.T, r *Run) <-chan Update {
+func nowait(t *testing.T, r *Run) <-chan *Update {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	out := make(chan Update, 1)
+	out := make(chan *Update, 1)
 	u, err := r.Wait(ctx, UntilDone, 0, nil)
 	if err != nil {
 		t.Error(err)
@@ -266,7 +266,7 @@ func TestBounded(t *testing.T) {
 	p := &record{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	l.wait(ctx, handleState{}, UntilDone, 0, p)
+	l.wait(ctx, &handleState{}, UntilDone, p)
 	if n := len(p.lines); n < maxLines || n > 2*maxLines || !p.has(fmt.Sprint("line ", 2*maxLines+49)) {
 		t.Errorf("%d lines are kept", n)
 	}
@@ -300,7 +300,7 @@ func TestClosed(t *testing.T) {
 	w := start(t, emulator.Options{Agent: gated(gate)})
 	defer close(gate)
 	r := w.send(ChatRequest{Session: w.session()})
-	result := make(chan Update)
+	result := make(chan *Update)
 	go func() {
 		u, _ := r.Wait(t.Context(), UntilDone, 0, nil)
 		result <- u

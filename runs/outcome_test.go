@@ -101,7 +101,7 @@ func TestAway(t *testing.T) {
 	r := w.send(ChatRequest{Session: session})
 	ch <- "before, "
 	p := &record{}
-	result := make(chan Update)
+	result := make(chan *Update)
 	go func() { result <- w.done(r, p) }()
 	eventually(t, "the first words", func() bool { return p.joined() != "" })
 	address := w.web.Listener.Addr().String()

@@ -121,7 +121,7 @@ func TestRevised(t *testing.T) {
 	w.m.mu.Lock()
 	l := w.m.newLive(handleState{Kind: KindChat, ID: newID()})
 	w.m.mu.Unlock()
-	wait := func(r *Run) Update {
+	wait := func(r *Run) *Update {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()

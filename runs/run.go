@@ -108,7 +108,7 @@ func (r *Run) Kind() Kind { return r.state.Kind }
 // is something to read), but no longer than ctx, and gives what is new: at most
 // limit bytes of text. The end of ctx is no error. The run itself goes on
 // whatever happens to the wait.
-func (r *Run) Wait(ctx context.Context, until Until, limit int, p Progress) (Update, error) {
+func (r *Run) Wait(ctx context.Context, until Until, limit int, p Progress) (*Update, error) {
 	if p == nil {
 		p = noProgress{}
 	}
@@ -136,7 +136,8 @@ func (r *Run) Wait(ctx context.Context, until Until, limit int, p Progress) (Upd
 		l.waiters--
 		l.mu.Unlock()
 	}()
-	return l.wait(ctx, r.state, until, limit, p), nil
+	l.wait(ctx, &r.state, until, p)
+	return l.read(r.state, limit), nil
 }
 
 // watching counts a wait for a background command, until the returned function

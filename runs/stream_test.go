@@ -48,7 +48,7 @@ func (w *world) raw() (body []byte, events int) {
 
 // throughAll sends a message, in a session of its own, through each of the
 // faults, and gives each result to check.
-func (w *world) throughAll(faults []emulator.Fault, check func(t *testing.T, session string, u Update, p *record)) {
+func (w *world) throughAll(faults []emulator.Fault, check func(t *testing.T, session string, u *Update, p *record)) {
 	w.Helper()
 	for i := range faults {
 		faults[i].Endpoint, faults[i].Call = streamEndpoint, i+1
@@ -89,8 +89,8 @@ func (w *world) throughAll(faults []emulator.Fault, check func(t *testing.T, ses
 }
 
 // whole checks that a reply is complete, once.
-func (w *world) whole(want string) func(*testing.T, string, Update, *record) {
-	return func(t *testing.T, session string, u Update, p *record) {
+func (w *world) whole(want string) func(*testing.T, string, *Update, *record) {
+	return func(t *testing.T, session string, u *Update, p *record) {
 		t.Helper()
 		if u.Status != StatusCompleted || u.Text != want || u.Err != nil || u.Revised || u.More || u.Session != session {
 			t.Errorf("got %s %q, error %v, notes %q; want %q", u.Status, clip(u.Text), u.Err, u.Notes, clip(want))
@@ -168,7 +168,7 @@ func TestStalls(t *testing.T) {
 				faults = append(faults, emulator.Fault{StallEvents: k})
 			}
 			want := strings.Join(words, "")
-			w.throughAll(faults, func(t *testing.T, session string, u Update, p *record) {
+			w.throughAll(faults, func(t *testing.T, session string, u *Update, p *record) {
 				if u.Status == StatusStalled { // seen before the stream was given up
 					r, err := w.m.Open(u.Handle)
 					if err != nil {
@@ -210,7 +210,7 @@ func TestAgentErrors(t *testing.T) {
 			for k := 1; k < events; k++ {
 				faults = append(faults, emulator.Fault{CutEvents: k}, emulator.Fault{CutEvents: k, CleanCut: true})
 			}
-			w.throughAll(faults, func(t *testing.T, session string, u Update, p *record) {
+			w.throughAll(faults, func(t *testing.T, session string, u *Update, p *record) {
 				if family == emulator.FamilyA && strings.HasSuffix(u.Text, "Error: model overloaded") {
 					return // this family has no errors, only texts like that
 				}
@@ -237,7 +237,7 @@ func TestRefused(t *testing.T) {
 			{Status: 503, Body: `{"error":"unavailable","message":"asleep"}`, Header: http.Header{"Content-Type": {"application/json"}}},
 			{Status: 429, Body: `{"message":"slow down"}`, Header: http.Header{"Content-Type": {"application/json"}}},
 			{Status: 409, Body: `{"message":"not ready"}`, Header: http.Header{"Content-Type": {"application/json"}}},
-		}, func(t *testing.T, session string, u Update, p *record) {
+		}, func(t *testing.T, session string, u *Update, p *record) {
 			if u.Status != StatusFailed || outcome(u.Err) != client.OutcomeRejected || w.users(session) != 0 {
 				t.Errorf("got %s %v, %d messages", u.Status, u.Err, w.users(session))
 			}

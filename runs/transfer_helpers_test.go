@@ -72,7 +72,7 @@ func (m *mover) begin(kind Kind, local, remote string, change ...func(*TransferR
 }
 
 // move transfers and wants it to succeed.
-func (m *mover) move(kind Kind, local, remote string, change ...func(*TransferRequest)) Update {
+func (m *mover) move(kind Kind, local, remote string, change ...func(*TransferRequest)) *Update {
 	m.Helper()
 	u := m.settle(m.begin(kind, local, remote, change...))
 	if u.Status != StatusCompleted {
@@ -82,7 +82,7 @@ func (m *mover) move(kind Kind, local, remote string, change ...func(*TransferRe
 }
 
 // settle waits for the end, after which no temporary file is left.
-func (m *mover) settle(r *Run) Update {
+func (m *mover) settle(r *Run) *Update {
 	m.Helper()
 	u := m.done(r, nil)
 	if left := m.leftovers(); len(left) > 0 {

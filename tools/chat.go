@@ -52,20 +52,20 @@ type sendChatIn struct {
 	IfBusy         string `json:"if_busy,omitempty" jsonschema:"when the session has a reply under way"`
 }
 
-func sendChatMessage(ctx context.Context, r *request, in sendChatIn) (runOut, error) {
+func sendChatMessage(ctx context.Context, r *request, in sendChatIn) (*runOut, error) {
 	if strings.TrimSpace(in.Message) == "" {
-		return runOut{}, badArgument("argument \"message\" must be a string that is not blank")
+		return nil, badArgument("argument \"message\" must be a string that is not blank")
 	}
 	id, err := r.instance(ctx, in.Instance)
 	if err != nil {
-		return runOut{}, err
+		return nil, err
 	}
 	run, joined, err := r.Runs.SendChat(ctx, runs.ChatRequest{
 		Instance: id, Session: in.Session, Message: in.Message,
 		IdempotencyKey: in.IdempotencyKey, IfBusy: runs.IfBusy(in.IfBusy),
 	})
 	if err != nil {
-		return runOut{}, err
+		return nil, err
 	}
 	r.stopOnCancel(ctx, run)
 	out, err := r.waitFor(ctx, run, in.WaitSeconds, false)

@@ -62,7 +62,7 @@ func TestDecode(t *testing.T) {
 		`{}`: `argument "text" is missing; it must be a string`, `null`: `argument "text" is missing`, ``: `argument "text" is missing`,
 		`{"text":null}`: `argument "text" must be a string; got null`, `{"text":1e400}`: `argument "text" can't be read`,
 		`{"text":1,"Text":"x","count":1.5}`: "unknown argument \"Text\"; allowed are: big, count, list, on, text\nargument \"count\" must be an integer; got 1.5\nargument \"text\" must be a string; got 1",
-		`{"text":"a","count":1e30}`: `argument "count" can't be read`,
+		`{"text":"a","count":1e30}`:         `argument "count" can't be read`,
 	} {
 		var got in
 		var bad *argumentError

@@ -247,10 +247,10 @@ type createInstanceIn struct {
 	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's"`
 }
 
-func createInstance(ctx context.Context, r *request, in createInstanceIn) (runOut, error) {
+func createInstance(ctx context.Context, r *request, in createInstanceIn) (*runOut, error) {
 	run, err := r.Runs.CreateInstance(ctx, client.CreateInstanceRequest{InviteCode: in.InviteCode})
 	if err != nil {
-		return runOut{}, err
+		return nil, err
 	}
 	r.stopOnCancel(ctx, run)
 	return r.waitFor(ctx, run, in.WaitSeconds, false)

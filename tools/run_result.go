@@ -59,7 +59,7 @@ func waitProp() Prop { return between(0, 3600) }
 
 // waitFor waits for a run within the limits of a call, with progress, and
 // renders what it found.
-func (r *request) waitFor(ctx context.Context, run *runs.Run, seconds *int, raw bool) (runOut, error) {
+func (r *request) waitFor(ctx context.Context, run *runs.Run, seconds *int, raw bool) (*runOut, error) {
 	wait, note := r.waitTime(seconds)
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -69,7 +69,7 @@ func (r *request) waitFor(ctx context.Context, run *runs.Run, seconds *int, raw 
 	u, err := run.Wait(ctx, runs.UntilDone, r.MaxResultChars, p)
 	waited()
 	if err != nil {
-		return runOut{}, err
+		return nil, err
 	}
 	out := r.runOut(u, raw)
 	if note != "" && !u.Status.Over() {
@@ -127,8 +127,8 @@ func lostPatience(reason string) bool {
 
 // runOut renders an update. A command's output is made plain text, except where
 // raw asks for it as it is.
-func (r *request) runOut(u runs.Update, raw bool) runOut {
-	o := runOut{
+func (r *request) runOut(u *runs.Update, raw bool) *runOut {
+	o := &runOut{
 		Status: string(u.Status), Kind: string(u.Kind), Run: u.Handle, Instance: u.Instance, Session: u.Session,
 		Reply: u.Text, Revised: u.Revised, More: u.More,
 		Started: stamp(u.Started), LastActivity: stamp(u.LastActivity), Notes: u.Notes,
@@ -141,7 +141,7 @@ func (r *request) runOut(u runs.Update, raw bool) runOut {
 		o.Tools = append(o.Tools, toolUse{Name: t.Name, Input: clip(string(t.Arguments), 200), Failed: t.IsError})
 	}
 	if e := u.Exec; e != nil {
-		r.fillExec(&o, u, e, raw)
+		r.fillExec(o, u, e, raw)
 	}
 	if u.Created != nil {
 		o.InstanceStatus = u.Created.Status
@@ -168,7 +168,7 @@ func (r *request) runOut(u runs.Update, raw bool) runOut {
 
 // fillExec puts a command's output within the budget, two thirds of it for the
 // start, one third for the end.
-func (r *request) fillExec(o *runOut, u runs.Update, e *runs.Exec, raw bool) {
+func (r *request) fillExec(o *runOut, u *runs.Update, e *runs.Exec, raw bool) {
 	o.ExitCode, o.TimedOut = e.ExitCode, e.TimedOut
 	stdout, stderr := e.Stdout, e.Stderr
 	if !raw {
@@ -228,7 +228,7 @@ func fitOutput(o client.Output, limit int) (string, int64) {
 }
 
 // nextOf is the call that goes on from a run's state.
-func nextOf(u runs.Update, o runOut) string {
+func nextOf(u *runs.Update, o *runOut) string {
 	switch {
 	case u.More && u.Status.Over():
 		return fmt.Sprintf("there is more to read: wait_run {\"runs\":[%q]}", u.Handle)

@@ -88,7 +88,7 @@ func waitRun(ctx context.Context, r *request, in waitRunIn) (runsOut, error) {
 	defer p.Close()
 	clean := cleanProgress{p}
 
-	updates := make([]runs.Update, len(opened))
+	updates := make([]*runs.Update, len(opened))
 	errs := make([]error, len(opened))
 	limit := r.MaxResultChars / len(opened)
 	defer r.observer(ctx).Waiting()()
@@ -100,7 +100,7 @@ func waitRun(ctx context.Context, r *request, in waitRunIn) (runsOut, error) {
 		}
 		wg.Go(func() {
 			updates[i], errs[i] = run.Wait(waiting, until, limit, labelled(shown, i, len(opened)))
-			if updates[i].Status != runs.StatusRunning || errs[i] != nil || until == runs.UntilNews {
+			if errs[i] != nil || updates[i].Status != runs.StatusRunning || until == runs.UntilNews {
 				cancel()
 			}
 		})
@@ -117,7 +117,7 @@ func waitRun(ctx context.Context, r *request, in waitRunIn) (runsOut, error) {
 				Next: fmt.Sprintf("its state could not be read; wait_run {\"runs\":[%q]} tries again", handles[i])}
 			continue
 		}
-		out.Runs[i] = r.runOut(u, in.Raw)
+		out.Runs[i] = *r.runOut(u, in.Raw)
 		running = running || !u.Status.Over()
 	}
 	if running && note != "" {
@@ -209,14 +209,15 @@ func listRuns(_ context.Context, r *request, _ noInput) (runsOut, error) {
 	all := slices.DeleteFunc(r.Runs.List(), func(u runs.Update) bool {
 		return u.Instance != "" && r.rails.instance(u.Instance) != nil
 	})
-	for i, u := range all {
+	for i := range all {
+		u := &all[i]
 		o := r.runOut(u, false)
 		o.Run, o.Tools, o.Next = u.Handle, nil, ""
 		if left -= len(o.text()) + 2; left < 0 {
 			out.Notes = append(out.Notes, fmt.Sprintf("%d older runs are left out", len(all)-i))
 			break
 		}
-		out.Runs = append(out.Runs, o)
+		out.Runs = append(out.Runs, *o)
 	}
 	return out, nil
 }

@@ -33,16 +33,16 @@ type execIn struct {
 	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's"`
 }
 
-func execCommand(ctx context.Context, r *request, in execIn) (runOut, error) {
+func execCommand(ctx context.Context, r *request, in execIn) (*runOut, error) {
 	if strings.TrimSpace(in.Command) == "" {
-		return runOut{}, badArgument("argument \"command\" must be a string that is not blank")
+		return nil, badArgument("argument \"command\" must be a string that is not blank")
 	}
 	id, err := r.instance(ctx, in.Instance)
 	if err != nil {
-		return runOut{}, err
+		return nil, err
 	}
 	if err := r.rails.command(in.Command); err != nil {
-		return runOut{}, err
+		return nil, err
 	}
 	seconds := in.WaitSeconds
 	if in.Background && seconds == nil {
@@ -57,7 +57,7 @@ func execCommand(ctx context.Context, r *request, in execIn) (runOut, error) {
 		Wait:   wait, Inline: r.MaxResultChars,
 	})
 	if err != nil {
-		return runOut{}, err
+		return nil, err
 	}
 	r.stopOnCancel(ctx, run)
 	return r.waitFor(ctx, run, seconds, in.Raw)

@@ -45,27 +45,27 @@ type downloadFilesIn struct {
 	WaitSeconds *int   `json:"wait_seconds,omitempty"`
 }
 
-func uploadFiles(ctx context.Context, r *request, in uploadFilesIn) (runOut, error) {
+func uploadFiles(ctx context.Context, r *request, in uploadFilesIn) (*runOut, error) {
 	return r.transfer(ctx, runs.KindUpload, in)
 }
 
-func downloadFiles(ctx context.Context, r *request, in downloadFilesIn) (runOut, error) {
+func downloadFiles(ctx context.Context, r *request, in downloadFilesIn) (*runOut, error) {
 	return r.transfer(ctx, runs.KindDownload, uploadFilesIn{
 		LocalPath: in.LocalPath, Path: in.Path, Instance: in.Instance,
 		Overwrite: in.Overwrite, Ignore: in.Ignore, WaitSeconds: in.WaitSeconds,
 	})
 }
 
-func (r *request) transfer(ctx context.Context, kind runs.Kind, in uploadFilesIn) (runOut, error) {
+func (r *request) transfer(ctx context.Context, kind runs.Kind, in uploadFilesIn) (*runOut, error) {
 	if strings.ContainsRune(in.Path, 0) {
-		return runOut{}, badArgument("argument \"path\" has a NUL, which no path can have")
+		return nil, badArgument("argument \"path\" has a NUL, which no path can have")
 	}
 	if err := r.rails.path(in.Path); err != nil {
-		return runOut{}, err
+		return nil, err
 	}
 	id, err := r.instance(ctx, in.Instance)
 	if err != nil {
-		return runOut{}, err
+		return nil, err
 	}
 	remote := absolute(in.Path)
 	// Temporary files are beside the target, where the rails let them be.
@@ -77,10 +77,10 @@ func (r *request) transfer(ctx context.Context, kind runs.Kind, in uploadFilesIn
 		Instance: id, Local: in.LocalPath, Remote: remote, Keep: !in.Overwrite, All: !in.Ignore, Inside: inside,
 	})
 	if errors.Is(err, runs.ErrLocalPath) {
-		return runOut{}, badArgument("argument \"local_path\": %v", err)
+		return nil, badArgument("argument \"local_path\": %v", err)
 	}
 	if err != nil {
-		return runOut{}, err
+		return nil, err
 	}
 	r.stopOnCancel(ctx, run)
 	out, err := r.waitFor(ctx, run, in.WaitSeconds, false)

@@ -64,7 +64,7 @@ func TestTransferTools(t *testing.T) {
 		}
 	}
 	r := callTransfer(b, "upload_files", args{"local_path": "src", "path": "app"})
-	out, ok := r.Structured.(runOut)
+	out, ok := r.Structured.(*runOut)
 	if r.IsError || !ok || out.Status != "completed" || out.Run != "" || out.Transfer.Files != 3 || out.Transfer.Bytes != 8 || out.Transfer.Ignored != 1 {
 		t.Fatalf("%s %+v", r.Text, out.Transfer)
 	}
@@ -75,7 +75,7 @@ func TestTransferTools(t *testing.T) {
 		t.Errorf("app/b/c holds %q", got)
 	}
 	r = callTransfer(b, "upload_files", args{"local_path": filepath.Join(root, "src"), "path": "/workspace/app", "ignore": false, "overwrite": false})
-	if out := r.Structured.(runOut); out.Transfer.Files != 4 || out.Transfer.Unchanged != 3 {
+	if out := r.Structured.(*runOut); out.Transfer.Files != 4 || out.Transfer.Unchanged != 3 {
 		t.Errorf("%s %+v", r.Text, out.Transfer)
 	}
 	r = callTransfer(b, "download_files", args{"local_path": "back", "path": "app"})
@@ -94,7 +94,7 @@ func TestTransferTools(t *testing.T) {
 	hold := make(chan struct{})
 	b.srv.SetFaults(emulator.Fault{Endpoint: "POST /instances/{instance}/terminal/exec", Call: 1, Release: hold})
 	r = callTransfer(b, "upload_files", args{"local_path": "src", "path": "later", "wait_seconds": 0})
-	out = r.Structured.(runOut)
+	out = r.Structured.(*runOut)
 	if r.IsError || out.Status != "running" || out.Run == "" || !strings.Contains(out.Next, "wait_run") {
 		t.Errorf("%s", r.Text)
 	}
@@ -130,7 +130,7 @@ func TestTransferToolsAreLimited(t *testing.T) {
 	}
 	good := args{"local_path": "f", "path": "/workspace/app/f", "instance": b.id}
 	r := callTransfer(b, "upload_files", args{"local_path": "f", "path": "/workspace/app/f", "wait_seconds": 0})
-	handle := r.Structured.(runOut).Run
+	handle := r.Structured.(*runOut).Run
 	if handle == "" {
 		handle = b.handle()
 	}

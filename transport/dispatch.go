@@ -35,7 +35,7 @@ func newDispatcher(s *server.MCPServer, log *slog.Logger, sub Subscriber, tools 
 // sessionFor gives the session that serves m: the connection's for a legacy
 // message; one of its own for a modern one, which must not learn anything from
 // earlier requests.
-func sessionFor(m message, version string, s *session, p Principal) *session {
+func sessionFor(m *message, version string, s *session, p Principal) *session {
 	if s != nil && !mcp.IsModernProtocol(version) {
 		return s
 	}
@@ -47,14 +47,14 @@ func sessionFor(m message, version string, s *session, p Principal) *session {
 // newCall makes a call, whose messages to the client go through send, and the
 // context that it runs in. Cancel it when the request has ended; active is waited
 // for before the server goes.
-func (d dispatcher) newCall(ctx context.Context, active *gate, token json.RawMessage, send func([]byte) error) (context.Context, *Call) {
+func (d *dispatcher) newCall(ctx context.Context, active *gate, token json.RawMessage, send func([]byte) error) (context.Context, *Call) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return ctx, &Call{token: token, send: send, cancel: cancel, log: d.log, active: active}
 }
 
 // request runs one request to its end and returns the encoded answer, and the
 // JSON-RPC error code in it (0 for a result).
-func (d dispatcher) request(ctx context.Context, raw []byte, m message, s *session, c *Call) ([]byte, int) {
+func (d *dispatcher) request(ctx context.Context, raw []byte, m *message, s *session, c *Call) ([]byte, int) {
 	started := time.Now()
 	ctx = withPrincipal(withCall(ctx, c), s.principal)
 	ctx = d.mcp.WithContext(ctx, requestSession{session: s, call: c})
@@ -77,7 +77,7 @@ func (d dispatcher) request(ctx context.Context, raw []byte, m message, s *sessi
 
 // handle calls mcp-go, or what stands in for it. A panic is logged with its
 // stack and answered without it: the text of a panic may hold anything.
-func (d dispatcher) handle(ctx context.Context, raw []byte, m message, s *session, c *Call) (answer mcp.JSONRPCMessage) {
+func (d *dispatcher) handle(ctx context.Context, raw []byte, m *message, s *session, c *Call) (answer mcp.JSONRPCMessage) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.log.Error("panic while serving a request", "method", m.Method, "panic", p, "stack", string(debug.Stack()))
@@ -98,19 +98,19 @@ func (d dispatcher) handle(ctx context.Context, raw []byte, m message, s *sessio
 }
 
 // notify handles a notification other than a cancel.
-func (d dispatcher) notify(ctx context.Context, raw []byte, m message, s *session) {
+func (d *dispatcher) notify(ctx context.Context, raw []byte, m *message, s *session) {
 	ctx = withPrincipal(ctx, s.principal)
 	d.handle(d.mcp.WithContext(ctx, requestSession{session: s}), raw, m, s, nil)
 }
 
 // isCancel reports whether m tells that the client gave up a request.
-func (m message) isCancel() bool {
+func (m *message) isCancel() bool {
 	return m.isNotification() && m.Method == string(mcp.MethodNotificationCancelled)
 }
 
 // cancelParams reads which request a cancel means. Numbers are compared as they
 // are written, so 1 and "1" are different requests.
-func cancelParams(m message) (id, reason string) {
+func cancelParams(m *message) (id, reason string) {
 	var p struct {
 		RequestID json.RawMessage `json:"requestId"`
 		Reason    string          `json:"reason"`

@@ -92,7 +92,7 @@ const codeTooMany = -32029
 // an answer to a question are taken all the same: they let a request end that
 // counts, and no client sends them again.
 func (h *HTTP) beyondLimit(w http.ResponseWriter, r *http.Request, caller Principal, wait time.Duration) {
-	var m message
+	m := &message{}
 	if r.Method == http.MethodPost && r.ContentLength > 0 && r.ContentLength <= smallMessage {
 		raw, err := h.readBody(w, r)
 		if err == nil {

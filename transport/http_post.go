@@ -16,7 +16,7 @@ import (
 
 // incoming is a POSTed message on its way to be served.
 type incoming struct {
-	message
+	*message
 	raw     []byte
 	meta    requestMeta
 	modern  bool

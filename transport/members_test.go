@@ -70,8 +70,8 @@ func FuzzParseMessage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		got, code, err := parseMessage(raw)
-		var want message
-		if uerr := json.Unmarshal(raw, &want); err == nil && uerr != nil || !json.Valid(raw) && (err == nil || code != mcp.PARSE_ERROR) {
+		want := &message{}
+		if uerr := json.Unmarshal(raw, want); err == nil && uerr != nil || !json.Valid(raw) && (err == nil || code != mcp.PARSE_ERROR) {
 			t.Fatalf("%q: %d, %v; encoding/json says %v", raw, code, err, uerr)
 		}
 		if string(want.Error) == "null" {

@@ -37,8 +37,8 @@ var (
 // parseMessage decodes an envelope. The code of the error is the JSON-RPC one
 // to answer with; the message is returned as far as it was understood, so that
 // the answer can carry its id.
-func parseMessage(raw []byte) (message, int, error) {
-	var m message
+func parseMessage(raw []byte) (*message, int, error) {
+	m := &message{}
 	trimmed := bytes.TrimLeft(raw, " \t\r\n")
 	valid := jsonspan.Valid(trimmed)
 	if valid && trimmed[0] == '[' {
@@ -46,11 +46,11 @@ func parseMessage(raw []byte) (message, int, error) {
 	}
 	var err error
 	if !valid || !m.cut(trimmed) {
-		m = message{}
-		err = json.Unmarshal(raw, &m)
+		*m = message{}
+		err = json.Unmarshal(raw, m)
 	}
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		return message{}, mcp.PARSE_ERROR, errors.New("not valid JSON: " + err.Error())
+		return &message{}, mcp.PARSE_ERROR, errors.New("not valid JSON: " + err.Error())
 	}
 	if trimmed[0] != '{' {
 		return m, mcp.INVALID_REQUEST, errNotObject
@@ -131,8 +131,8 @@ func validID(id json.RawMessage) bool {
 	return len(bytes.Trim(id, "-0123456789")) == 0
 }
 
-func (m message) isRequest() bool      { return m.Method != "" && m.ID != nil }
-func (m message) isNotification() bool { return m.Method != "" && m.ID == nil }
+func (m *message) isRequest() bool      { return m.Method != "" && m.ID != nil }
+func (m *message) isNotification() bool { return m.Method != "" && m.ID == nil }
 
 // requestMeta is what the transport itself reads of a request's _meta.
 type requestMeta struct {
@@ -140,7 +140,7 @@ type requestMeta struct {
 	ProtocolVersion string          `json:"io.modelcontextprotocol/protocolVersion"`
 }
 
-func (m message) meta() requestMeta {
+func (m *message) meta() requestMeta {
 	var p struct {
 		Meta requestMeta `json:"_meta"`
 	}

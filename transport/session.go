@@ -35,14 +35,14 @@ type session struct {
 	streams streams        // of HTTP
 	replays replays        // of HTTP: streams of requests that can be resumed
 
-	asked   map[string]chan message // questions to the client, by request id
+	asked   map[string]chan *message // questions to the client, by request id
 	counter atomic.Int64
 }
 
 func newSession(id string, p Principal) *session {
 	return &session{
 		id: id, principal: p, started: time.Now(), level: mcp.LoggingLevelError,
-		lastUsed: time.Now(), asked: make(map[string]chan message),
+		lastUsed: time.Now(), asked: make(map[string]chan *message),
 	}
 }
 
@@ -95,7 +95,7 @@ func (s *session) end() {
 
 // answer hands a client's answer to whoever asked, and reports whether anybody
 // did.
-func (s *session) answer(m message) bool {
+func (s *session) answer(m *message) bool {
 	s.mu.Lock()
 	ch, ok := s.asked[string(m.ID)]
 	delete(s.asked, string(m.ID))
@@ -221,7 +221,7 @@ func (s requestSession) ask(ctx context.Context, method string, params, result a
 		return errors.New("nothing can be asked outside of a request")
 	}
 	id, _ := json.Marshal(fmt.Sprintf("openclaw-%d", s.counter.Add(1)))
-	ch := make(chan message, 1)
+	ch := make(chan *message, 1)
 	s.mu.Lock()
 	s.asked[string(id)] = ch
 	s.mu.Unlock()

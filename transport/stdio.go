@@ -261,7 +261,7 @@ func (c *stdioConn) receive(line []byte) (serve func()) {
 }
 
 // quick serves a request on the reading goroutine. It can't be cancelled.
-func (c *stdioConn) quick(line []byte, m message) {
+func (c *stdioConn) quick(line []byte, m *message) {
 	meta := m.meta()
 	ctx, call := c.newCall(c.calls, &c.active, meta.ProgressToken, c.out.send)
 	defer call.cancel(nil)
@@ -271,7 +271,7 @@ func (c *stdioConn) quick(line []byte, m message) {
 
 // start takes a request on, and gives what serves it; nil for one that was
 // refused.
-func (c *stdioConn) start(line []byte, m message) (serve func()) {
+func (c *stdioConn) start(line []byte, m *message) (serve func()) {
 	select {
 	case c.slots <- struct{}{}:
 	default:

@@ -251,7 +251,7 @@ func updatedMessage(uri string, subscription json.RawMessage) ([]byte, error) {
 
 // own gives what serves the methods that this package answers itself, nil for
 // those of mcp-go.
-func (d dispatcher) own(m message) func(context.Context, message, *session, *Call) mcp.JSONRPCMessage {
+func (d *dispatcher) own(m *message) func(context.Context, *message, *session, *Call) mcp.JSONRPCMessage {
 	if d.subscriber == nil {
 		return nil
 	}
@@ -276,14 +276,14 @@ func answerOf(result any, err error, modern bool) mcp.JSONRPCMessage {
 	return mcp.JSONRPCResponse{JSONRPC: mcp.JSONRPC_VERSION, Result: result}
 }
 
-func (d dispatcher) listenAnswer(ctx context.Context, m message, _ *session, c *Call) mcp.JSONRPCMessage {
+func (d *dispatcher) listenAnswer(ctx context.Context, m *message, _ *session, c *Call) mcp.JSONRPCMessage {
 	result, err := d.listen(ctx, m, c)
 	return answerOf(result, err, true)
 }
 
 // subscribeAnswer serves resources/subscribe and resources/unsubscribe of the
 // legacy era, which hold for the session.
-func (d dispatcher) subscribeAnswer(ctx context.Context, m message, s *session, _ *Call) mcp.JSONRPCMessage {
+func (d *dispatcher) subscribeAnswer(ctx context.Context, m *message, s *session, _ *Call) mcp.JSONRPCMessage {
 	uri, err := uriOf(m)
 	subs := s.subscriptions(d.subscriber)
 	switch {
@@ -299,7 +299,7 @@ func (d dispatcher) subscribeAnswer(ctx context.Context, m message, s *session, 
 	return answerOf(mcp.EmptyResult{}, err, false)
 }
 
-func uriOf(m message) (string, error) {
+func uriOf(m *message) (string, error) {
 	var p struct {
 		URI string `json:"uri"`
 	}
@@ -313,7 +313,7 @@ func uriOf(m message) (string, error) {
 // client's wishes it can meet, then each update, every message marked with the
 // stream's id. It ends with the request, and answers only when the server ends
 // it; a listen that watches nothing ends at once.
-func (d dispatcher) listen(ctx context.Context, m message, c *Call) (any, error) {
+func (d *dispatcher) listen(ctx context.Context, m *message, c *Call) (any, error) {
 	var p struct {
 		Meta          map[string]json.RawMessage `json:"_meta"`
 		Notifications *mcp.SubscriptionFilter    `json:"notifications"`

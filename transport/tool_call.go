@@ -20,7 +20,7 @@ type Tools struct {
 // callTool serves a tools/call (MCP, tools). It reports false for what it leaves
 // to mcp-go: whatever is wrong with the request, tools that it does not know,
 // answers to a question, and tasks.
-func (d dispatcher) callTool(ctx context.Context, m message, s *session, c *Call) (mcp.JSONRPCMessage, bool) {
+func (d *dispatcher) callTool(ctx context.Context, m *message, s *session, c *Call) (mcp.JSONRPCMessage, bool) {
 	p := d.plainCall(m, s, c)
 	if p == nil {
 		return nil, false
@@ -51,7 +51,7 @@ type plainCall struct {
 // plainCall reads a call, and gives nil for one that is not plain. It has a frame
 // of its own: thousands of calls may wait, and their stacks are most of what
 // they take.
-func (d dispatcher) plainCall(m message, s *session, c *Call) *plainCall {
+func (d *dispatcher) plainCall(m *message, s *session, c *Call) *plainCall {
 	args, ok := member(m.Params, "arguments")
 	if !ok || args.To == 0 || m.Params[args.From] != '{' {
 		return nil
