@@ -33,6 +33,10 @@ conformance: ## run the official MCP conformance suite, for both eras
 agents: ## run Claude Code, Codex and Gemini CLI with a scripted model (1 GB to install)
 	$(MAKE) -C e2e agents
 
+.PHONY: vscode
+vscode: ## see the server in a real VS Code: code-server, driven by a browser
+	$(MAKE) -C e2e vscode
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for pkg in $$(go list ./...); do \
