@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -75,7 +76,9 @@ func (t *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		out:     &lineWriter{w: out, broken: cancel},
 		slots:   make(chan struct{}, t.opts.MaxCalls),
 		replies: make(chan []byte, maxReplies),
+		in:      bufio.NewReaderSize(in, 64<<10),
 		read:    make(chan error, 1),
+		idle:    make(chan struct{}),
 		over:    make(chan struct{}),
 	}
 	defer close(c.over)
@@ -85,7 +88,7 @@ func (t *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		go c.announceLoop()
 	}
 
-	go c.readLoop(bufio.NewReaderSize(in, 64<<10))
+	go c.work()
 	var err error
 	drain := t.opts.Drain
 	select {
@@ -124,44 +127,73 @@ type stdioConn struct {
 	// to another goroutine, because a client that does not read blocks whoever
 	// writes to it, and must still be able to cancel.
 	replies chan []byte
+	in      *bufio.Reader // of one goroutine at a time
 	read    chan error    // input has ended; what it failed with
+	idle    chan struct{} // taken by a goroutine that has nothing to do
+	idling  atomic.Int32  // how many have
 	over    chan struct{} // Serve has returned
 }
 
-// readLoop reads messages until input ends. A request is served on the goroutine
-// that read it, and another one goes on reading: waking a thread for the request
-// would take longer than small ones do.
-func (c *stdioConn) readLoop(r *bufio.Reader) {
+// maxIdle is how many goroutines that have served a request are kept for the
+// next ones.
+const maxIdle = 4
+
+// work reads a request and serves it, while another goroutine goes on reading:
+// waking a thread for the request would take longer than small ones do. Then it
+// stays for more, since its stack has grown to what a request takes.
+func (c *stdioConn) work() {
 	for {
-		line, err := readLine(r, c.opts.MaxMessage)
-		if c.ctx.Err() != nil {
-			c.read <- nil
+		serve, err := c.nextRequest()
+		if err != nil {
+			if err == io.EOF {
+				err = nil
+			}
+			c.read <- err
+			if serve != nil {
+				serve()
+			}
 			return
 		}
-		if errors.Is(err, errLineTooLong) {
+		select {
+		case c.idle <- struct{}{}:
+		default:
+			go c.work()
+		}
+		serve()
+		if c.idling.Add(1) > maxIdle {
+			c.idling.Add(-1)
+			return
+		}
+		select {
+		case <-c.idle:
+			c.idling.Add(-1)
+		case <-c.over:
+			return
+		}
+	}
+}
+
+// nextRequest reads messages up to a request that serve serves, or to the end of
+// input, which is [io.EOF] where nothing is wrong.
+func (c *stdioConn) nextRequest() (serve func(), err error) {
+	for serve == nil && err == nil {
+		var line []byte
+		line, err = readLine(c.in, c.opts.MaxMessage)
+		switch {
+		case c.ctx.Err() != nil:
+			return nil, io.EOF
+		case errors.Is(err, errLineTooLong):
 			c.reply(errorMessage(nil, mcp.INVALID_REQUEST,
 				fmt.Sprintf("the message is longer than %d bytes", c.opts.MaxMessage)))
-			continue
-		}
-		var serve func()
-		if len(line) > 0 {
+			err = nil
+		case len(line) > 0:
 			serve = c.receive(line)
 		}
-		switch {
-		case err == io.EOF:
-			c.read <- nil
-		case err != nil:
-			c.read <- fmt.Errorf("standard input: %w", err)
-		case serve == nil:
-			continue
-		default:
-			go c.readLoop(r)
-		}
-		if serve != nil {
-			serve()
-		}
-		return
 	}
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("standard input: %w", err)
+	}
+	return serve, err
 }
 
 func (c *stdioConn) reply(msg []byte) {
