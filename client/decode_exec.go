@@ -79,9 +79,10 @@ type execDecoder struct {
 }
 
 // decodeExec reads one answer. An object that has nothing of an execution is
-// an error: the one that it holds, or one that names its keys.
-func decodeExec(r io.Reader, limit int) (ExecResult, error) {
-	d := &execDecoder{scan: newScanner(r), streams: map[string]*collector{}, limit: limit,
+// an error: the one that it holds, or one that names its keys. The answer has size
+// bytes; less than 0 where that is not known.
+func decodeExec(r io.Reader, size int64, limit int) (ExecResult, error) {
+	d := &execDecoder{scan: newScanner(r, size), streams: map[string]*collector{}, limit: limit,
 		codes: map[string]int{}, problem: object{}}
 	c, err := d.scan.peek()
 	switch {

@@ -25,9 +25,9 @@ type envelope struct {
 // scanEnvelope reads an answer and decides whether to unwrap it: only an
 // object with a string content, all of whose keys are known to stand beside
 // one; everything else may be a JSON file itself.
-func scanEnvelope(r io.Reader) envelope {
+func scanEnvelope(r io.Reader, size int64) envelope {
 	e := envelope{start: -1, size: -1}
-	s := newScanner(r)
+	s := newScanner(r, size)
 	err := e.object(s, 0)
 	if err == nil {
 		err = s.end()
@@ -103,9 +103,10 @@ func knownEncoding(s string) bool {
 	return false
 }
 
-// contentReader decodes the string that begins at r.
-func contentReader(r io.Reader, isBase64 bool) io.Reader {
-	text := &stringReader{scan: newScanner(r)}
+// contentReader decodes the string that begins at r, which has size bytes; less than 0
+// where that is not known.
+func contentReader(r io.Reader, size int64, isBase64 bool) io.Reader {
+	text := &stringReader{scan: newScanner(r, size)}
 	if !isBase64 {
 		return text
 	}

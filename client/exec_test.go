@@ -51,7 +51,7 @@ func TestDecodeExec(t *testing.T) {
 		"bad_empty.txt":         errorHas("empty"),
 	}, func(b []byte) (ExecResult, error) {
 		// One byte at a time: nothing may depend on how the answer arrives.
-		return decodeExec(&oneByte{b}, 1<<20)
+		return decodeExec(&oneByte{b}, -1, 1<<20)
 	})
 }
 
@@ -201,7 +201,7 @@ func FuzzScanner(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := newScanner(&oneByte{b})
+		s := newScanner(&oneByte{b}, -1)
 		err := s.skip()
 		if err == nil {
 			err = s.end()
@@ -211,12 +211,12 @@ func FuzzScanner(f *testing.F) {
 		}
 		if want, ok := asString(b); ok {
 			for _, r := range []io.Reader{&oneByte{b}, bytes.NewReader(b)} {
-				got, err := newScanner(r).text(1 << 20)
+				got, err := newScanner(r, -1).text(1 << 20)
 				if err != nil || got != want {
 					t.Fatalf("got %q, %v; want %q", got, err, want)
 				}
 			}
-			all, err := io.ReadAll(contentReader(bytes.NewReader(b), false))
+			all, err := io.ReadAll(contentReader(bytes.NewReader(b), int64(len(b)), false))
 			if err != nil || string(all) != want {
 				t.Fatalf("as a reader: got %q, %v; want %q", all, err, want)
 			}
@@ -230,7 +230,7 @@ func FuzzExec(f *testing.F) {
 	f.Add([]byte(`{"result":{"stdout":"hi","exitCode":0}}`))
 	f.Add([]byte(`{"error":{"message":"x","code":1}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := decodeExec(bytes.NewReader(b), 1<<20)
+		got, err := decodeExec(bytes.NewReader(b), int64(len(b)), 1<<20)
 		var want struct {
 			Stdout *string `json:"stdout"`
 			Code   *int32  `json:"exit_code"`

@@ -119,7 +119,7 @@ func (b *FileBody) unwrap(resp *reply) error {
 	if err != nil {
 		return err
 	}
-	env := scanEnvelope(bytes.NewReader(start))
+	env := scanEnvelope(bytes.NewReader(start), int64(len(start)))
 	if int64(len(start)) <= limit {
 		if isJSON && !env.wrapped { // a file's content is no error
 			if o, ok := asObject(start); ok && onlyErrorKeys(o) {
@@ -131,7 +131,7 @@ func (b *FileBody) unwrap(resp *reply) error {
 		}
 		b.r, b.Size = bytes.NewReader(start), int64(len(start))
 		if env.wrapped {
-			b.r = contentReader(bytes.NewReader(start[env.start:]), env.base64)
+			b.r = contentReader(bytes.NewReader(start[env.start:]), int64(len(start))-env.start, env.base64)
 			b.Size, b.Truncated = env.size, env.truncated
 		}
 		return nil
@@ -162,7 +162,7 @@ func (b *FileBody) spool(in io.Reader) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	env := scanEnvelope(f)
+	env := scanEnvelope(f, n)
 	if _, err := f.Seek(max(0, env.start), io.SeekStart); err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (b *FileBody) spool(in io.Reader) error {
 		b.r, b.Size = f, n
 		return err
 	}
-	b.r = contentReader(f, env.base64)
+	b.r = contentReader(f, n-env.start, env.base64)
 	b.Size, b.Truncated = env.size, env.truncated
 	return nil
 }

@@ -235,7 +235,7 @@ func FuzzUnwrap(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		env := scanEnvelope(bytes.NewReader(b))
+		env := scanEnvelope(bytes.NewReader(b), int64(len(b)))
 		if !env.wrapped {
 			return
 		}
@@ -250,7 +250,7 @@ func FuzzUnwrap(f *testing.F) {
 		if !ok {
 			t.Fatalf("%q is unwrapped but has no content", b)
 		}
-		got, err := io.ReadAll(contentReader(bytes.NewReader(b[env.start:]), false))
+		got, err := io.ReadAll(contentReader(bytes.NewReader(b[env.start:]), int64(len(b))-env.start, false))
 		if err != nil || string(got) != want {
 			t.Fatalf("got %q, %v; want %q", got, err, want)
 		}

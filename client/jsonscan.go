@@ -28,12 +28,12 @@ const (
 	scanBuffer   = 32 << 10
 )
 
-func newScanner(r io.Reader) *scanner {
-	size := scanBuffer
-	if m, ok := r.(interface{ Len() int }); ok { // in memory already, and mostly small
-		size = min(size, m.Len())
+// newScanner reads what has size bytes; less than 0 where that is not known.
+func newScanner(r io.Reader, size int64) *scanner {
+	if size < 0 || size > scanBuffer {
+		size = scanBuffer
 	}
-	return &scanner{r: bufio.NewReaderSize(r, size)}
+	return &scanner{r: bufio.NewReaderSize(r, int(size))}
 }
 
 // syntaxError says where JSON stops being JSON, without quoting it.

@@ -57,7 +57,7 @@ func (s *TerminalService) Exec(ctx context.Context, instance string, r ExecReque
 		return ExecResult{}, err
 	}
 	defer func() { _ = resp.body.Close() }()
-	result, err := decodeExec(resp.body, s.core.options.maxExec)
+	result, err := decodeExec(resp.body, resp.length, s.core.options.maxExec)
 	if err != nil {
 		e, ok := errors.AsType[*Error](err)
 		if !ok {

@@ -7,19 +7,44 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// The checkers are made at a tool's first call; that each can be made is shown
-// here.
-func TestEveryCheckerCanBeMade(t *testing.T) {
+// Every tool's schema is one, its defaults fit it, and what it allows is what a
+// library for all of JSON Schema finds in it.
+func TestEveryChecker(t *testing.T) {
+	values := []any{nil, true, false, "", " ", "x", "auto", "base64", "overwrite", "é", strings.Repeat("é", 200), strings.Repeat("é", 201),
+		strings.Repeat("x", 1<<17), 0.0, 1.0, -1.0, 1.5, 0.05, 3600.0, 3601.0, 1e6, 1e15, 1e300, -1e300, []any{}, []any{"x"}, []any{1.0}, []any{"x", nil},
+		slices.Repeat([]any{"x"}, 9), slices.Repeat([]any{"x"}, 2000), map[string]any{}, map[string]any{"a": 1.0}}
 	for _, tool := range All() {
-		c := tool.checker()
-		if got, want := len(c.props), len(tool.Input.Properties); got != want {
-			t.Errorf("%s checks %d arguments, want %d", tool.Name, got, want)
+		if _, err := tool.Input.CloneSchemas().Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true}); err != nil {
+			t.Errorf("%s: %v", tool.Name, err)
 		}
-		for _, f := range c.fields {
-			if c.props[f.name] == nil {
+		for _, f := range tool.checker.fields {
+			if tool.Input.Properties[f.name] == nil {
 				t.Errorf("%s has a field %q that is no argument", tool.Name, f.name)
+			}
+		}
+		for name, s := range tool.Input.Properties {
+			r, err := s.CloneSchemas().Resolve(nil)
+			if err != nil {
+				t.Fatalf("%s: %s: %v", tool.Name, name, err)
+			}
+			for _, v := range slices.Concat(values, s.Enum) {
+				if got, want := fits(s, v), r.Validate(v) == nil; got != want {
+					t.Errorf("%s: %s: %.40v is allowed: %v, want %v", tool.Name, name, v, got, want)
+				}
+			}
+			for _, bound := range []*float64{s.Minimum, s.Maximum} {
+				for _, d := range []float64{-1, 0, 1} {
+					if bound == nil {
+						continue
+					}
+					if got, want := fits(s, *bound+d), r.Validate(*bound+d) == nil; got != want {
+						t.Errorf("%s: %s: %v is allowed: %v, want %v", tool.Name, name, *bound+d, got, want)
+					}
+				}
 			}
 		}
 	}
@@ -37,10 +62,7 @@ func TestDecode(t *testing.T) {
 		List  []string `json:"list,omitempty"`
 		embedded
 	}
-	c, err := newArgumentChecker(inputSchema[in](Spec{Props: map[string]Prop{"count": {Default: 7}, "list": {Default: []string{"d"}}}}), reflect.TypeFor[in]())
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := newArgumentChecker(inputSchema[in](Spec{Props: map[string]Prop{"count": {Default: 7}, "list": {Default: []string{"d"}}}}), reflect.TypeFor[in]())
 	for _, raw := range []string{
 		`{"text":"plain"}`, ` {"text" : "a\n\"b\" \ud83d\ude00 \u00e9 \ud800", "count":3, "on":true, "list":["x","y\t"]} `,
 		`{"text":"","big":9007199254740993,"count":null}`, `{"text":"first","text":"last"}`, `{"\u0074ext":"escaped key"}`, "{\"text\":\"\xff\"}",
@@ -75,7 +97,7 @@ func TestDecode(t *testing.T) {
 // Gemini CLI's own argument is no mistake, whatever it holds; any other is.
 func TestGeminiOrderIsIgnored(t *testing.T) {
 	i := slices.IndexFunc(All(), func(tool *Tool) bool { return tool.Name == "list_instances" })
-	c := All()[i].checker()
+	c := All()[i].checker
 	var in struct{}
 	if err := c.decode(json.RawMessage(`{"wait_for_previous": true}`), &in); err != nil {
 		t.Error(err)

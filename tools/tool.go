@@ -11,7 +11,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"sync"
@@ -64,7 +63,7 @@ type Tool struct {
 	Input  *jsonschema.Schema
 	Output *jsonschema.Schema
 
-	checker func() *argumentChecker // of Input
+	checker *argumentChecker // of Input
 	call    func(ctx context.Context, d *Deps, args json.RawMessage, x Exchange) (Result, error)
 }
 
@@ -197,18 +196,10 @@ type request struct {
 	exchange Exchange
 }
 
-// define makes a tool of a handler. Its checker is made at the first call: all of
-// them together are a third of the program's start. A mistake in a schema is one
-// of the program, which its tests find; here it panics.
+// define makes a tool of a handler.
 func define[In any, Out texter](spec Spec, handle func(context.Context, *request, In) (Out, error)) *Tool {
 	t := &Tool{Spec: spec, Input: inputSchema[In](spec), Output: outputSchema[Out]()}
-	t.checker = sync.OnceValue(func() *argumentChecker {
-		check, err := newArgumentChecker(t.Input, reflect.TypeFor[In]())
-		if err != nil {
-			panic(fmt.Sprintf("tool %s: %v", spec.Name, err))
-		}
-		return check
-	})
+	t.checker = newArgumentChecker(t.Input, reflect.TypeFor[In]())
 	t.call = func(ctx context.Context, d *Deps, raw json.RawMessage, x Exchange) (Result, error) {
 		rails := d.Rails(ctx)
 		if err := rails.tool(t); err != nil {
@@ -221,7 +212,7 @@ func define[In any, Out texter](spec Spec, handle func(context.Context, *request
 			ctx = context.WithValue(ctx, readOnlyKey{}, true)
 		}
 		var in In
-		if err := t.checker().decode(raw, &in); err != nil {
+		if err := t.checker.decode(raw, &in); err != nil {
 			return Result{}, err
 		}
 		s, err := d.Services(ctx)
