@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -87,9 +86,12 @@ func (e *envelope) content(s *scanner) error {
 	e.size, e.digits = 0, 0
 	return s.str(func(p []byte) error {
 		e.size += int64(len(p))
-		e.digits += int64(len(p))
-		for _, other := range []string{"=", "\n", "\r", " ", "\t"} {
-			e.digits -= int64(bytes.Count(p, []byte(other)))
+		for _, c := range p {
+			switch c {
+			case '=', '\n', '\r', ' ', '\t':
+			default:
+				e.digits++
+			}
 		}
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"openclaw-mcp/client"
 )
@@ -116,7 +117,7 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 		out.base64(f, limit, in.Count, again)
 	case in.Encoding == "text":
 		err = r.readText(ctx, &out, f, in, limit, again)
-	case utf16Order(encoding) == nil && (isBinary(f.head) || isBinary(f.data[:f.shownPart(in, limit).used])):
+	case utf16Order(encoding) == nil && (isBinary(f.head) || f.partIsBinary(in, limit)):
 		err = r.readBinary(ctx, &out, f, in, again)
 	default:
 		err = r.readText(ctx, &out, f, in, limit, again)
@@ -220,6 +221,14 @@ func (f found) shownPart(in readFileIn, limit int) part {
 		return f.cut(limit, in.Count, 0, true)
 	}
 	return f.cut(limit, 0, in.Count, false)
+}
+
+// partIsBinary reports whether what is to be shown is no text.
+func (f found) partIsBinary(in readFileIn, limit int) bool {
+	if bytes.IndexByte(f.data, 0) < 0 && utf8.Valid(f.data) {
+		return false // as nearly always; no part of it is
+	}
+	return isBinary(f.data[:f.shownPart(in, limit).used])
 }
 
 // readText shows text, from a line or a byte on.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math/bits"
 	"net/http"
 	"strings"
 	"unicode/utf16"
@@ -212,12 +213,23 @@ func (w window) cut(limit int, lines, count int64, wholeLines bool) part {
 // plainRun is how many of the first bytes, of at most n, are characters of a
 // line that need no closer look: most of most files.
 func plainRun(b []byte, n int) int {
-	for i := range min(n, len(b)) {
-		if c := b[i]; c == 0 || c == '\n' || c >= utf8.RuneSelf {
-			return i
+	b = b[:max(0, min(n, len(b)))]
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		b = b[:i]
+	}
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	i := 0
+	for ; len(b)-i >= 8; i += 8 {
+		if other := binary.LittleEndian.Uint64(b[i:]) & 0x8080808080808080; other != 0 {
+			return i + bits.TrailingZeros64(other)/8
 		}
 	}
-	return max(0, min(n, len(b)))
+	for i < len(b) && b[i] < utf8.RuneSelf {
+		i++
+	}
+	return i
 }
 
 // dumpLen is how much of a binary file is shown.

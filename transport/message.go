@@ -189,7 +189,7 @@ func encodeAnswer(id json.RawMessage, answer mcp.JSONRPCMessage) ([]byte, error)
 	switch a := answer.(type) {
 	case mcp.JSONRPCResponse:
 		if r, ok := a.Result.(*mcp.CallToolResult); ok {
-			return encode(resultAnswer{"2.0", id, rendered(r)})
+			return encodeToolResult(id, r)
 		}
 		return encode(resultAnswer{"2.0", id, a.Result})
 	case mcp.JSONRPCError:

@@ -6,6 +6,8 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // Tools are the tools whose plain calls are served without mcp-go, which goes
@@ -109,28 +111,49 @@ func protocolInfo(raw json.RawMessage) (*server.RequestProtocolInfo, *mcp.Meta, 
 	return info, meta, mcp.IsValidProtocolVersion(version) && info.ClientCapabilities != nil
 }
 
-// toolResult renders a mcp.CallToolResult. Its own marshaller renders all of it
-// twice, and encoding/json goes over that once more.
+// toolResult is a mcp.CallToolResult but for its content.
 type toolResult struct {
 	Meta              *mcp.Meta         `json:"_meta,omitempty"`
 	ResultType        mcp.ResultType    `json:"resultType,omitempty"`
-	Content           []mcp.Content     `json:"content"`
 	StructuredContent any               `json:"structuredContent,omitempty"`
 	IsError           bool              `json:"isError,omitempty"`
 	InputRequests     mcp.InputRequests `json:"inputRequests,omitempty"`
 	RequestState      string            `json:"requestState,omitempty"`
 }
 
-func rendered(r *mcp.CallToolResult) toolResult {
+// encodeToolResult renders the answer to a tools/call. A mcp.CallToolResult's own
+// marshaller renders all of it twice, and encoding/json goes over that once more.
+func encodeToolResult(id json.RawMessage, r *mcp.CallToolResult) ([]byte, error) {
 	t := toolResult{
-		Meta: r.Meta, ResultType: r.ResultType, Content: r.Content, StructuredContent: r.StructuredContent,
+		Meta: r.Meta, ResultType: r.ResultType, StructuredContent: r.StructuredContent,
 		IsError: r.IsError, InputRequests: r.InputRequests, RequestState: r.RequestState,
 	}
 	if len(r.RawStructuredContent) > 0 {
 		t.StructuredContent = r.RawStructuredContent
 	}
-	if t.Content == nil {
-		t.Content = []mcp.Content{} // null is no content
+	rest, err := encode(t)
+	if err != nil {
+		return nil, err
 	}
-	return t
+	b := make([]byte, 0, 2*len(rest)+200) // the text mostly says the same
+	b = append(append(append(b, `{"jsonrpc":"2.0","id":`...), id...), `,"result":{"content":[`...)
+	for i, c := range r.Content {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if text, ok := c.(mcp.TextContent); ok && text.Annotations == nil && text.Meta == nil {
+			b = append(jsonspan.AppendText(append(b, `{"type":"text","text":`...), text.Text), '}')
+			continue
+		}
+		item, err := encode(c)
+		if err != nil {
+			return nil, err
+		}
+		b = append(b, item...)
+	}
+	b = append(b, ']')
+	if len(rest) > len("{}") {
+		b = append(b, ',')
+	}
+	return append(append(b, rest[1:]...), '}'), nil
 }

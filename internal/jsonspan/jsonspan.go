@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"iter"
 	"math/bits"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -176,6 +177,54 @@ func Text(quoted []byte) string {
 		inside = inside[n:]
 		n = PlainLen(inside)
 	}
+}
+
+// AppendText appends text as a string, with its quotes, as encoding/json writes it
+// where it does not escape for HTML.
+func AppendText(b []byte, text string) []byte {
+	if !utf8.ValidString(text) || strings.Contains(text, "\u2028") || strings.Contains(text, "\u2029") {
+		return appendEncoded(b, text)
+	}
+	b = append(slices.Grow(b, len(text)+len(text)/32+2), '"')
+	var piece [4096]byte // PlainLen is for bytes
+	for len(text) > 0 {
+		left := piece[:copy(piece[:], text)]
+		text = text[len(left):]
+		for len(left) > 0 {
+			n := PlainLen(left)
+			b = append(b, left[:n]...)
+			if left = left[n:]; len(left) == 0 {
+				break
+			}
+			switch c := left[0]; c {
+			case '"', '\\':
+				b = append(b, '\\', c)
+			case '\n':
+				b = append(b, '\\', 'n')
+			case '\t':
+				b = append(b, '\\', 't')
+			case '\r':
+				b = append(b, '\\', 'r')
+			case '\b':
+				b = append(b, '\\', 'b')
+			case '\f':
+				b = append(b, '\\', 'f')
+			default:
+				const hex = "0123456789abcdef"
+				b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			}
+			left = left[1:]
+		}
+	}
+	return append(b, '"')
+}
+
+func appendEncoded(b []byte, text string) []byte {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(text) // strings always can be
+	return append(b, bytes.TrimSuffix(out.Bytes(), []byte("\n"))...)
 }
 
 func decoded(quoted []byte) string {

@@ -77,6 +77,21 @@ func FuzzText(f *testing.F) {
 	})
 }
 
+// AppendText writes every text as encoding/json does.
+func FuzzAppendText(f *testing.F) {
+	for _, s := range texts {
+		f.Add(s)
+	}
+	f.Add(strings.Repeat("é\n\x00", 3000))
+	f.Add("<&>\u2028 \u2029\x7f")
+	f.Fuzz(func(t *testing.T, text string) {
+		want := appendEncoded([]byte("x"), text)
+		if got := AppendText([]byte("x"), text); !bytes.Equal(got, want) {
+			t.Errorf("%q is written as %s, and encoding/json writes %s", text, got, want)
+		}
+	})
+}
+
 // Members and Items cut out what encoding/json finds.
 func FuzzMembers(f *testing.F) {
 	for _, s := range texts {
@@ -128,10 +143,12 @@ func Benchmark(b *testing.B) {
 	line := strings.Repeat("a line of text that is neither long nor short, with its number beside it\n", 4000)
 	text, _ := json.Marshal(line)
 	for name, f := range map[string]func(){
-		"valid/jsonspan": func() { Valid(text) },
-		"valid/json":     func() { json.Valid(text) },
-		"text/jsonspan":  func() { Text(text) },
-		"text/json":      func() { decoded(text) },
+		"valid/jsonspan":  func() { Valid(text) },
+		"valid/json":      func() { json.Valid(text) },
+		"text/jsonspan":   func() { Text(text) },
+		"text/json":       func() { decoded(text) },
+		"append/jsonspan": func() { AppendText(nil, line) },
+		"append/json":     func() { appendEncoded(nil, line) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
