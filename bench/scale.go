@@ -80,7 +80,7 @@ func (l *lab) measureSessions(ctx context.Context, n int, t *table) error {
 }
 
 func subscribe(ctx context.Context, w *httpWire, uri string) error {
-	raw, err := w.request(ctx, "resources/subscribe", params{"uri": uri}, nil)
+	raw, err := ask(ctx, w, "resources/subscribe", params{"uri": uri}, nil)
 	if err == nil && !bytes.Contains(raw, []byte(`"result":`)) {
 		err = fmt.Errorf("resources/subscribe fails: %.600s", raw)
 	}

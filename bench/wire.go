@@ -25,26 +25,47 @@ type params = map[string]any
 
 // wire is an MCP client that does as little as one can.
 type wire interface {
-	// request makes one request and gives the whole message of its answer;
-	// progress, where it is not nil, is told the texts that come before.
-	request(ctx context.Context, method string, p params, progress func(string)) ([]byte, error)
+	// prepare renders a request.
+	prepare(method string, p params, progress bool) outgoing
+	// exchange sends it and gives the whole message of its answer; progress, where
+	// it is not nil, is told the texts that come before.
+	exchange(ctx context.Context, o outgoing, progress func(string)) ([]byte, error)
 	notify(ctx context.Context, method string) error
+}
+
+// outgoing is a request ready to be sent.
+type outgoing struct {
+	id, method, tool string
+	body             []byte
+}
+
+func ask(ctx context.Context, w wire, method string, p params, progress func(string)) ([]byte, error) {
+	return w.exchange(ctx, w.prepare(method, p, progress != nil), progress)
+}
+
+func prepareCall(w wire, tool string, args params, progress bool) outgoing {
+	return w.prepare("tools/call", params{"name": tool, "arguments": args}, progress)
 }
 
 // callTool calls a tool. A result that is an error is one.
 func callTool(ctx context.Context, w wire, tool string, args params, progress func(string)) ([]byte, error) {
-	raw, err := w.request(ctx, "tools/call", params{"name": tool, "arguments": args}, progress)
+	return exchangeCall(ctx, w, prepareCall(w, tool, args, progress != nil), progress)
+}
+
+// exchangeCall sends a call of a tool. A result that is an error is one.
+func exchangeCall(ctx context.Context, w wire, o outgoing, progress func(string)) ([]byte, error) {
+	raw, err := w.exchange(ctx, o, progress)
 	if err != nil {
 		return nil, err
 	}
 	if bytes.Contains(raw, []byte(`"isError":true`)) || !bytes.Contains(raw, []byte(`"result":`)) {
-		return nil, fmt.Errorf("%s fails: %.600s", tool, raw)
+		return nil, fmt.Errorf("%s fails: %.600s", o.tool, raw)
 	}
 	return raw, nil
 }
 
 func initialize(ctx context.Context, w wire) error {
-	raw, err := w.request(ctx, "initialize", params{
+	raw, err := ask(ctx, w, "initialize", params{
 		"protocolVersion": legacy, "clientInfo": params{"name": "bench", "version": "1"}, "capabilities": params{},
 	}, nil)
 	if err != nil {
@@ -160,17 +181,24 @@ func (w *stdioWire) read(out io.Reader) {
 	}
 }
 
-func (w *stdioWire) request(ctx context.Context, method string, p params, progress func(string)) ([]byte, error) {
+func (w *stdioWire) prepare(method string, p params, progress bool) outgoing {
+	w.mu.Lock()
+	w.lastID++
+	id := fmt.Sprint(w.lastID)
+	w.mu.Unlock()
+	tool, _ := p["name"].(string)
+	return outgoing{id, method, tool, encode(w.era, id, method, p, progress)}
+}
+
+func (w *stdioWire) exchange(ctx context.Context, o outgoing, progress func(string)) ([]byte, error) {
 	mine := &pending{answer: make(chan []byte, 1), progress: progress}
 	w.mu.Lock()
 	if w.ended != nil {
 		defer w.mu.Unlock()
 		return nil, w.ended
 	}
-	w.lastID++
-	id := fmt.Sprint(w.lastID)
-	w.pending[id] = mine
-	_, err := w.in.Write(encode(w.era, id, method, p, progress != nil))
+	w.pending[o.id] = mine
+	_, err := w.in.Write(o.body)
 	w.mu.Unlock()
 	if err != nil {
 		return nil, err
@@ -212,20 +240,20 @@ func newHTTPWire(ctx context.Context, hc *http.Client, url, era string) (*httpWi
 	return w, initialize(ctx, w)
 }
 
-func (w *httpWire) post(ctx context.Context, method string, p params, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
+func (w *httpWire) post(ctx context.Context, o outgoing) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(o.body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, text/event-stream")
-	if method != "initialize" {
+	if o.method != "initialize" {
 		req.Header.Set("Mcp-Protocol-Version", w.era)
 	}
 	if w.era == modern {
-		req.Header.Set("Mcp-Method", method)
-		if name, ok := p["name"].(string); ok {
-			req.Header.Set("Mcp-Name", name)
+		req.Header.Set("Mcp-Method", o.method)
+		if o.tool != "" {
+			req.Header.Set("Mcp-Name", o.tool)
 		}
 	} else if w.session != "" {
 		req.Header.Set("Mcp-Session-Id", w.session)
@@ -233,8 +261,13 @@ func (w *httpWire) post(ctx context.Context, method string, p params, body []byt
 	return w.http.Do(req)
 }
 
-func (w *httpWire) request(ctx context.Context, method string, p params, progress func(string)) ([]byte, error) {
-	res, err := w.post(ctx, method, p, encode(w.era, "1", method, p, progress != nil))
+func (w *httpWire) prepare(method string, p params, progress bool) outgoing {
+	tool, _ := p["name"].(string)
+	return outgoing{"1", method, tool, encode(w.era, "1", method, p, progress)}
+}
+
+func (w *httpWire) exchange(ctx context.Context, o outgoing, progress func(string)) ([]byte, error) {
+	res, err := w.post(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +278,7 @@ func (w *httpWire) request(ctx context.Context, method string, p params, progres
 	if !strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
 		raw, err := io.ReadAll(res.Body)
 		if err == nil && res.StatusCode != http.StatusOK {
-			err = fmt.Errorf("%s: status %d: %.600s", method, res.StatusCode, raw)
+			err = fmt.Errorf("%s: status %d: %.600s", o.method, res.StatusCode, raw)
 		}
 		return raw, err
 	}
@@ -253,7 +286,7 @@ func (w *httpWire) request(ctx context.Context, method string, p params, progres
 	for {
 		line, err := r.ReadBytes('\n')
 		if err != nil {
-			return nil, fmt.Errorf("%s: the stream ended without an answer: %w", method, err)
+			return nil, fmt.Errorf("%s: the stream ended without an answer: %w", o.method, err)
 		}
 		data, ok := bytes.CutPrefix(line, []byte("data:"))
 		if !ok {
@@ -270,7 +303,7 @@ func (w *httpWire) request(ctx context.Context, method string, p params, progres
 }
 
 func (w *httpWire) notify(ctx context.Context, method string) error {
-	res, err := w.post(ctx, method, nil, encode(w.era, "", method, nil, false))
+	res, err := w.post(ctx, outgoing{method: method, body: encode(w.era, "", method, nil, false)})
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ type envelope struct {
 	whole     bool  // the scan saw all that it needed; else the input ended early
 	start     int64 // of the content's string, at its quote
 	size      int64 // of the decoded content, in bytes
-	digits    int64 // of the content as base64
+	digits    int64 // of the content as base64, -1 where it is none
 	base64    bool
 	encoding  string
 	truncated bool
@@ -37,7 +37,10 @@ func scanEnvelope(r io.Reader, size int64) envelope {
 	e.whole = true
 	e.wrapped = err == nil && e.start >= 0 && knownEncoding(e.encoding)
 	if e.base64 {
-		e.size = e.digits * 6 / 8
+		e.size = -1
+		if e.digits >= 0 {
+			e.size = e.digits * 6 / 8
+		}
 	}
 	return e
 }
@@ -87,10 +90,14 @@ func (e *envelope) content(s *scanner) error {
 	return s.str(func(p []byte) error {
 		e.size += int64(len(p))
 		for _, c := range p {
-			switch c {
-			case '=', '\n', '\r', ' ', '\t':
-			default:
+			switch {
+			case e.digits < 0: // a text, as most files are
+				return nil
+			case c == '=' || c == '\n' || c == '\r' || c == ' ' || c == '\t':
+			case c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '+' || c == '/' || c == '-' || c == '_':
 				e.digits++
+			default:
+				e.digits = -1
 			}
 		}
 		return nil

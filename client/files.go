@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"openclaw-mcp/internal/jsonspan"
 )
 
 // maxSpool bounds the JSON around one file that is kept on disk while it is
@@ -229,41 +232,35 @@ func (s *FilesService) Read(ctx context.Context, instance, path string, limit in
 // content must be UTF-8, since it travels as JSON text; other content takes
 // base64 and a command.
 func (s *FilesService) Write(ctx context.Context, instance, path, content string) error {
-	return s.change(ctx, instance, "/files/write", len(content), struct {
-		Path    string `json:"path"`
-		Content string `json:"content"`
-	}{path, content}, field{"path", path}, field{"content", content})
+	return s.change(ctx, instance, "/files/write", field{"path", "path", path}, field{"content", "content", content})
 }
 
 // Upload puts a text file into a directory (POST
 // /instances/{id}/files/upload). The content must be UTF-8.
 func (s *FilesService) Upload(ctx context.Context, instance, targetDir, fileName, content string) error {
-	return s.change(ctx, instance, "/files/upload", len(content), struct {
-		TargetDir string `json:"targetDir"`
-		FileName  string `json:"fileName"`
-		Content   string `json:"content"`
-	}{targetDir, fileName, content}, field{"target directory", targetDir}, field{"file name", fileName}, field{"content", content})
+	return s.change(ctx, instance, "/files/upload",
+		field{"targetDir", "target directory", targetDir}, field{"fileName", "file name", fileName}, field{"content", "content", content})
 }
 
 // Mkdir makes a directory (POST /instances/{id}/files/mkdir). The service is
 // believed to make parents too, and not to mind one that exists.
 func (s *FilesService) Mkdir(ctx context.Context, instance, path string) error {
-	return s.change(ctx, instance, "/files/mkdir", 0, struct {
-		Path string `json:"path"`
-	}{path}, field{"path", path})
+	return s.change(ctx, instance, "/files/mkdir", field{"path", "path", path})
 }
 
 // field is a text that a request carries.
-type field struct{ name, text string }
+type field struct{ key, name, text string }
 
-// change sends a POST whose answer says no more than whether it worked: any
-// 2xx does unless ok or success is false.
-func (s *FilesService) change(ctx context.Context, instance, rest string, size int, payload any, fields ...field) error {
+// change sends a POST of texts whose answer says no more than whether it worked:
+// any 2xx does unless ok or success is false.
+func (s *FilesService) change(ctx context.Context, instance, rest string, fields ...field) error {
 	path, op, err := instancePath(http.MethodPost, instance, rest)
 	if err != nil {
 		return err
 	}
+	size := 0
 	for _, f := range fields {
+		size += len(f.text)
 		if f.text == "" && f.name != "content" {
 			return notSent(op, fmt.Errorf("the %s is empty", f.name))
 		}
@@ -271,6 +268,15 @@ func (s *FilesService) change(ctx context.Context, instance, rest string, size i
 			return notSent(op, err)
 		}
 	}
+	// Contents may be megabytes: they are written once.
+	payload := append(make(json.RawMessage, 0, size+size/16+100), '{')
+	for i, f := range fields {
+		if i > 0 {
+			payload = append(payload, ',')
+		}
+		payload = jsonspan.AppendText(append(jsonspan.AppendText(payload, f.key), ':'), f.text)
+	}
+	payload = append(payload, '}')
 	req := call{op: op, method: http.MethodPost, path: path, body: payload, timeout: s.core.options.timeouts.Write}
 	if req.timeout > 0 {
 		req.timeout += time.Duration(size>>18) * time.Second // large contents take their time

@@ -228,6 +228,18 @@ func TestFileWrites(t *testing.T) {
 	}
 }
 
+// The size of base64 is known before it is decoded, however it is written.
+func TestEnvelopeSize(t *testing.T) {
+	for text, want := range map[string]int64{
+		`{"content":"aGVsbG8=","encoding":"base64"}`: 5, `{"encoding":"base64","content":"aGVs\nbG8"}`: 5, `{"content":"","encoding":"base64"}`: 0,
+		`{"content":"no, none","encoding":"base64"}`: -1, `{"content":"no, none"}`: 8, `{"content":"a\n\u00e9"}`: 4,
+	} {
+		if e := scanEnvelope(strings.NewReader(text), int64(len(text))); !e.wrapped || e.size != want {
+			t.Errorf("%s: size %d, want %d", text, e.size, want)
+		}
+	}
+}
+
 // FuzzUnwrap checks the rule of unwrapping against one that holds everything.
 func FuzzUnwrap(f *testing.F) {
 	for _, s := range []string{`{"content":"x","path":"/a"}`, `{"file":{"content":""}}`, `{"content":"aGk=","encoding":"base64"}`,

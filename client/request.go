@@ -29,7 +29,7 @@ type call struct {
 	method    string
 	path      string // escaped, behind the base URL
 	query     url.Values
-	body      any // sent as JSON; nil sends none
+	body      any // sent as JSON, a json.RawMessage as it is; nil sends none
 	accept    string
 	timeout   time.Duration // of the whole call, up to the end of the body; 0 or less: none
 	anonymous bool          // without the key
@@ -95,7 +95,9 @@ func (c *core) do(ctx context.Context, req call) (*reply, error) {
 		return nil, c.finish(req, &Error{Code: "read_only", Message: "read-only: nothing but GET requests is sent", Outcome: OutcomeNotSent})
 	}
 	var payload io.Reader
-	if req.body != nil {
+	if raw, ok := req.body.(json.RawMessage); ok {
+		payload = bytes.NewReader(raw)
+	} else if req.body != nil {
 		var buf bytes.Buffer
 		enc := json.NewEncoder(&buf)
 		enc.SetEscapeHTML(false)

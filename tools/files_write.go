@@ -44,11 +44,13 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 	if in.IfMatch != "" && in.Mode == "create" {
 		return writeFileOut{}, badArgument("argument \"if_match\" does not go with mode \"create\", which wants no file to be there")
 	}
-	data := []byte(in.Content)
+	content := in.Content
 	if in.Encoding == encBase64 {
-		if data, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(in.Content), "")); err != nil {
+		data, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(content), ""))
+		if err != nil {
 			return writeFileOut{}, badArgument("argument \"content\" is not base64: %v", err)
 		}
+		content = string(data)
 	}
 	id, err := r.where(ctx, in.Instance, p)
 	if err != nil {
@@ -61,10 +63,9 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 	if out.did == "" {
 		out.did = "wrote"
 	}
-	c := change{mode: in.Mode, match: strings.ToLower(in.IfMatch), data: data}
-	plain := in.Mode == "overwrite" && in.IfMatch == "" && utf8.Valid(data)
-	if !plain || p.inside() && len(data) > plainLimit {
-		done, err := r.commit(ctx, id, p, c)
+	plain := in.Mode == "overwrite" && in.IfMatch == "" && utf8.ValidString(content)
+	if !plain || p.inside() && len(content) > plainLimit {
+		done, err := r.commit(ctx, id, p, change{mode: in.Mode, match: strings.ToLower(in.IfMatch), data: []byte(content)})
 		if err == nil {
 			out.Bytes, out.SHA256 = done.size, done.hash
 			return out, nil
@@ -74,10 +75,10 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 			return writeFileOut{}, changeError(p, err)
 		}
 	}
-	if err := r.Client.Files.Write(ctx, id, string(p), string(data)); err != nil {
+	if err := r.Client.Files.Write(ctx, id, string(p), content); err != nil {
 		return writeFileOut{}, err
 	}
-	out.Bytes, out.SHA256 = int64(len(data)), hashOf(data)
+	out.Bytes, out.SHA256 = int64(len(content)), hashOf([]byte(content))
 	return out, nil
 }
 

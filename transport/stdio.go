@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,8 @@ const hurryGrace = 3 * time.Second
 //
 // Serve can't interrupt a Read of in: it returns without waiting for it.
 func (t *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
+	enlarge(in)
+	enlarge(out)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// Requests outlive ctx for as long as it takes them to hand over.
@@ -254,6 +257,9 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	for {
 		part, err := r.ReadSlice('\n')
 		if !tooLong {
+			if len(line) > 0 {
+				line = slices.Grow(line, len(line)) // append grows large slices by a quarter, copying each time
+			}
 			line = append(line, part...) // part is the reader's buffer: copy
 			if tooLong = len(bytes.TrimRight(line, "\r\n")) > limit; tooLong {
 				line = nil
