@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"syscall"
@@ -13,9 +14,7 @@ import (
 // main is the only place that touches the process: its arguments, environment,
 // standard streams, signals and exit code.
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // a start makes little garbage: see settleMemory
-	}
+	paceCollector()
 	ctx, stop := untilSignalled(os.Interrupt, syscall.SIGTERM)
 	// A client that is gone is an error to clean up after, not a signal to die of.
 	signal.Ignore(syscall.SIGPIPE)
@@ -29,17 +28,21 @@ func main() {
 // ballast is memory that nothing ever touches, so that it takes none.
 var ballast atomic.Pointer[[8 << 20]byte]
 
-// settleMemory has the collector run, and give back what the start took, and from
-// then on whenever the heap has grown by half. Most of what a server of many
-// streams holds lives long: collecting the rest sooner costs less than it saves. A
-// small heap would be collected every few calls, though, if the ballast did not make
-// it seem larger. GOGC, where it is set, decides instead.
-func settleMemory() {
-	if os.Getenv("GOGC") == "" {
+// paceCollector has the garbage collector let the start alone, and from its first
+// collection on run whenever the heap has grown by half. Most of what a server of
+// many streams holds lives long: collecting the rest sooner costs less than it
+// saves. A small heap would be collected every few calls, though, if the ballast did
+// not make it seem larger. GOGC, where it is set, decides instead.
+func paceCollector() {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	debug.SetGCPercent(200)
+	first := new(struct{ self any }) // which the first collection finds unused
+	runtime.AddCleanup(first, func(struct{}) {
 		ballast.Store(new([8 << 20]byte))
 		debug.SetGCPercent(50)
-	}
-	debug.FreeOSMemory()
+	}, struct{}{})
 }
 
 // untilSignalled gives a context that ends at the first of the signals. The

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -65,7 +66,7 @@ func serve(ctx context.Context, cfg config, local bool, stdin io.Reader, stdout,
 		return err
 	}
 	// What the start took, and nobody needs any more.
-	defer time.AfterFunc(time.Second, settleMemory).Stop()
+	defer time.AfterFunc(time.Second, debug.FreeOSMemory).Stop()
 	if cfg.HTTP != "" {
 		return serveHTTP(ctx, cfg, b, o, local, log)
 	}
