@@ -107,6 +107,7 @@ registry=$(module github.com/modelcontextprotocol/registry@v1.8.9)
 goreleaser=$(module github.com/goreleaser/goreleaser/v2@v2.13.0)
 (cd packaging/check && BINARIES=$work/first BUNDLES=$work/bundle DIST=$OLDPWD/dist REGISTRY=$registry GORELEASER=$goreleaser go test -count=1 ./...)
 bash packaging/check-systemd.sh "$work/first/linux_$(go env GOARCH)/openclaw-mcp"
+bash packaging/check-windows.sh "$work/first/windows_amd64/openclaw-mcp.exe" "$VERSION"
 
 step "done"
 ls -l dist
