@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -230,26 +231,37 @@ func callBody(b *testing.B, era, tool string, args, meta params) []byte {
 // BenchmarkCall is a whole tool call, beside the same requests made by the
 // client alone.
 func BenchmarkCall(b *testing.B) {
+	const file = "/workspace/src/f07.txt"
 	for _, tool := range []struct {
-		name string
-		args params
+		name   string
+		args   params
+		direct func(ctx context.Context, c *client.Client, instance string) error
 	}{
-		{"get_instance", params{}},
-		{"list_files", params{"path": "/workspace/src"}},
-		{"read_file", params{"path": "/workspace/src/f07.txt"}},
+		{"get_instance", params{}, func(ctx context.Context, c *client.Client, instance string) error {
+			_, err1 := c.Instances.Get(ctx, instance)
+			_, err2 := c.Instances.Status(ctx, instance)
+			return errors.Join(err1, err2)
+		}},
+		{"list_files", params{"path": "/workspace/src"}, func(ctx context.Context, c *client.Client, instance string) error {
+			_, err := c.Files.List(ctx, instance, "/workspace/src")
+			return err
+		}},
+		{"read_file", params{"path": file}, func(ctx context.Context, c *client.Client, instance string) error {
+			_, err1 := c.Terminal.Exec(ctx, instance, client.ExecRequest{Command: "cd /workspace/src; wc -c f07.txt"})
+			_, err2 := c.Files.Read(ctx, instance, file, 0)
+			return errors.Join(err1, err2)
+		}},
 	} {
 		b.Run(tool.name, func(b *testing.B) {
-			if tool.name == "get_instance" {
-				b.Run("direct", func(b *testing.B) {
-					x := newBenchmarked(b)
-					b.ReportAllocs()
-					for b.Loop() {
-						if _, err := x.direct.Instances.Get(b.Context(), x.instance); err != nil {
-							b.Fatal(err)
-						}
+			b.Run("direct", func(b *testing.B) {
+				x := newBenchmarked(b)
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := tool.direct(b.Context(), x.direct, x.instance); err != nil {
+						b.Fatal(err)
 					}
-				})
-			}
+				}
+			})
 			eachWay(b, func(b *testing.B, x *benchmarked, era string, ask asker) {
 				body := callBody(b, era, tool.name, tool.args, nil)
 				if answer := ask(b, body); !bytes.Contains(answer, []byte(`"structuredContent"`)) || bytes.Contains(answer, []byte(`"isError":true`)) {

@@ -188,6 +188,10 @@ func measureCalls(ctx context.Context, l *lab) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	counts, err := allocations()
+	if err != nil {
+		return "", err
+	}
 	return fmt.Sprintf(`### Overhead of a call
 
 A tool's call beside the same requests made by `+"`client/`"+` alone, %d of each in
@@ -197,7 +201,8 @@ Times are milliseconds. The empty call is one that asks nothing of the service
 and back, which no program could beat, took %s ms. Target: at the median, 1.5
 times the direct time or 0.2 ms more, whichever is larger.
 
-%s`, callRounds, ms(echo.at(0.5)), t), nil
+%s
+%s`, callRounds, ms(echo.at(0.5)), t, counts), nil
 }
 
 // throughCat times a line to another process and back.
