@@ -81,26 +81,27 @@ func shown(name string) string {
 	return b.String()
 }
 
-// line shows an entry on one line, its path from dir on.
-func (f File) line(dir string) string {
+// appendLine shows an entry on a line, its path from dir on.
+func (f File) appendLine(b []byte, dir string) []byte {
 	name := strings.TrimPrefix(strings.TrimPrefix(f.Path, dir), "/")
 	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || hidden(r) }) || strings.TrimSpace(name) != name {
 		name = strconv.Quote(name) // as JSON has it, so that it can be copied
 	}
+	b = append(b, name...)
 	switch f.Type {
 	case kindDirectory:
-		name += "/"
+		b = append(b, '/')
 	case kindFile:
 	default:
-		name += "  " + f.Type
+		b = append(append(b, "  "...), f.Type...)
 	}
 	if f.Size != nil {
-		name += fmt.Sprintf("  %d bytes", *f.Size)
+		b = append(strconv.AppendInt(append(b, "  "...), *f.Size, 10), " bytes"...)
 	}
 	if f.ModifiedAt != "" {
-		name += "  " + f.ModifiedAt
+		b = append(append(b, "  "...), f.ModifiedAt...)
 	}
-	return name
+	return append(b, '\n')
 }
 
 type listFilesIn struct {
@@ -121,6 +122,8 @@ type listFilesOut struct {
 	Cursor   string `json:"cursor,omitempty"`
 	Note     string `json:"note,omitempty"`
 	Next     string `json:"next,omitempty"`
+
+	lines []byte // the entries, as text
 }
 
 // listing is all that was found.
@@ -192,14 +195,15 @@ func listFiles(ctx context.Context, r *request, in listFilesIn) (listFilesOut, e
 	odd := false
 	for i, e := range rest {
 		f := e.file(p)
-		left -= len(f.line(out.Path)) + 1
+		lines := f.appendLine(out.lines, out.Path)
+		left -= len(lines) - len(out.lines)
 		if i == in.Limit || left < 0 && i > 0 {
 			out.Cursor = writeCursor(rest[i-1], listKey(id, p, depth, in))
 			out.Next = fmt.Sprintf("%d more: %s", len(rest)-i, callArgs{{"instance", in.Instance}, {"path", string(p)}}.call("list_files", nextArgs(in, out.Cursor)...))
 			break
 		}
 		odd = odd || !utf8.ValidString(e.rel) || strings.ContainsRune(e.rel, utf8.RuneError)
-		out.Entries = append(out.Entries, f)
+		out.Entries, out.lines = append(out.Entries, f), lines
 	}
 	if odd {
 		l.add("names with \\xNN or U+FFFD are not UTF-8; no tool takes such a path, but exec_command reaches it with a pattern such as ab*")
@@ -292,9 +296,7 @@ func readCursor(s string, key []byte) (*fileEntry, error) {
 func (o listFilesOut) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s on instance %s: %d of %d entries\n", o.Path, o.Instance, len(o.Entries), o.Total)
-	for _, f := range o.Entries {
-		b.WriteString(f.line(o.Path) + "\n")
-	}
+	b.Write(o.lines)
 	if o.Note != "" {
 		b.WriteString("note: " + o.Note + "\n")
 	}

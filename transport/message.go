@@ -149,7 +149,19 @@ func (m *message) meta() requestMeta {
 	case !ok:
 		_ = json.Unmarshal(m.Params, &p)
 	case meta.To > 0:
-		_ = json.Unmarshal(m.Params[meta.From:meta.To], &p.Meta)
+		raw := m.Params[meta.From:meta.To]
+		token, ok1 := member(raw, "progressToken")
+		version, ok2 := member(raw, mcp.MetaKeyProtocolVersion)
+		if !ok1 || !ok2 {
+			_ = json.Unmarshal(raw, &p.Meta)
+			break
+		}
+		if token.To > 0 {
+			p.Meta.ProgressToken = raw[token.From:token.To:token.To]
+		}
+		if version.To > 0 && raw[version.From] == '"' {
+			p.Meta.ProtocolVersion = jsonspan.Text(raw[version.From:version.To])
+		}
 	}
 	if t := p.Meta.ProgressToken; len(t) > 0 && !validID(t) {
 		p.Meta.ProgressToken = nil

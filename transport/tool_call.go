@@ -3,6 +3,8 @@ package transport
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
@@ -54,25 +56,32 @@ type plainCall struct {
 // of its own: thousands of calls may wait, and their stacks are most of what
 // they take.
 func (d *dispatcher) plainCall(m *message, s *session, c *Call) *plainCall {
-	args, ok := member(m.Params, "arguments")
-	if !ok || args.To == 0 || m.Params[args.From] != '{' {
+	if i := jsonspan.SkipSpace(m.Params, 0); i == len(m.Params) || m.Params[i] != '{' {
 		return nil
 	}
-	var p struct {
-		Name           string          `json:"name"`
-		Meta           json.RawMessage `json:"_meta"`
-		Task           json.RawMessage `json:"task"`
-		InputResponses json.RawMessage `json:"inputResponses"`
-		RequestState   json.RawMessage `json:"requestState"`
+	var name string
+	var rawMeta, args json.RawMessage
+	for v := range jsonspan.Members(m.Params) {
+		value := m.Params[v.From:v.To:v.To]
+		switch key := string(v.Key[1 : len(v.Key)-1]); {
+		case key == "name" && value[0] == '"':
+			name = jsonspan.Text(value)
+		case key == "_meta":
+			rawMeta = value
+		case key == "arguments" && value[0] == '{' && args == nil:
+			args = value
+		case strings.Contains(key, `\`) || slices.ContainsFunc(callKeys, func(k string) bool { return strings.EqualFold(k, key) }):
+			return nil
+		}
 	}
-	if err := json.Unmarshal(without(m.Params, args.From, args.To), &p); err != nil || p.Task != nil || p.InputResponses != nil || p.RequestState != nil {
+	if args == nil {
 		return nil
 	}
-	handler := d.tools.Handlers[p.Name]
+	handler := d.tools.Handlers[name]
 	if handler == nil {
 		return nil
 	}
-	info, meta, ok := protocolInfo(p.Meta)
+	info, meta, ok := protocolInfo(rawMeta)
 	if !ok {
 		return nil
 	}
@@ -83,12 +92,16 @@ func (d *dispatcher) plainCall(m *message, s *session, c *Call) *plainCall {
 			rs.SetClientInfo(*info.ClientInfo)
 		}
 	}
-	c.arguments = m.Params[args.From:args.To:args.To]
+	c.arguments = args
 	call := &plainCall{handler: handler, info: info}
 	call.request.Method = string(mcp.MethodToolsCall)
-	call.request.Params.Name, call.request.Params.Arguments, call.request.Params.Meta = p.Name, map[string]any{}, meta
+	call.request.Params.Name, call.request.Params.Arguments, call.request.Params.Meta = name, map[string]any{}, meta
 	return call
 }
+
+// callKeys are the members of a call's params that mean something; where one is not
+// what a plain call has, or is spelt in another way, mcp-go reads the call.
+var callKeys = []string{"name", "_meta", "arguments", "task", "inputResponses", "requestState"}
 
 // protocolInfo reads what a request's _meta says of its era. It reports false
 // where that is not in order.
