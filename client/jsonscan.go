@@ -286,7 +286,7 @@ func (s *scanner) escape() (rune, error) {
 	// for the next turn.
 	next, _ := s.r.Peek(6)
 	if len(next) == 6 && next[0] == '\\' && next[1] == 'u' {
-		if low, err := strconv.ParseUint(string(next[2:]), 16, 16); err == nil && isHex(next[2:]) {
+		if low, err := strconv.ParseUint(string(next[2:]), 16, 16); err == nil {
 			if pair := utf16.DecodeRune(r, rune(low)); pair != utf8.RuneError {
 				s.discard(6)
 				return pair, nil
@@ -306,19 +306,10 @@ func (s *scanner) hex4() (rune, error) {
 		digits[i] = c
 	}
 	n, err := strconv.ParseUint(string(digits[:]), 16, 16)
-	if err != nil || !isHex(digits[:]) {
+	if err != nil {
 		return 0, s.broken("a bad \\u escape in a string")
 	}
 	return rune(n), nil
-}
-
-func isHex(digits []byte) bool {
-	for _, c := range digits {
-		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
-			return false
-		}
-	}
-	return true
 }
 
 // text reads a string and keeps at most limit bytes of it, cut at a rune.
@@ -353,49 +344,14 @@ func (s *scanner) literal() (string, error) {
 		}
 		s.discard(1)
 	}
-	if word := string(out); word == "true" || word == "false" || word == "null" || isNumber(word) {
-		return word, nil
+	if jsonspan.Valid(out) { // of what such bytes spell, that are words and numbers
+		return string(out), nil
 	}
 	return "", s.broken("a value was expected")
 }
 
 func isLiteralByte(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '+' || c == '.'
-}
-
-// isNumber checks the grammar of JSON, which is stricter than strconv's.
-func isNumber(s string) bool {
-	digits := func() bool {
-		n := 0
-		for n < len(s) && s[n] >= '0' && s[n] <= '9' {
-			n++
-		}
-		s = s[n:]
-		return n > 0
-	}
-	if s != "" && s[0] == '-' {
-		s = s[1:]
-	}
-	if s != "" && s[0] == '0' {
-		s = s[1:]
-	} else if !digits() {
-		return false
-	}
-	if s != "" && s[0] == '.' {
-		if s = s[1:]; !digits() {
-			return false
-		}
-	}
-	if s != "" && (s[0] == 'e' || s[0] == 'E') {
-		s = s[1:]
-		if s != "" && (s[0] == '+' || s[0] == '-') {
-			s = s[1:]
-		}
-		if !digits() {
-			return false
-		}
-	}
-	return s == ""
 }
 
 // skip reads a value of any kind and keeps nothing.

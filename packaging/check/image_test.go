@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -237,7 +236,7 @@ func TestImageDeployment(t *testing.T) {
 	}
 	ports := map[string]string{}
 	for _, p := range c.Ports {
-		ports[p.Name] = imagePort(t)
+		ports[p.Name] = freePort(t)
 	}
 	// The pod is ready once the service has answered.
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -358,16 +357,4 @@ func TestImageDeployment(t *testing.T) {
 	if err := stop(syscall.SIGTERM); err != nil {
 		t.Errorf("after SIGTERM: %v: %s", err, said.String())
 	}
-}
-
-// imagePort is one that nobody listened on a moment ago.
-func imagePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
 }

@@ -20,18 +20,6 @@ import (
 
 const token = "put-a-long-random-token-here"
 
-// freePort is one that nobody listened on a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
-}
-
 // start starts a program, waits until it listens, and stops it with the test.
 func start(t *testing.T, port string, cmd *exec.Cmd) {
 	t.Helper()
