@@ -1,37 +1,56 @@
 # Everything that a developer or CI runs. `make help` lists it.
 
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI    = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME   ?= 10s
+BENCHTIME  ?= 10s
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/openclaw-mcp, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/openclaw-mcp .
 
 .PHONY: test
-test: ## run the tests that need nothing but Go
-	go test -p 4 ./... # many packages at once: much of their time is waiting
+test: ## run the unit tests and a short session over the wire
+	@echo "Each package says when it has passed; after the build, that takes a minute in all on two quiet cores."
+	go test -ldflags -w -timeout 30m ./... # -w: without what debuggers need, which takes long to link
+
+.PHONY: test-busy
+test-busy: ## the same while three busy loops for each processor run beside them
+	bash e2e/busy.sh $(MAKE) test
 
 .PHONY: race
-race: ## run them under the race detector
-	go test -race ./...
+race: ## run the unit tests under the race detector
+	go test -race -timeout 30m ./...
 
 .PHONY: e2e
-e2e: ## run the suites that need more: desktops, Node clients, a browser
+e2e: ## run all tests: those of the built binary, and those that need more shells, desktops, Node or a browser, too
 	$(MAKE) -C e2e test
 
 .PHONY: conformance
 conformance: ## run the official MCP conformance suite, for both eras
 	$(MAKE) -C e2e conformance
 
+.PHONY: e2e-apps
+e2e-apps: ## use the pages that clients show in the official host and a real Chromium (PICTURES=folder keeps pictures)
+	$(MAKE) -C e2e apps
+
+.PHONY: chaos
+chaos: ## set replicas on fire: kills, pauses, a NATS that comes and goes (three minutes)
+	go test -tags e2e -count 1 -timeout 40m ./e2e/chaos
+
 .PHONY: agents
 agents: ## run Claude Code, Codex and Gemini CLI with a scripted model (1 GB to install)
 	$(MAKE) -C e2e agents
+
+.PHONY: real
+real: ## run OpenClaw itself with a scripted model, and read what it sends (800 MB to install)
+	$(MAKE) -C e2e real
 
 .PHONY: vscode
 vscode: ## see the server in a real VS Code: code-server, driven by a browser
@@ -46,15 +65,19 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 
 .PHONY: bench
 bench: ## measure the built binary and write docs/performance.md (minutes)
-	go run ./bench
+	mkdir -p bin
+	go test ./bench -run '^$$' -bench . -benchtime $(BENCHTIME) -timeout 2h | tee bin/bench.txt
+	go test ./bench -run WritePage -page $(CURDIR)/bin/bench.txt
 
 .PHONY: bench-guard
-bench-guard: ## hold allocations to bench/guard.json; UPDATE=1 records them anew
-	go run ./bench -guard bench/guard.json $(if $(UPDATE),-update)
+bench-guard: ## compare allocations per call with bench/guard.json; UPDATE=1 records them
+	go test ./bench -count 1 -run Allocations -guard $(if $(UPDATE),-update)
 
 .PHONY: lint
-lint: fmt vet ## check formatting, vet, static analysis and go.mod
-	go run $(STATICCHECK) ./...
+lint: fmt vet fix-check ## check formatting, vet, static analysis and go.mod
+	go run $(GOLANGCI) run --build-tags e2e ./... # see .golangci.yml; the first run builds it, for minutes
+	@command -v shellcheck >/dev/null || { echo "make lint needs shellcheck: apt-get install shellcheck" >&2; exit 1; }
+	shellcheck $$(git ls-files '*.sh') .ci/install .ci/run
 	go mod tidy -diff
 	go mod verify
 
@@ -64,17 +87,55 @@ fmt:
 
 .PHONY: vet
 vet:
-	go vet ./...
+	go vet -tags e2e ./...
 	GOOS=windows GOARCH=amd64 go vet ./...
 	GOOS=darwin GOARCH=arm64 go vet ./...
 
+.PHONY: fix-check
+fix-check:
+	@out=$$(go fix -diff -tags e2e ./... 2>&1); if [ -n "$$out" ]; then echo "$$out"; echo "run make fix"; exit 1; fi
+
+.PHONY: fix
+fix: ## rewrite the code as today's Go would have it (look at the diff)
+	go fix -tags e2e ./...
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities in what the program uses
+	@out=$$(go run $(GOVULNCHECK) ./... 2>&1); status=$$?; echo "$$out"; \
+	case "$$out" in \
+	*"govulncheck: fetching vulnerabilities:"*) \
+	  echo "NOT CHECKED: the database of vulnerabilities can't be reached"; exit 0;; \
+	esac; exit $$status
+
 .PHONY: golden
 golden: ## write the golden files anew (look at the diff)
-	go test . -run Golden -update
+	go test -tags e2e ./docs ./e2e ./e2e/tasks ./internal/cli ./internal/install -run "Golden|Samples" -update
+
+.PHONY: apps
+apps: apps/node_modules ## build the pages that clients show, internal/apps/pages.br, from apps/ (needs Node)
+	cd apps && npm run -s check && npm run -s build
+
+.PHONY: apps-check
+apps-check: apps/node_modules ## check that a fresh build of the pages gives the bytes that are in the tree
+	mkdir -p bin
+	cd apps && npm run -s check && npm run -s build ../bin/pages.br
+	cmp bin/pages.br internal/apps/pages.br || { echo "internal/apps/pages.br is not what apps/ builds: run make apps" >&2; exit 1; }
+
+apps/node_modules: apps/package.json apps/package-lock.json
+	cd apps && npm ci --no-fund --no-audit
+	touch $@
 
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin dist
+
+.PHONY: owner
+owner: ## carry the addresses in packaging/owner.env into the module path, README.md and the manifests
+	bash packaging/owner.sh
+
+.PHONY: owner-check
+owner-check: ## try other addresses in a copy, and go install it from there
+	bash packaging/check-owner.sh
 
 .PHONY: packages
 packages: ## build and check all that a release holds, into dist/
@@ -84,17 +145,25 @@ packages: ## build and check all that a release holds, into dist/
 image: ## build the container image with buildah and check it (as root, on Debian)
 	bash packaging/check-image.sh
 
+.PHONY: pin-images
+pin-images: ## write today's digests of the base images into packaging/Dockerfile (look at the diff)
+	packaging/pin-images.sh
+
 .PHONY: snapshot
 snapshot: ## have goreleaser make a release of the commit, unpublished, and check it (minutes)
 	bash packaging/snapshot.sh
 
+.PHONY: examples
+examples: build ## run the pipelines in examples/ on an instance of this machine
+	bash examples/run.sh
+
 .PHONY: docs-commands
-docs-commands: ## run the commands of README.md and docs/ in a clean home
+docs-commands: ## run the commands of README.md, docs/ and examples/ in a clean home
 	bash packaging/run-docs.sh
 
-.PHONY: picture
-picture: build ## record docs/chat.svg anew: a session, as it happens (look at it)
-	node packaging/picture.mjs bin/openclaw-mcp docs/chat.svg
+.PHONY: demo-cast
+demo-cast: build ## draw docs/chat.svg anew from what the demo sends to a terminal (look at it)
+	node packaging/demo-cast.mjs bin/openclaw-mcp docs/chat.svg
 
 .PHONY: proxies
 proxies: build ## test the documented nginx configuration with a real nginx

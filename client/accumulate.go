@@ -39,6 +39,10 @@ func (a *Accumulator) Add(ev Event) {
 		a.text.WriteString(ev.Text)
 	case EventFinal:
 		a.final = true
+		a.reply.Silent = ev.Silent
+		if ev.Note != "" {
+			a.reply.Notes = append(a.reply.Notes, ev.Note)
+		}
 		if ev.Text != "" && ev.Text != a.text.String() {
 			a.text.Reset()
 			a.text.WriteString(ev.Text)
@@ -100,6 +104,7 @@ func (a *Accumulator) Reply() Reply {
 	r := a.reply
 	r.Text = a.text.String()
 	r.ToolCalls = slices.Clone(r.ToolCalls)
+	r.Notes = slices.Clone(r.Notes)
 	return r
 }
 

@@ -36,7 +36,7 @@ func (b *body) Read(p []byte) (int, error) {
 		// Only silence counts, not the time that the reader takes between.
 		b.timer.Stop()
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.core.finish(b.req, b.failure(err))
 	}
 	return n, err
@@ -111,9 +111,12 @@ func (b *body) peek(n int64) []byte {
 // readAll is [io.ReadAll] for what is said to have size bytes; less than 0 where
 // that is not known.
 func readAll(r io.Reader, size int64) ([]byte, error) {
+	// No more than that on the peer's word alone.
+	if size < 0 || size > 4<<20 {
+		return io.ReadAll(r) // which copies a large one less often than a buffer grows
+	}
 	var b bytes.Buffer
-	// No more than that on the peer's word alone. MinRead is to find the end.
-	b.Grow(int(min(max(size, 0), 4<<20)) + bytes.MinRead)
+	b.Grow(int(size) + bytes.MinRead) // MinRead is to find the end
 	_, err := b.ReadFrom(r)
 	return b.Bytes(), err
 }

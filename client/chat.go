@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // ChatService talks to an instance's agent.
@@ -52,6 +54,15 @@ func (s *ChatService) CreateSession(ctx context.Context, instance, title string)
 	return session, nil
 }
 
+// CheckSession reports why no chat session can have such an id; "" leaves the
+// choice to the service.
+func CheckSession(id string) error {
+	if id == "" {
+		return nil
+	}
+	return checkReference("session id", id, maxReference)
+}
+
 // sendCall is the request of Send and Stream.
 func (s *ChatService) sendCall(instance, rest string, r SendRequest) (call, error) {
 	path, op, err := instancePath(http.MethodPost, instance, rest)
@@ -61,7 +72,7 @@ func (s *ChatService) sendCall(instance, rest string, r SendRequest) (call, erro
 	if r.Message == "" {
 		return call{}, notSent(op, errors.New("the message is empty"))
 	}
-	if err := checkText("message", r.Message); err != nil {
+	if err := errors.Join(checkText("message", r.Message), CheckSession(r.SessionID)); err != nil {
 		return call{}, notSent(op, err)
 	}
 	payload := struct {
@@ -89,14 +100,19 @@ func (s *ChatService) Send(ctx context.Context, instance string, r SendRequest) 
 	if err != nil {
 		return Reply{}, err
 	}
-	if mediaType(resp.header) == "text/plain" && kindOf(raw) != '{' && kindOf(raw) != '[' && kindOf(raw) != 0 {
-		return Reply{SessionID: r.SessionID, Text: string(raw)}, nil
-	}
 	var reply Reply
-	if t := mediaType(resp.header); t == "text/event-stream" || t == "application/x-ndjson" {
+	switch t := mediaType(resp.header); {
+	case t == "text/plain" && kindOf(raw) != '{' && kindOf(raw) != '[' && kindOf(raw) != 0:
+		if reply.Text = string(raw); isRemark(reply.Text) {
+			reply.Text, err = "", noText(raw)
+		}
+	case t == "text/event-stream" || isLines(t):
 		reply, err = s.collect(raw, resp.header.Get("Content-Type"))
-	} else {
+	default:
 		reply, err = decodeReply(raw)
+	}
+	if IsSilent(reply.Text) {
+		reply.Text, reply.Silent, reply.Notes = "", true, append(reply.Notes, NoteSilent)
 	}
 	if err == nil && resp.status == http.StatusAccepted {
 		// "Accepted" comes before the reply: what text it has is a remark.
@@ -127,15 +143,19 @@ func (s *ChatService) collect(raw []byte, contentType string) (Reply, error) {
 		return a.Reply(), a.Err()
 	case !a.Done():
 		return a.Reply(), &Error{Message: "the stream of the reply ended before the reply did", Err: io.ErrUnexpectedEOF}
-	case a.Text() == "":
+	case a.Text() == "" && !a.Reply().Silent:
 		return a.Reply(), noText(nil)
 	}
 	return a.Reply(), nil
 }
 
 // Messages reads a session's history (GET /instances/{id}/chat/messages),
-// oldest first whatever the service's order, and each message once.
+// oldest first whatever the service's order, and each message once. Items that
+// are not messages are left out and counted.
 func (s *ChatService) Messages(ctx context.Context, instance string, q MessagesQuery) (Page[Message], error) {
+	if err := CheckSession(q.SessionID); err != nil {
+		return Page[Message]{}, notSent("GET /instances/{id}/chat/messages", err)
+	}
 	query := url.Values{}
 	if q.SessionID != "" {
 		query.Set("session_id", q.SessionID)
@@ -150,11 +170,10 @@ func (s *ChatService) Messages(ctx context.Context, instance string, q MessagesQ
 	if err != nil {
 		return Page[Message]{}, err
 	}
-	page, err := decodePage(raw, "messages", decodeMessage)
+	page, err := decodeMessages(raw)
 	if err != nil {
 		return Page[Message]{}, s.core.fail(req, err)
 	}
-	page.Items = orderMessages(page.Items)
 	return page, nil
 }
 
@@ -165,12 +184,23 @@ func (s *ChatService) Messages(ctx context.Context, instance string, q MessagesQ
 // The error comes once and last, and is an *[Error]. One with an [Outcome] of
 // unknown leaves the run going on upstream. A failure that the agent itself
 // reports is an event of kind [EventError], not an error of the stream. A
-// stream that ends without [EventFinal] or [EventError] may be incomplete:
-// read the history. Breaking off closes the connection; whether the agent
+// stream that ends without [EventFinal] or [EventError] may be incomplete, and
+// [EventAccepted] says that it brings no reply at all: read the history. Breaking off closes the connection; whether the agent
 // stops is the service's decision.
 func (s *ChatService) Stream(ctx context.Context, instance string, r SendRequest) iter.Seq2[Event, error] {
+	return s.converse(ctx, instance, "/chat/stream", r)
+}
+
+// Whole is Stream for services that do not stream: it gives the agent a message and
+// yields the reply when that is complete (POST /instances/{id}/chat), or whatever else
+// the service answers, by the rules of Stream. It waits as long as ctx lets it.
+func (s *ChatService) Whole(ctx context.Context, instance string, r SendRequest) iter.Seq2[Event, error] {
+	return s.converse(ctx, instance, "/chat", r)
+}
+
+func (s *ChatService) converse(ctx context.Context, instance, rest string, r SendRequest) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		req, err := s.sendCall(instance, "/chat/stream", r)
+		req, err := s.sendCall(instance, rest, r)
 		if err != nil {
 			yield(Event{}, err)
 			return
@@ -182,7 +212,12 @@ func (s *ChatService) Stream(ctx context.Context, instance string, r SendRequest
 			return
 		}
 		defer func() { _ = resp.body.Close() }()
-		for ev, err := range decodeStream(resp.body, resp.header.Get("Content-Type"), s.core.options.maxEvent) {
+		answer := streamAnswer{status: resp.status, contentType: resp.header.Get("Content-Type"), sentTo: r.SessionID, linger: r.Linger, limit: s.core.options.maxEvent}
+		body := bufio.NewReader(resp.body)
+		if rest == "/chat" && mayBeJSON(body) && !isStream(answer.contentType) {
+			answer.contentType = "application/json" // whatever it is called
+		}
+		for ev, err := range answer.decode(body) {
 			if err != nil {
 				yield(Event{}, s.core.fail(req, err))
 				return
@@ -200,6 +235,28 @@ func (s *ChatService) Stream(ctx context.Context, instance string, r SendRequest
 	}
 }
 
+// isStream reports content types that come event by event.
+func isStream(contentType string) bool {
+	media := bareType(contentType)
+	return media == "text/event-stream" || isLines(media)
+}
+
+// mayBeJSON reports whether a body begins like JSON around something.
+func mayBeJSON(in *bufio.Reader) bool {
+	for n := 1; n <= in.Size(); n++ {
+		p, err := in.Peek(n)
+		if err != nil {
+			return false
+		}
+		switch p[n-1] {
+		case ' ', '\t', '\r', '\n':
+			continue
+		}
+		return strings.IndexByte(`{["`, p[n-1]) >= 0
+	}
+	return false
+}
+
 // open sends a request whose answer is a stream, and refuses a web page in its
 // place.
 func (s *ChatService) open(ctx context.Context, req call) (*reply, error) {
@@ -211,6 +268,7 @@ func (s *ChatService) open(ctx context.Context, req call) (*reply, error) {
 		defer func() { _ = resp.body.Close() }()
 		return nil, s.core.fail(req, pageError(resp.status, resp.body.peek(maxErrorBody)))
 	}
+	resp.body.rc = s.core.maskStream(resp.body.rc)
 	return resp, nil
 }
 
@@ -219,6 +277,9 @@ func historyCall(instance string, q EventsQuery) (call, error) {
 	path, op, err := instancePath(http.MethodGet, instance, "/chat/events")
 	if err != nil {
 		return call{}, err
+	}
+	if err := CheckSession(q.SessionID); err != nil {
+		return call{}, notSent(op, err)
 	}
 	query := url.Values{}
 	if q.SessionID != "" {

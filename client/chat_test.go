@@ -73,7 +73,7 @@ func TestStream(t *testing.T) {
 		for r.Context().Err() == nil {
 			_, _ = io.WriteString(w, chunk)
 			w.(http.Flusher).Flush()
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // the pace of a stream that never ends
 		}
 		gone <- struct{}{}
 	}

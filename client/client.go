@@ -23,6 +23,7 @@ type Client struct {
 	Terminal  *TerminalService
 	Files     *FilesService
 	Desktop   *DesktopService
+	Documents *DocumentsService
 
 	core *core
 }
@@ -34,8 +35,12 @@ type core struct {
 	key     secret
 	hasKey  bool
 	redact  func(string) string
+	masked  func() []string // what is masked in answers, the key's spellings: inside a function, as the key is
 	log     *slog.Logger
 	options options
+
+	beliefs *beliefs
+	openAPI func(context.Context) ([]Endpoint, error)
 }
 
 // New makes a client of the service at baseURL ("" is [DefaultBaseURL]).
@@ -72,14 +77,23 @@ func New(hc *http.Client, baseURL, key string, opts ...Option) (*Client, error) 
 		redact:  newRedactor(key),
 		log:     o.logger,
 		options: o,
+		beliefs: newBeliefs(),
 	}
+	var masked []string
+	if len(key) >= minMasked {
+		masked = spellings(key)
+	}
+	c.masked = func() []string { return masked }
 	c.http = newHTTPClient(hc, c)
+	documents := &DocumentsService{core: c}
+	c.openAPI = documents.OpenAPI
 	return &Client{
 		Instances: &InstancesService{c},
 		Chat:      &ChatService{c},
-		Terminal:  &TerminalService{c},
+		Terminal:  &TerminalService{core: c},
 		Files:     &FilesService{c},
 		Desktop:   &DesktopService{c},
+		Documents: documents,
 		core:      c,
 	}, nil
 }
@@ -168,7 +182,6 @@ type options struct {
 	maxExec      int
 	maxEvent     int
 	maxJSON      int64
-	spoolAbove   int64
 	historyQuiet time.Duration
 	readOnly     func(context.Context) bool
 	wrap         func(http.RoundTripper) http.RoundTripper
@@ -192,7 +205,6 @@ func defaultOptions() options {
 		maxExec:      1 << 20,
 		maxEvent:     16 << 20,
 		maxJSON:      64 << 20,
-		spoolAbove:   4 << 20,
 		historyQuiet: 2 * time.Second,
 		readOnly:     func(context.Context) bool { return false },
 	}
@@ -291,8 +303,8 @@ func WithMaxEventSize(n int) Option {
 	}
 }
 
-// WithMaxAnswer bounds a JSON answer in bytes (64 MiB). Files and the output
-// of commands are not concerned.
+// WithMaxAnswer bounds an answer that is read whole, in bytes (64 MiB): any JSON,
+// that around a file's content or a command's output included.
 func WithMaxAnswer(n int64) Option {
 	return func(o *options) {
 		if n > 0 {

@@ -2,12 +2,11 @@ package client
 
 import (
 	"bytes"
-	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
-	"time"
 
-	"openclaw-mcp/internal/jsonspan"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxNesting bounds how many wrappers around an answer are opened.
@@ -17,7 +16,9 @@ var (
 	sessionKeys = []string{"session_id", "sessionId"}
 	messageKeys = []string{"message_id", "messageId"}
 	runKeys     = []string{"runId", "run_id"}
+	replyToKeys = []string{"replyTo", "reply_to", "replyToId", "reply_to_id", "inReplyTo", "in_reply_to", "parentId", "parent_id", "parentMessageId", "parent_message_id"}
 	createdKeys = []string{"created_at", "createdAt", "timestamp", "time", "date"}
+	stopKeys    = []string{"stopReason", "stop_reason", "finish_reason", "finishReason"}
 	updatedKeys = []string{"updated_at", "updatedAt", "last_message_at", "lastMessageAt"}
 	// replyKeys are the names of a reply's text. message comes last: beside
 	// another one it is a remark of the service.
@@ -28,18 +29,31 @@ var (
 // holds no text, the error matches [ErrNoText] and the Reply carries the ids
 // that there were; an answer that reports a failure gives that as an *Error.
 func decodeReply(body []byte) (Reply, error) {
-	if !jsonspan.Valid(body) {
+	if !isJSON(body) {
 		if kindOf(body) == 0 {
 			return Reply{}, noText(body)
 		}
 		return Reply{}, &Error{Message: "the answer is " + describe(body) + " where a chat reply was expected"}
 	}
 	var r Reply
+	if o, ok := asObject(body); ok {
+		if _, ok := acceptance(o); ok {
+			r.SessionID, r.MessageID, r.RunID = o.id(sessionKeys...), o.id(messageKeys...), o.id(runKeys...)
+			return r, noText(body)
+		}
+	}
 	fillReply(&r, body, 0)
+	if kindOf(body) == '"' && isRemark(r.Text) {
+		return Reply{}, noText(body)
+	}
+	o, isObject := asObject(body)
 	if r.Text != "" {
+		if cut := replyCut(o); cut != "" {
+			r.Notes = append(r.Notes, cut)
+		}
 		return r, nil
 	}
-	if o, ok := asObject(body); ok {
+	if isObject {
 		if e := replyFailure(o); e != nil {
 			return r, e
 		}
@@ -76,7 +90,7 @@ func replyFailure(o object) *Error {
 
 // fillReply looks for the reply in one JSON value, outermost first, and adds
 // what it finds to r.
-func fillReply(r *Reply, raw json.RawMessage, depth int) {
+func fillReply(r *Reply, raw jsontext.Value, depth int) {
 	if depth > maxNesting || r.Text != "" {
 		return
 	}
@@ -149,7 +163,7 @@ func fillReply(r *Reply, raw json.RawMessage, depth int) {
 
 // fillFromMessage takes the text of a message unless somebody else than the
 // agent wrote it.
-func fillFromMessage(r *Reply, raw json.RawMessage) {
+func fillFromMessage(r *Reply, raw jsontext.Value) {
 	m, err := decodeMessage(raw)
 	if err != nil || m.Role == RoleUser || m.Role == RoleSystem || m.Role == RoleTool {
 		return
@@ -162,7 +176,7 @@ func fillFromMessage(r *Reply, raw json.RawMessage) {
 
 // fillFromList takes the last text of the agent behind the last message of the
 // user, and all tool calls on the way there, with their results.
-func fillFromList(r *Reply, raw json.RawMessage) {
+func fillFromList(r *Reply, raw jsontext.Value) {
 	items, _ := asArray(raw)
 	var run []Message
 	for _, item := range items {
@@ -198,10 +212,13 @@ func fillFromList(r *Reply, raw json.RawMessage) {
 
 // joinPayloads joins the texts of a gateway's result. Each is a message of its
 // own, so a blank line keeps them apart.
-func joinPayloads(payloads []json.RawMessage) string {
+func joinPayloads(payloads []jsontext.Value) string {
 	var texts []string
 	for _, p := range payloads {
 		if o, ok := asObject(p); ok {
+			if isReasoning(o) {
+				continue
+			}
 			if t := o.text("text", "content"); t != "" {
 				texts = append(texts, t)
 			}
@@ -212,75 +229,78 @@ func joinPayloads(payloads []json.RawMessage) string {
 	return strings.Join(texts, "\n\n")
 }
 
-// decodeMessage reads one message of a history, bare or wrapped in
-// {"message":{…}} or {"data":{…}}. Raw is the value as it came, wrapper
-// included. An object that has nothing of a message is an error that names its
-// keys.
-func decodeMessage(raw json.RawMessage) (Message, error) {
-	o, ok := asObject(raw)
-	if !ok {
-		return Message{}, shapeError("message", raw)
+// isReasoning reports whether an object holds what a model thinks and not what
+// it says, by any of the names that models and services have for it.
+func isReasoning(o object) bool {
+	if o.flag("thought", "thinking", "reasoning", "isThought", "is_thought", "isReasoning", "is_reasoning", "isThinking", "is_thinking") {
+		return true
 	}
-	outer := o
-	for range maxNesting {
-		if o.text("role") != "" {
-			break
-		}
-		inner, ok := o.object("message", "data")
-		if !ok {
-			break
-		}
-		o = inner
-	}
-	if o.first("role", "content", "text", "message", "body", "id", "tool_calls") == nil {
-		return Message{}, shapeError("message", raw)
-	}
-	m := Message{
-		ID:         o.id("id", "message_id", "messageId"),
-		SessionID:  o.id(sessionKeys...),
-		Role:       decodeRole(o.text("role")),
-		ToolCallID: o.id("toolCallId", "tool_call_id", "toolUseId", "tool_use_id"),
-		ToolName:   o.text("toolName", "tool_name"),
-		IsError:    o.flag("isError", "is_error"),
-		CreatedAt:  o.time(createdKeys...),
-		Raw:        bytes.Clone(raw),
-	}
-	setIfEmpty(&m.ID, outer.id("id", "message_id", "messageId"))
-	setIfEmpty(&m.SessionID, outer.id(sessionKeys...))
-	if m.CreatedAt.IsZero() {
-		m.CreatedAt = outer.time(createdKeys...)
-	}
-	if m.Role == RoleTool {
-		setIfEmpty(&m.ToolName, o.text("name"))
-	}
-	for _, k := range []string{"content", "text", "message", "body"} {
-		if m.Text = contentText(o[k]); m.Text != "" {
-			break
+	for _, k := range []string{"type", "kind", "channel", "event", "stream", "phase", "category"} {
+		if namesReasoning(canonical(o.text(k))) {
+			return true
 		}
 	}
-	m.ToolCalls = decodeToolCalls(o)
-	if reason := strings.ToLower(o.text("stopReason", "stop_reason")); reason == "error" || reason == "aborted" {
-		m.Failure = o.text("errorMessage", "error_message")
-		setIfEmpty(&m.Failure, "the reply ended with "+reason)
-	}
-	return m, nil
+	return false
 }
 
-// decodeRole folds the spellings of a known role and keeps every other.
-func decodeRole(s string) Role {
-	switch strings.ToLower(s) {
-	case "user", "assistant", "system":
-		return Role(strings.ToLower(s))
-	case "tool", "toolresult", "tool_result", "function":
-		return RoleTool
+func namesReasoning(s string) bool {
+	switch s {
+	case "analysis", "commentary", "scratchpad", "chain_of_thought", "cot":
+		return true
 	}
-	return Role(s)
+	return strings.Contains(s, "reasoning") || strings.Contains(s, "thinking") || strings.Contains(s, "thought")
 }
+
+// acceptance recognises an answer that only says that the message was taken: the
+// reply is still to come. remark is what it says to a person.
+func acceptance(o object) (remark string, ok bool) {
+	for _, k := range []string{"data", "result", "payload"} {
+		if inner, isObject := o.object(k); isObject && !hasAny(o, replyKeys[:len(replyKeys)-1]) {
+			return acceptance(inner)
+		}
+	}
+	remark = o.text("message", "detail", "info", "note", "status", "state")
+	word := canonical(o.text("status", "state"))
+	switch {
+	case o.denied() || hasError(o) || isChat(o):
+		return "", false
+	case o.first(replyKeys[:len(replyKeys)-1]...) != nil, o.first(incrementKeys...) != nil,
+		slices.ContainsFunc([]string{"message", "messages", "choices", "payloads", "result", "data", "delta", "assistant_message", "assistantMessage"},
+			func(k string) bool { return kindOf(o[k]) == '{' || kindOf(o[k]) == '[' }):
+		return "", false
+	case slices.Contains(acceptedWords, word), o.flag("queued", "accepted"):
+		return remark, true
+	}
+	return remark, isRemark(o.text("message")) && onlyAcceptanceKeys(o)
+}
+
+var acceptedWords = []string{"queued", "accepted", "pending", "processing", "running", "started", "starting", "in_progress", "in_flight",
+	"received", "submitted", "scheduled", "enqueued", "sent", "working", "busy"}
+
+// onlyAcceptanceKeys reports whether an object has nothing but what stands beside
+// a remark.
+func onlyAcceptanceKeys(o object) bool {
+	for k := range o {
+		if !slices.Contains([]string{"ok", "success", "status", "state", "message", "id", "position", "queue_position", "queuePosition"}, k) &&
+			!slices.ContainsFunc([][]string{sessionKeys, messageKeys, runKeys, createdKeys}, func(keys []string) bool { return slices.Contains(keys, k) }) {
+			return false
+		}
+	}
+	return true
+}
+
+var remark = regexp.MustCompile(`(?i)^(ok[,.:]? )?((your|the) )?((chat )?(message|request|task|job|run)s? )?((has|have|was|is) )?(been )?(successfully )?(queued|enqueued|accepted|received|submitted|scheduled|processing|in progress)( successfully| for processing| for delivery)?[.!… ]*$`)
+
+// maxRemark bounds a remark in bytes.
+const maxRemark = 80
+
+// isRemark recognises "Message queued" and its like.
+func isRemark(s string) bool { return len(s) <= maxRemark && remark.MatchString(strings.TrimSpace(s)) }
 
 // contentText gives the text of a message's content: a string, a block, or
 // the text blocks of a list (thinking, images and tool calls are not text),
 // which a line break keeps apart.
-func contentText(raw json.RawMessage) string {
+func contentText(raw jsontext.Value) string {
 	switch kindOf(raw) {
 	case '"':
 		s, _ := asString(raw)
@@ -304,9 +324,9 @@ func contentText(raw json.RawMessage) string {
 	return ""
 }
 
-func blockText(raw json.RawMessage) string {
+func blockText(raw jsontext.Value) string {
 	o, ok := asObject(raw)
-	if !ok {
+	if !ok || isReasoning(o) {
 		return ""
 	}
 	switch o.text("type") {
@@ -355,59 +375,11 @@ func decodeToolCall(b object) ToolCall {
 		}
 	}
 	// OpenAI sends the arguments as JSON inside a string.
-	if s, ok := asString(args); ok && jsonspan.Valid([]byte(s)) {
-		args = json.RawMessage(s)
+	if s, ok := asString(args); ok && isJSON([]byte(s)) {
+		args = jsontext.Value(s)
 	}
 	c.Arguments = bytes.Clone(args)
 	return c
-}
-
-// orderMessages sorts by time and drops what comes twice. A message without a
-// time stays behind the one that it followed. The same id is the same message,
-// of which the last form counts; without ids it takes the same role, text and
-// time.
-func orderMessages(in []Message) []Message {
-	type key struct {
-		id   string
-		role Role
-		text string
-		at   int64
-	}
-	seen := make(map[key]int, len(in))
-	out := make([]Message, 0, len(in))
-	for _, m := range in {
-		k := key{id: m.ID}
-		if m.ID == "" {
-			if m.CreatedAt.IsZero() {
-				out = append(out, m) // saying the same twice is no repetition
-				continue
-			}
-			k = key{role: m.Role, text: m.Text, at: m.CreatedAt.UnixNano()}
-		}
-		if i, ok := seen[k]; ok {
-			out[i] = m
-			continue
-		}
-		seen[k] = len(out)
-		out = append(out, m)
-	}
-	type timed struct {
-		Message
-		at time.Time
-	}
-	sorted := make([]timed, len(out))
-	var last time.Time
-	for i, m := range out {
-		if !m.CreatedAt.IsZero() {
-			last = m.CreatedAt
-		}
-		sorted[i] = timed{m, last}
-	}
-	slices.SortStableFunc(sorted, func(a, b timed) int { return a.at.Compare(b.at) })
-	for i := range sorted {
-		out[i] = sorted[i].Message
-	}
-	return out
 }
 
 // setIfEmpty keeps what was found first.

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"encoding/json"
 	"html"
 	"mime"
 	"net/http"
@@ -11,12 +10,14 @@ import (
 	"time"
 	"unicode"
 
-	"openclaw-mcp/internal/jsonspan"
+	"openclaw-mcp/internal/text"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
-	maxErrorMessage = 600 // runes of a message that comes from outside
-	maxPlainError   = 300 // runes of an error page in plain text
+	maxErrorMessage = 600 // bytes of a message that comes from outside
+	maxPlainError   = 300 // bytes of an error page in plain text
 )
 
 // decodeError reads the body of an answer that is no success. What it finds,
@@ -43,10 +44,10 @@ func decodeError(status int, header http.Header, body []byte, now time.Time) *Er
 		}
 	case isHTML(contentType, body):
 		e.Message = pageTitle(body)
-	case kindOf(body) == '"' && jsonspan.Valid(body):
+	case kindOf(body) == '"' && isJSON(body):
 		s, _ := asString(body)
 		e.Message = oneLine(s, maxPlainError)
-	case kindOf(body) == '[' && jsonspan.Valid(body):
+	case kindOf(body) == '[' && isJSON(body):
 		if e.Message = decodeErrorList(body, 0); e.Message == "" {
 			e.Message = statusPhrase(status) + "; the answer is " + describe(body)
 		}
@@ -105,13 +106,14 @@ func wholeError(body []byte) *Error {
 	if !ok || !isWholeError(o) {
 		return nil
 	}
+	return reportedFailure(o)
+}
+
+// reportedFailure gives the error of an answer that reports one.
+func reportedFailure(o object) *Error {
 	e := decodeErrorObject(o, 0)
-	if e.Message == "" {
-		e.Message = e.Code
-	}
-	if e.Message == "" {
-		e.Message = "the service reports a failure without a reason"
-	}
+	setIfEmpty(&e.Message, e.Code)
+	setIfEmpty(&e.Message, "the service reports a failure without a reason")
 	return e
 }
 
@@ -166,7 +168,7 @@ func decodeErrorObject(o object, depth int) *Error {
 
 // decodeDetail reads "detail": a sentence, an error object, or the list of a
 // validation with the place of each problem.
-func decodeDetail(raw json.RawMessage, depth int) string {
+func decodeDetail(raw jsontext.Value, depth int) string {
 	switch kindOf(raw) {
 	case '"':
 		s, _ := asString(raw)
@@ -182,7 +184,7 @@ func decodeDetail(raw json.RawMessage, depth int) string {
 
 // decodeErrorList reads a list of problems, each a string or an object, or an
 // object of them by field.
-func decodeErrorList(raw json.RawMessage, depth int) string {
+func decodeErrorList(raw jsontext.Value, depth int) string {
 	if depth > maxNesting {
 		return ""
 	}
@@ -202,7 +204,7 @@ func decodeErrorList(raw json.RawMessage, depth int) string {
 			if !isString {
 				s = decodeErrorList(fields[k], depth+1)
 			}
-			add(cutRunes(k, 40), s)
+			add(text.Clip(k, 40), s)
 		}
 	}
 	items, _ := asArray(raw)
@@ -267,8 +269,10 @@ func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
 // come back in a year.
 func capRetryAfter(d time.Duration) time.Duration { return min(d, 24*time.Hour) }
 
-func mediaType(header http.Header) string {
-	v := header.Get("Content-Type")
+func mediaType(header http.Header) string { return bareType(header.Get("Content-Type")) }
+
+// bareType gives a content type without its parameters, in lower case.
+func bareType(v string) string {
 	if t, _, err := mime.ParseMediaType(v); err == nil {
 		return t
 	}
@@ -327,7 +331,7 @@ func statusPhrase(status int) string {
 }
 
 // oneLine makes foreign text fit to be shown: one line, no control characters
-// that a terminal would obey, at most n runes.
+// that a terminal would obey, at most n bytes.
 func oneLine(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -338,5 +342,5 @@ func oneLine(s string, n int) string {
 		}
 		return r
 	}, s)
-	return cutRunes(strings.Join(strings.Fields(s), " "), n)
+	return text.Line(s, n)
 }

@@ -6,208 +6,98 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// envelope is what a scan found out about the answer to files/read: whether
-// it is JSON around the content, and where in it the content is.
-type envelope struct {
-	wrapped   bool
-	whole     bool  // the scan saw all that it needed; else the input ended early
-	start     int64 // of the content's string, at its quote
-	size      int64 // of the decoded content, in bytes
-	digits    int64 // of the content as base64, -1 where it is none
-	base64    bool
-	encoding  string
-	truncated bool
-}
+// envelope is what the answer to GET …/files/read is: JSON around a file's
+// content, or the file itself.
+type envelope int
 
-// scanEnvelope reads an answer and decides whether to unwrap it: only an
-// object with a string content, all of whose keys are known to stand beside
-// one; everything else may be a JSON file itself.
-func scanEnvelope(r io.Reader, size int64) envelope {
-	e := envelope{start: -1, size: -1}
-	s := newScanner(r, size)
-	err := e.object(s, 0)
-	if err == nil {
-		err = s.end()
+const (
+	noEnvelope   envelope = iota // the file itself
+	wholeContent                 // JSON around the content
+	partContent                  // JSON around a part of the content, as it says itself
+	undecided                    // JSON that breaks off before that can be told
+)
+
+// decodeEnvelope finds the content of a file in the answer to files/read. Any
+// JSON may be the file itself, so only an object is unwrapped that has a string
+// "content" (or "file" around one) and no member that does not belong beside it.
+func decodeEnvelope(body []byte) ([]byte, envelope, error) {
+	d := newDecoder(body)
+	if d.PeekKind() != '{' {
+		return nil, noEnvelope, nil
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return envelope{start: -1, size: -1}
-	}
-	e.whole = true
-	e.wrapped = err == nil && e.start >= 0 && knownEncoding(e.encoding)
-	if e.base64 {
-		e.size = -1
-		if e.digits >= 0 {
-			e.size = e.digits * 6 / 8
+	members := object{}
+	if err := envelopeMembers(d, members, 0); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, undecided, nil
 		}
+		return nil, noEnvelope, nil
 	}
-	return e
+	content, isText := asString(members["content"])
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) || !isText {
+		return nil, noEnvelope, nil
+	}
+	kind := wholeContent
+	if members.flag("truncated") {
+		kind = partContent
+	}
+	switch strings.ToLower(members.text("encoding")) {
+	case "", "utf-8", "utf8", "text", "plain", "ascii", "us-ascii":
+		return []byte(content), kind, nil
+	case "base64":
+		decoded, err := decodeBase64(content)
+		return decoded, kind, err
+	}
+	return nil, noEnvelope, nil
 }
 
-// errForeign says that an object is no envelope.
+// errForeign says that an object has a member that no envelope has.
 var errForeign = errors.New("not an envelope")
 
-func (e *envelope) object(s *scanner, depth int) error {
-	return s.object(func(key string) error {
-		c, err := s.peek()
+// envelopeMembers reads an object into members, and stops at the first member
+// that does not belong to an envelope.
+func envelopeMembers(d *jsontext.Decoder, members object, depth int) error {
+	if _, err := d.ReadToken(); err != nil { // the opening brace
+		return err
+	}
+	for d.PeekKind() != '}' {
+		token, err := d.ReadToken()
 		if err != nil {
 			return err
 		}
+		name := token.String()
 		switch {
-		case key == "file" && depth == 0 && c == '{' && e.start < 0:
-			return e.object(s, 1)
-		case key == "content":
-			if c != '"' || e.start >= 0 {
-				return errForeign
+		case name == "file" && depth == 0 && members["content"] == nil:
+			if d.PeekKind() == '{' {
+				err = envelopeMembers(d, members, 1)
+			} else if err = d.SkipValue(); err == nil {
+				err = errForeign
 			}
-			return e.content(s)
-		case key == "encoding":
-			if c != '"' {
-				return s.skip()
-			}
-			e.encoding, err = s.text(100)
-			e.base64 = strings.EqualFold(e.encoding, "base64")
+		case name == "content" && members["content"] == nil,
+			name == "encoding", name == "truncated", name == "path", name == "size", name == "name",
+			strings.HasPrefix(name, "mime"), strings.HasPrefix(name, "modified"):
+			members[name], err = d.ReadValue()
+		default:
+			err = errForeign
+		}
+		if err != nil {
 			return err
-		case key == "truncated":
-			if c == 't' {
-				e.truncated = true
-			}
-			return s.skip()
-		case key == "path" || key == "size" || key == "name" ||
-			strings.HasPrefix(key, "mime") || strings.HasPrefix(key, "modified"):
-			return s.skip()
-		}
-		return errForeign
-	})
-}
-
-// content measures the content's string, in both readings: as text, and as
-// base64, since the encoding may be named behind it.
-func (e *envelope) content(s *scanner) error {
-	e.start = s.pos
-	e.size, e.digits = 0, 0
-	return s.str(func(p []byte) error {
-		e.size += int64(len(p))
-		for _, c := range p {
-			switch {
-			case e.digits < 0: // a text, as most files are
-				return nil
-			case c == '=' || c == '\n' || c == '\r' || c == ' ' || c == '\t':
-			case c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '+' || c == '/' || c == '-' || c == '_':
-				e.digits++
-			default:
-				e.digits = -1
-			}
-		}
-		return nil
-	})
-}
-
-func knownEncoding(s string) bool {
-	switch strings.ToLower(s) {
-	case "", "utf-8", "utf8", "text", "plain", "ascii", "us-ascii", "base64":
-		return true
-	}
-	return false
-}
-
-// contentReader decodes the string that begins at r, which has size bytes; less than 0
-// where that is not known.
-func contentReader(r io.Reader, size int64, isBase64 bool) io.Reader {
-	text := &stringReader{scan: newScanner(r, size)}
-	if !isBase64 {
-		return text
-	}
-	return base64.NewDecoder(base64.StdEncoding, &base64Cleaner{r: text})
-}
-
-// stringReader reads the text of one JSON string piece by piece.
-type stringReader struct {
-	scan    *scanner
-	started bool
-	rest    []byte
-	err     error
-}
-
-// Read implements [io.Reader]. It fills p, since a text full of escapes comes in
-// very small pieces.
-func (r *stringReader) Read(p []byte) (int, error) {
-	if !r.started {
-		r.started = true
-		r.err = r.scan.openString()
-	}
-	n := 0
-	for n < len(p) {
-		if len(r.rest) == 0 {
-			if r.err != nil {
-				break
-			}
-			var done bool
-			if r.rest, done, r.err = r.scan.piece(); done && r.err == nil {
-				r.err = io.EOF
-			}
-			continue
-		}
-		k := copy(p[n:], r.rest)
-		n, r.rest = n+k, r.rest[k:]
-	}
-	if n == 0 && len(p) > 0 {
-		return 0, r.err
-	}
-	return n, nil
-}
-
-// base64Cleaner maps the URL alphabet to the standard one, drops white space
-// and adds the padding that some encoders leave out.
-type base64Cleaner struct {
-	r     io.Reader
-	count int
-	pad   string
-	ended bool
-}
-
-// Read implements [io.Reader].
-func (c *base64Cleaner) Read(p []byte) (int, error) {
-	for !c.ended {
-		n, err := c.r.Read(p)
-		kept := 0
-		for _, b := range p[:n] {
-			switch b {
-			case '-':
-				b = '+'
-			case '_':
-				b = '/'
-			case '\r', '\n', ' ', '\t':
-				continue
-			}
-			p[kept] = b
-			kept++
-		}
-		c.count += kept
-		if err == io.EOF {
-			c.ended = true
-			if odd := c.count % 4; odd > 1 {
-				c.pad = "=="[:4-odd]
-			}
-			err = nil
-		}
-		if kept > 0 || err != nil {
-			return kept, err
 		}
 	}
-	n := copy(p, c.pad)
-	c.pad = c.pad[n:]
-	if n == 0 && len(p) > 0 {
-		return 0, io.EOF
-	}
-	return n, nil
-}
-
-// contentError says what of a file could not be decoded.
-func contentError(err error) error {
-	if bad, ok := errors.AsType[base64.CorruptInputError](err); ok {
-		return &Error{Message: fmt.Sprintf("the content is not valid base64 at position %d", int64(bad)), Err: err}
-	}
+	_, err := d.ReadToken() // the closing brace
 	return err
+}
+
+// decodeBase64 decodes the standard and the URL alphabet, with or without
+// padding and line breaks.
+func decodeBase64(s string) ([]byte, error) {
+	s = strings.NewReplacer("-", "+", "_", "/", "\r", "", "\n", "", " ", "", "\t", "").Replace(s)
+	content, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+	if bad, ok := errors.AsType[base64.CorruptInputError](err); ok {
+		return nil, &Error{Message: fmt.Sprintf("the content is not valid base64 at position %d", int64(bad)), Err: err}
+	}
+	return content, nil
 }

@@ -1,16 +1,17 @@
 package client
 
 import (
-	"encoding/json"
 	"math"
 	"path"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// workspace is where an instance's projects live, and what relative paths are
+// Workspace is where an instance's projects live, and what relative paths are
 // relative to.
-const workspace = "/workspace"
+const Workspace = "/workspace"
 
 // decodeFiles reads a listing of the directory dir and folds it to one level:
 // what lies deeper becomes the directory that it lies in.
@@ -19,7 +20,7 @@ func decodeFiles(raw []byte, dir string) (Page[FileInfo], error) {
 	if err != nil {
 		return Page[FileInfo]{}, err
 	}
-	f := folder{base: absolute(workspace, dir), index: map[string]int{}}
+	f := folder{base: absolute(Workspace, dir), index: map[string]int{}}
 	if dir == "" {
 		if p := l.outer.text("path"); strings.HasPrefix(p, "/") {
 			f.base = path.Clean(p)
@@ -52,7 +53,7 @@ type fileEntry struct {
 	info FileInfo
 }
 
-func decodeFileEntry(raw json.RawMessage) (fileEntry, bool) {
+func decodeFileEntry(raw jsontext.Value) (fileEntry, bool) {
 	if s, ok := asString(raw); ok {
 		return fileEntry{s, FileInfo{IsDir: strings.HasSuffix(s, "/"), Size: -1}}, s != ""
 	}
@@ -91,7 +92,7 @@ type folder struct {
 // stripWorkspace recognises paths that are relative to the workspace rather
 // than to the listed directory: all of them begin with its own path.
 func (f *folder) stripWorkspace(entries []fileEntry) {
-	prefix, ok := strings.CutPrefix(f.base, workspace+"/")
+	prefix, ok := strings.CutPrefix(f.base, Workspace+"/")
 	if !ok {
 		return
 	}

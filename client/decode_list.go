@@ -1,17 +1,16 @@
 package client
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
-	"openclaw-mcp/internal/jsonspan"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // list is a listing before its items are decoded.
 type list struct {
-	items []json.RawMessage
+	items []jsontext.Value
 	more  bool
 	next  string
 	outer object // what surrounded the array; nil for a bare one
@@ -22,10 +21,13 @@ type list struct {
 // that is an array. A wrapper may hold another. A null list is an empty one.
 func decodeList(raw []byte, name string) (list, error) {
 	var l list
-	if !jsonspan.Valid(raw) {
+	if !isJSON(raw) {
 		return l, notJSON(raw)
 	}
 	if l.find(raw, name, 0) {
+		if len(l.items) > maxItems {
+			return list{}, &Error{Err: ErrTooLarge, Message: fmt.Sprintf("the list of %s has %d entries; up to %d are read", name, len(l.items), maxItems)}
+		}
 		return l, nil
 	}
 	return l, shapeError("list of "+name, raw)
@@ -91,7 +93,7 @@ func (l *list) readPaging(o object) {
 }
 
 // decodePage decodes a listing and each of its items.
-func decodePage[T any](raw []byte, name string, item func(json.RawMessage) (T, error)) (Page[T], error) {
+func decodePage[T any](raw []byte, name string, item func(jsontext.Value) (T, error)) (Page[T], error) {
 	l, err := decodeList(raw, name)
 	if err != nil {
 		return Page[T]{}, err
@@ -114,7 +116,7 @@ func decodePage[T any](raw []byte, name string, item func(json.RawMessage) (T, e
 // data (also as the only item of a list). It is found when it has one of the
 // keys.
 func decodeSingle(raw []byte, names, keys []string) (object, error) {
-	if !jsonspan.Valid(raw) {
+	if !isJSON(raw) {
 		return nil, notJSON(raw)
 	}
 	if o := findSingle(raw, names, keys, 0); o != nil {
@@ -161,7 +163,7 @@ var (
 )
 
 // decodeInstance reads one instance, bare or wrapped.
-func decodeInstance(raw json.RawMessage) (Instance, error) {
+func decodeInstance(raw jsontext.Value) (Instance, error) {
 	o, err := decodeSingle(raw, instanceNames, instanceKeys)
 	if err != nil {
 		return Instance{}, err
@@ -238,7 +240,7 @@ func foldStatus(word string) State {
 }
 
 // decodeSession reads one chat session, bare or wrapped.
-func decodeSession(raw json.RawMessage) (Session, error) {
+func decodeSession(raw jsontext.Value) (Session, error) {
 	o, err := decodeSingle(raw, []string{"session"}, []string{"id", "session_id", "sessionId"})
 	if err != nil {
 		return Session{}, err
@@ -255,7 +257,7 @@ func decodeSession(raw json.RawMessage) (Session, error) {
 // endpoints, or a list of paths. An object without any of them is an answer
 // too: the service was reached.
 func decodeDiscovery(raw []byte) (Discovery, error) {
-	if !jsonspan.Valid(raw) {
+	if !isJSON(raw) {
 		return Discovery{}, notJSON(raw)
 	}
 	var d Discovery
@@ -291,7 +293,7 @@ func (d *Discovery) read(o object) {
 	}
 }
 
-func (d *Discovery) addList(items []json.RawMessage) {
+func (d *Discovery) addList(items []jsontext.Value) {
 	for _, item := range items {
 		if r, ok := makeResource(item); ok {
 			d.Resources = append(d.Resources, r)
@@ -300,7 +302,7 @@ func (d *Discovery) addList(items []json.RawMessage) {
 }
 
 // makeResource reads "path", "METHOD path" or an object of them.
-func makeResource(raw json.RawMessage) (Resource, bool) {
+func makeResource(raw jsontext.Value) (Resource, bool) {
 	var r Resource
 	if s, ok := asString(raw); ok {
 		if method, path, ok := strings.Cut(s, " "); ok && slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE", "WS"}, method) {

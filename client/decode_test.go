@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -86,7 +87,7 @@ func TestDecodeList(t *testing.T) {
 		if e := wholeError(b); e != nil {
 			return Page[string]{}, e
 		}
-		return decodePage(b, "instances", func(raw json.RawMessage) (string, error) {
+		return decodePage(b, "instances", func(raw jsontext.Value) (string, error) {
 			i, err := decodeInstance(raw)
 			return i.ID, err
 		})
@@ -296,7 +297,7 @@ func TestOrderMessages(t *testing.T) {
 	in := []Message{
 		{ID: "3", CreatedAt: at(3)},
 		{ID: "3-after"}, // stays behind 3
-		{ID: "1", Text: "early form", CreatedAt: at(1)},
+		{ID: "1", Text: "late", CreatedAt: at(1)},
 		{ID: "1", Text: "late form", CreatedAt: at(1)},
 		{Role: RoleUser, Text: "ok", CreatedAt: at(2)},
 		{Role: RoleUser, Text: "ok", CreatedAt: at(2)},

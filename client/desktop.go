@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"openclaw-mcp/client/rfb"
+	"openclaw-mcp/internal/rfb"
 )
 
 // DesktopService reaches the remote desktop of an instance.
@@ -21,6 +21,8 @@ type DesktopOptions struct {
 	// Patience is how long the desktop may take to answer at each attempt
 	// (10 s).
 	Patience time.Duration
+	// Reserve is [rfb.Options.Reserve].
+	Reserve func(pixels int) error
 }
 
 // Connect opens the desktop of an instance (WS /instances/{id}/vnc/ws). ctx
@@ -34,7 +36,7 @@ func (s *DesktopService) Connect(ctx context.Context, instance string, o Desktop
 	if err != nil {
 		return nil, err
 	}
-	d := &desktopDial{core: s.core, call: call{op: op, method: http.MethodGet, path: path}, patience: o.Patience}
+	d := &desktopDial{core: s.core, call: call{op: op, method: http.MethodGet, path: path}, patience: o.Patience, reserve: o.Reserve}
 	if d.patience <= 0 {
 		d.patience = 10 * time.Second
 	}
@@ -54,7 +56,7 @@ func (s *DesktopService) Connect(ctx context.Context, instance string, o Desktop
 	return conn, nil
 }
 
-// CodeDesktopPassword is the Code of errors that another password may mend.
+// CodeDesktopPassword is the Code of errors that another password may fix.
 const CodeDesktopPassword = "desktop_password"
 
 // desktopDial is the attempts at one desktop.
@@ -62,6 +64,7 @@ type desktopDial struct {
 	core        *core
 	call        call
 	patience    time.Duration
+	reserve     func(pixels int) error
 	subprotocol string // that has worked
 }
 
@@ -111,11 +114,15 @@ func worthBinary(err error) bool {
 func (d *desktopDial) attempt(ctx context.Context, subprotocol, password string) (*rfb.Conn, error) {
 	limited, cancel := context.WithTimeout(ctx, d.patience)
 	defer cancel()
-	ws, err := d.core.dialSocket(limited, d.call, subprotocol)
+	var offered []string
+	if subprotocol != "" {
+		offered = []string{subprotocol}
+	}
+	ws, err := d.core.dialSocket(limited, d.call, maxDesktopMessage, offered...)
 	if err == nil {
 		stream := newDesktopStream(d.core, d.call, ws)
 		var conn *rfb.Conn
-		conn, err = rfb.Connect(limited, stream, rfb.Options{Password: password, Wrap: func(err error) error {
+		conn, err = rfb.Connect(limited, stream, rfb.Options{Password: password, Reserve: d.reserve, Wrap: func(err error) error {
 			var auth *rfb.AuthError
 			if errors.As(err, &auth) {
 				return err // for Connect to see
@@ -138,6 +145,7 @@ func (d *desktopDial) fail(err error) *Error {
 	switch {
 	case errors.As(err, &e):
 		c := *e
+		c.Outcome = "" // to look at a desktop changes nothing
 		return d.core.finish(d.call, &c)
 	case errors.Is(err, context.Canceled):
 		e = &Error{Message: "the call was cancelled before the desktop answered"}

@@ -1,13 +1,11 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,69 +13,12 @@ import (
 	"github.com/coder/websocket"
 )
 
-const (
-	// maxDesktopMessage bounds one message of a desktop's socket. Messages are
-	// read as they come, so this is no amount of memory.
-	maxDesktopMessage = 256 << 20
-	// desktopPing is after how long a silent socket is asked whether it lives,
-	// and pingPatience how long it may take to answer.
-	desktopPing         = 25 * time.Second
-	desktopPingPatience = 20 * time.Second
-)
+// maxDesktopMessage bounds one message of a desktop's socket. Messages are read
+// as they come, so this much memory is never needed.
+const maxDesktopMessage = 256 << 20
 
 // errReported is the cause of errors that the service reported over a socket.
 var errReported = errors.New("reported by the service")
-
-// dialSocket upgrades one connection. A refusal is an *Error with the answer's
-// status and message.
-func (c *core) dialSocket(ctx context.Context, req call, subprotocol string) (*websocket.Conn, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, c.finish(req, &Error{Err: err, Outcome: OutcomeNotSent})
-	}
-	header := http.Header{}
-	c.setHeader(header, req)
-	header.Del("Accept")
-	next := c.http.Transport
-	if r, ok := next.(*retrier); ok {
-		next = r.next // an upgrade is not to be repeated unseen
-	}
-	opts := &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: next, CheckRedirect: checkRedirect},
-		HTTPHeader: header,
-	}
-	if subprotocol != "" {
-		opts.Subprotocols = []string{subprotocol}
-	}
-	ws, resp, err := websocket.Dial(withOp(ctx, req.op), c.base+req.path, opts)
-	if err == nil {
-		ws.SetReadLimit(maxDesktopMessage)
-		return ws, nil
-	}
-	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-		if resp.StatusCode >= 300 {
-			// No more than this of the answer is kept by the library.
-			raw := c.readCut(resp.Body, 1<<10)
-			return nil, c.finish(req, c.refusal(resp, &body{rc: io.NopCloser(bytes.NewReader(raw))}, true))
-		}
-		return nil, c.finish(req, &Error{Status: resp.StatusCode, Message: "the service answers but opens no socket here"})
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	e := (&body{core: c, req: req, parent: ctx, inner: ctx}).failure(err)
-	e.Message = strings.TrimPrefix(e.Message, "failed to WebSocket dial: ")
-	return nil, c.finish(req, e)
-}
-
-// readCut reads at most n bytes of an explanation. Where that may have cut the
-// key in two, of which the first half would not be recognised, it goes.
-func (c *core) readCut(r io.Reader, n int) []byte {
-	raw, _ := io.ReadAll(io.LimitReader(r, int64(n)))
-	if len(raw) == n && c.hasKey {
-		raw = raw[:max(0, n-6*len(c.key.reveal()))] // six bytes are the longest escape of one
-	}
-	return raw
-}
 
 // desktopStream is a socket as the byte stream that its binary messages make.
 type desktopStream struct {
@@ -89,8 +30,8 @@ type desktopStream struct {
 	cancel context.CancelFunc
 	pings  sync.WaitGroup
 
-	message io.Reader // the one being read
-	deaf    atomic.Bool
+	message io.Reader   // the one being read
+	silent  atomic.Bool // a ping was not answered
 
 	closing sync.Once
 }
@@ -105,7 +46,7 @@ func newDesktopStream(c *core, req call, ws *websocket.Conn) *desktopStream {
 // ping finds out that the other side is gone: nothing else would, for a desktop
 // on which nothing moves sends nothing.
 func (s *desktopStream) ping() {
-	ticker := time.NewTicker(desktopPing)
+	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
 	for {
 		select {
@@ -113,11 +54,11 @@ func (s *desktopStream) ping() {
 			return
 		case <-ticker.C:
 		}
-		ctx, cancel := context.WithTimeout(s.ctx, desktopPingPatience)
+		ctx, cancel := context.WithTimeout(s.ctx, pingTimeout)
 		err := s.ws.Ping(ctx)
 		cancel()
 		if err != nil {
-			s.deaf.Store(s.ctx.Err() == nil)
+			s.silent.Store(s.ctx.Err() == nil)
 			s.cancel()
 			return
 		}
@@ -195,8 +136,8 @@ func (s *desktopStream) failure(err error) error {
 			reason = "no reason given"
 		}
 		e.Message = "the service closed the desktop's socket: " + reason
-	case s.deaf.Load():
-		e.Message = "the desktop's socket has gone silent: a ping was not answered within " + desktopPingPatience.String()
+	case s.silent.Load():
+		e.Message = "the desktop's socket has gone silent: a ping was not answered within " + pingTimeout.String()
 	case s.ctx.Err() != nil:
 		e.Message = "the connection to the desktop was closed"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

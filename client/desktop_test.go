@@ -14,7 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"openclaw-mcp/client/rfb/rfbtest"
+	"openclaw-mcp/internal/rfb/rfbtest"
 )
 
 // socket is the service's side of a desktop's socket as a stream, with messages

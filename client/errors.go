@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -13,6 +14,10 @@ import (
 // but holds no text that this client can find. The message was taken, so the
 // caller reads the history rather than send it again.
 var ErrNoText = errors.New("no reply text")
+
+// ErrWebPage is the cause of an [Error] that says that a web page came where the
+// API should have answered, such as a proxy's login page.
+var ErrWebPage = errors.New("a web page, not the API's answer")
 
 // ErrTooLarge is the cause of an [Error] that says that an answer or a file is
 // larger than what was allowed for it.
@@ -76,6 +81,41 @@ func (e *Error) Error() string {
 	}
 	return b.String()
 }
+
+// NoEndpoint reports whether the service refused because it lacks the endpoint, as far
+// as its answer tells: 405, 415, 501, or a 404 that does not say what else was not found.
+// A bare 404 may still be about the instance.
+func (e *Error) NoEndpoint() bool {
+	switch e.Status {
+	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusNotImplemented:
+		return true
+	case http.StatusNotFound:
+		return !somethingElse.MatchString(paths.ReplaceAllString(e.Message, " "))
+	}
+	return false
+}
+
+// TooLong reports whether the service refused because a request or a text in it is
+// longer than it takes.
+func (e *Error) TooLong() bool {
+	switch e.Status {
+	case http.StatusRequestEntityTooLarge:
+		return true
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return tooLong.MatchString(e.Message)
+	}
+	return false
+}
+
+var tooLong = regexp.MustCompile(`(?i)\btoo (long|large|big)\b|\b(at most|max(imum)?|longer than|larger than|exceeds?|limit)\b.{0,60}\b(characters?|bytes|length|size|[KM]i?B|\d{3,})\b|\b(length|size)\b.{0,30}\b(exceeds?|limit)\b`)
+
+const things = `(instance|sandbox|session|conversation|agent|message|file|directory|folder|path)`
+
+// somethingElse matches the message of a 404 that is not about the endpoint.
+var somethingElse = regexp.MustCompile(`(?i)\b` + things + `\b.{0,60}\b(not found|not exist|unknown|gone|no longer)|\b(no such|unknown|missing) ` + things + `\b`)
+
+// paths matches what servers repeat of a path that they do not know.
+var paths = regexp.MustCompile(`\S*/\S*`)
 
 // Unwrap gives the cause to errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Err }

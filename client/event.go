@@ -14,13 +14,19 @@ const (
 	EventFinal                       // the reply ended; Text, where not empty, is the whole of it
 	EventError                       // the agent failed; Err says how, the text so far stands
 	EventHeartbeat                   // nothing but a sign of life
+	EventOtherRun                    // behind an end with Doubt: another run of the session is on the stream, which may be the one that answers
+	EventAccepted                    // the service took the message; the reply will be in the history, not here. Text is its remark
 )
 
 // Event is one step of a chat reply, whatever family of stream it came in.
 type Event struct {
 	Kind      EventKind
 	Text      string
-	Replace   bool // of EventText: Text is the whole reply so far, not an addition
+	Replace   bool   // of EventText: Text is the whole reply so far, not an addition
+	Silent    bool   // of EventFinal: the agent chose not to answer, so the reply has no text
+	Doubt     bool   // nothing but its place on the stream tells that its run answers the message
+	Rivals    bool   // with Doubt: the stream has had more than one run that may
+	Note      string // of EventFinal: what to tell about the reply, "" for nothing
 	Tool      ToolCall
 	SessionID string // where the event carried it
 	MessageID string

@@ -4,22 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
+	"path"
 	"strings"
 	"time"
 
-	"openclaw-mcp/internal/jsonspan"
+	"github.com/go-json-experiment/json/jsontext"
 )
-
-// maxSpool bounds the JSON around one file that is kept on disk while it is
-// read.
-const maxSpool = 2 << 30
 
 // FilesService reads and writes the files of an instance. Projects live under
 // /workspace.
@@ -45,42 +40,29 @@ func (s *FilesService) List(ctx context.Context, instance, path string) (Page[Fi
 	return page, nil
 }
 
-// FileBody is the content of a file as it arrives. The context that it was
-// opened with governs it to the end; Close frees what it holds.
+// FileBody is the content of a file. Where it comes as bytes, they are read as
+// they arrive, and the context that it was opened with ends the reading. Close
+// frees what it holds.
 type FileBody struct {
 	Size      int64 // bytes, -1 when unknown
 	Truncated bool  // the service says that it gave only a part
 
-	core  *core
-	req   call
-	r     io.Reader
-	close []func() error
+	r    io.Reader
+	body *body
 }
 
-// Read implements [io.Reader]. What it fails with is an *[Error].
-func (b *FileBody) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	if err != nil && err != io.EOF {
-		err = b.core.fail(b.req, contentError(err))
-	}
-	return n, err
-}
+// Read implements [io.Reader]. Except for [io.EOF], every error is an *[Error].
+func (b *FileBody) Read(p []byte) (int, error) { return b.r.Read(p) }
 
 // Close implements [io.Closer].
-func (b *FileBody) Close() error {
-	var errs []error
-	for _, f := range b.close {
-		errs = append(errs, f())
-	}
-	b.close = nil
-	return errors.Join(errs...)
-}
+func (b *FileBody) Close() error { return b.body.Close() }
 
 // Open reads a file (GET /instances/{id}/files/read) in whatever form it comes:
-// its bytes, or JSON around text or base64. JSON is unwrapped only where it
-// cannot well be the file itself: it has a string "content" and no key that
-// does not belong beside one. Of a large file little is held in memory; JSON
-// around one goes through a temporary file.
+// its bytes, or JSON around text or base64. JSON is unwrapped only where it is
+// unlikely to be the file itself: it has a string "content" and no member that
+// does not belong beside one. Bytes of any number are passed on as they arrive.
+// JSON around a file is read whole: where it is larger than [WithMaxAnswer], the
+// error matches [ErrTooLarge].
 func (s *FilesService) Open(ctx context.Context, instance, path string) (*FileBody, error) {
 	endpoint, op, err := instancePath(http.MethodGet, instance, "/files/read")
 	if err != nil {
@@ -96,16 +78,17 @@ func (s *FilesService) Open(ctx context.Context, instance, path string) (*FileBo
 		return nil, err
 	}
 	resp.body.watchSilence(s.core.options.timeouts.Idle)
-	b := &FileBody{Size: resp.length, core: s.core, req: req, close: []func() error{resp.body.Close}}
-	if err := b.unwrap(resp); err != nil {
+	b := &FileBody{Size: resp.length, body: resp.body}
+	if err := b.unwrap(resp, s.core.options.maxJSON, s.core.redact); err != nil {
 		_ = b.Close()
 		return nil, s.core.fail(req, err)
 	}
 	return b, nil
 }
 
-// unwrap finds the content within the answer.
-func (b *FileBody) unwrap(resp *reply) error {
+// unwrap finds the content within the answer. An error that repeats the key, which
+// redact masks, is one whatever it is called, and no file.
+func (b *FileBody) unwrap(resp *reply, limit int64, redact func(string) string) error {
 	in := bufio.NewReader(resp.body)
 	b.r = in
 	mayWrap, err := beginsObject(in)
@@ -117,65 +100,43 @@ func (b *FileBody) unwrap(resp *reply) error {
 	if !mayWrap || !isJSON && contentType != "text/plain" {
 		return nil
 	}
-	limit := b.core.options.spoolAbove
-	start, err := readAll(io.LimitReader(in, limit+1), min(limit, resp.length))
+	// Most JSON files show at once that they are not an envelope: those are
+	// passed on as they arrive.
+	const first = 64 << 10
+	start, err := readAll(io.LimitReader(in, first), min(first, resp.length))
 	if err != nil {
 		return err
 	}
-	env := scanEnvelope(bytes.NewReader(start), int64(len(start)))
-	if int64(len(start)) <= limit {
-		if isJSON && !env.wrapped { // a file's content is no error
-			if o, ok := asObject(start); ok && onlyErrorKeys(o) {
-				if e := wholeError(start); e != nil {
-					e.Status = resp.status
-					return e
-				}
-			}
-		}
-		b.r, b.Size = bytes.NewReader(start), int64(len(start))
-		if env.wrapped {
-			b.r = contentReader(bytes.NewReader(start[env.start:]), int64(len(start))-env.start, env.base64)
-			b.Size, b.Truncated = env.size, env.truncated
-		}
+	if _, kind, _ := decodeEnvelope(start); kind == noEnvelope && len(start) == first {
+		b.r = io.MultiReader(bytes.NewReader(start), in)
 		return nil
 	}
-	whole := io.MultiReader(bytes.NewReader(start), in)
-	if env.whole && !env.wrapped {
-		b.r = whole // its beginning shows already that it is a file
+	whole, err := readAll(io.MultiReader(bytes.NewReader(start), io.LimitReader(in, limit+1-int64(len(start)))), min(limit, resp.length))
+	if err != nil {
+		return err
+	}
+	if int64(len(whole)) > limit {
+		return &Error{Err: ErrTooLarge, Message: fmt.Sprintf("the answer is JSON around a file's content and larger than %d bytes", limit)}
+	}
+	content, kind, err := decodeEnvelope(whole)
+	if err != nil {
+		return err
+	}
+	if kind == wholeContent || kind == partContent {
+		b.r, b.Size, b.Truncated = bytes.NewReader(content), int64(len(content)), kind == partContent
 		return nil
 	}
-	return b.spool(whole)
-}
-
-// spool puts the answer into a temporary file, since whether and how to unwrap
-// it may be known only at its end.
-func (b *FileBody) spool(in io.Reader) error {
-	f, err := os.CreateTemp("", "openclaw-file-*")
-	if err != nil {
-		return &Error{Message: "no temporary file for the answer: " + err.Error(), Err: err}
+	o, ok := asObject(whole)
+	repeatsKey := redact(string(whole)) != string(whole)
+	switch {
+	case ok && (isJSON || repeatsKey) && onlyErrorKeys(o) && isWholeError(o):
+		e := reportedFailure(o)
+		e.Status = resp.status
+		return e
+	case !ok && isJSON && repeatsKey:
+		return &Error{Status: resp.status, Message: "the answer is broken JSON, and no file: it repeats the API key"}
 	}
-	b.close = append(b.close, f.Close, func() error { return os.Remove(f.Name()) })
-	n, err := io.Copy(f, io.LimitReader(in, maxSpool+1))
-	if err != nil {
-		return err
-	}
-	if n > maxSpool {
-		return &Error{Message: fmt.Sprintf("the answer is larger than %d bytes", int64(maxSpool)), Err: ErrTooLarge}
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	env := scanEnvelope(f, n)
-	if _, err := f.Seek(max(0, env.start), io.SeekStart); err != nil {
-		return err
-	}
-	if !env.wrapped {
-		_, err := f.Seek(0, io.SeekStart)
-		b.r, b.Size = f, n
-		return err
-	}
-	b.r = contentReader(f, n-env.start, env.base64)
-	b.Size, b.Truncated = env.size, env.truncated
+	b.r, b.Size = bytes.NewReader(whole), int64(len(whole))
 	return nil
 }
 
@@ -212,7 +173,7 @@ func (s *FilesService) Read(ctx context.Context, instance, path string, limit in
 	}
 	defer func() { _ = b.Close() }()
 	tooLarge := func(size string) error {
-		return s.core.fail(b.req, &Error{Err: ErrTooLarge,
+		return s.core.fail(b.body.req, &Error{Err: ErrTooLarge,
 			Message: fmt.Sprintf("the file has %s bytes, more than the %d that were asked for", size, limit)})
 	}
 	if b.Size > limit {
@@ -242,6 +203,20 @@ func (s *FilesService) Upload(ctx context.Context, instance, targetDir, fileName
 		field{"targetDir", "target directory", targetDir}, field{"fileName", "file name", fileName}, field{"content", "content", content})
 }
 
+// Put is Write, or Upload where the service lacks files/write.
+func (s *FilesService) Put(ctx context.Context, instance, file, content string) error {
+	err := s.Write(ctx, instance, file, content)
+	if e, ok := errors.AsType[*Error](err); !ok || !e.NoEndpoint() {
+		return err
+	}
+	dir, name := path.Split(file)
+	uploadErr := s.Upload(ctx, instance, path.Clean(dir), name, content)
+	if e, ok := errors.AsType[*Error](uploadErr); ok && e.NoEndpoint() {
+		return err
+	}
+	return uploadErr
+}
+
 // Mkdir makes a directory (POST /instances/{id}/files/mkdir). The service is
 // believed to make parents too, and not to mind one that exists.
 func (s *FilesService) Mkdir(ctx context.Context, instance, path string) error {
@@ -259,7 +234,8 @@ func (s *FilesService) change(ctx context.Context, instance, rest string, fields
 		return err
 	}
 	size := 0
-	for _, f := range fields {
+	payload := jsontext.Value("{")
+	for i, f := range fields {
 		size += len(f.text)
 		if f.text == "" && f.name != "content" {
 			return notSent(op, fmt.Errorf("the %s is empty", f.name))
@@ -267,14 +243,11 @@ func (s *FilesService) change(ctx context.Context, instance, rest string, fields
 		if err := checkText(f.name, f.text); err != nil {
 			return notSent(op, err)
 		}
-	}
-	// Contents may be megabytes: they are written once.
-	payload := append(make(json.RawMessage, 0, size+size/16+100), '{')
-	for i, f := range fields {
 		if i > 0 {
 			payload = append(payload, ',')
 		}
-		payload = jsonspan.AppendText(append(jsonspan.AppendText(payload, f.key), ':'), f.text)
+		payload, _ = jsontext.AppendQuote(payload, f.key)
+		payload, _ = jsontext.AppendQuote(append(payload, ':'), f.text) // UTF-8: no error
 	}
 	payload = append(payload, '}')
 	req := call{op: op, method: http.MethodPost, path: path, body: payload, timeout: s.core.options.timeouts.Write}

@@ -84,4 +84,4 @@ func checkUsed(t *testing.T, area string, used []string) {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline

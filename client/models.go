@@ -21,6 +21,7 @@ type Page[T any] struct {
 	Items      []T
 	More       bool
 	NextCursor string
+	Skipped    int // messages only: items that are not messages, which Items lacks
 }
 
 // Instance is a hosted OpenClaw instance.
@@ -76,6 +77,12 @@ type Message struct {
 	ToolName   string     // of a tool's message
 	IsError    bool       // of a tool's message
 	Failure    string     // of an assistant's message: why the reply broke off, "" if it did not
+	Ended      bool       // of an assistant's message: it says that the agent's turn ended with it
+	Cut        string     // of an assistant's message: what cut it short, [NoteLimit] or [NoteFilter]; "" for nothing
+	Unasked    bool       // it is of a heartbeat, which answers nobody
+	Working    bool       // it says that the agent works on: it is being written, or a tool follows
+	Turn       string     // the run or turn that it is of, which a question and its answers share; "" when the service does not say
+	ReplyTo    string     // the id of the message that it answers; "" when the service does not say
 	CreatedAt  time.Time  // zero when unknown
 	Raw        []byte     // the item as it came
 }
@@ -93,6 +100,11 @@ type ToolCall struct {
 type SendRequest struct {
 	Message   string
 	SessionID string // "" lets the service choose
+
+	// Linger has a stream read on behind the end of a run that no acknowledgement
+	// names, for the events of another one: the end comes with Doubt, and then
+	// perhaps an [EventOtherRun].
+	Linger bool
 }
 
 // Reply is the agent's whole answer to one message.
@@ -102,6 +114,8 @@ type Reply struct {
 	RunID     string
 	Text      string
 	ToolCalls []ToolCall
+	Silent    bool     // the agent chose not to answer: the reply is whole, and has no text
+	Notes     []string // what to tell about the reply beside its text
 }
 
 // MessagesQuery is the query of GET /instances/{id}/chat/messages.
@@ -138,7 +152,7 @@ type ExecResult struct {
 	TimedOut  bool
 	Duration  time.Duration // 0 when unknown
 	Truncated bool          // the service itself says that it cut the output
-	NotReady  bool          // the sandbox's agent is not up yet, right after a boot
+	NotReady  bool          // it failed in words like those of a sandbox that is not up yet: its own, or the command's
 }
 
 // Output is one stream of a command's output, bounded in memory.

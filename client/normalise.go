@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
-
-	"openclaw-mcp/internal/jsonspan"
 )
 
 // normaliser turns the frames of one chat stream, of whatever family, into
@@ -16,20 +14,54 @@ type normaliser struct {
 	stopped bool // the stream's end was seen, or nobody listens any more
 
 	text   transcript
+	told   int  // how much of the text the consumer holds
+	stale  bool // what the consumer holds is not the beginning of the text any more
+	quiet  bool // text is kept back that may turn out to be the word for no reply
 	tools  toolTracker
 	halves halves
+
+	sentTo string // the session that the message was sent to, "" where the service chooses
+	own    ownRun
+	linger bool // to look for other runs behind the end of one that is in doubt
+	past   bool // that end was seen
 
 	session, message, run string // the latest ids, for the final event
 	raw                   []byte // the frame at hand
 	fresh                 Event  // its ids
 
 	rawText  bool   // text came outside of JSON: scalars are text as they stand
-	jsonText bool   // objects came: broken JSON is no text
+	objects  bool   // unnamed objects came: what looks like a broken one is no text
+	keyed    bool   // text came in JSON objects: an object is no text, broken JSON neither
+	pieces   string // objects under the name of a text, which are text if raw text follows
 	deltas   bool   // text came under a name that is used for increments only
 	chat     bool   // the gateway's chat events came, which end with one of theirs
-	agent    bool   // the gateway's agent events brought text
+	source   string // which of the gateway's events bring the text: "chat" or "agent"
 	claudeID string // the message that Claude's stream events are about
 	held     string // a first and only chunk that may be the failure it says it is
+	saidFull bool
+	cut      string // what cut the model's last message short
+}
+
+// What is told about a reply beside its text.
+const (
+	NoteSilent  = "the agent chose not to answer"
+	NoteTooLong = "the reply is longer than 8 MiB, and its text stops there; the rest: read_chat_history"
+)
+
+// silence is the word by which an OpenClaw agent says that it does not answer.
+const silence = "NO_REPLY"
+
+// IsSilent reports whether a reply's text is the word by which the agent says that
+// it chose not to answer.
+func IsSilent(text string) bool { return strings.TrimSpace(text) == silence }
+
+// maybeSilent reports whether a text may become the word for no reply.
+func maybeSilent(text []byte) bool {
+	if len(text) > 64 {
+		return false
+	}
+	t := bytes.TrimSpace(text)
+	return len(t) > 0 && strings.HasPrefix(silence, string(t))
 }
 
 // put hands an event on, with the ids and the data of the frame at hand.
@@ -41,19 +73,46 @@ func (n *normaliser) put(ev Event) {
 	setIfEmpty(&ev.SessionID, n.fresh.SessionID)
 	setIfEmpty(&ev.MessageID, n.fresh.MessageID)
 	setIfEmpty(&ev.RunID, n.fresh.RunID)
+	ev.Doubt, ev.Rivals = n.doubt(), n.own.rivals
 	if !n.yield(ev) {
 		n.stopped = true
 	}
 }
 
 // show passes a change of the text on. A frame that changes nothing is still a
-// sign of life.
+// sign of life. The word for no reply is not shown, nor what may become it.
 func (n *normaliser) show(c change) {
-	if c.text == "" && !c.replace {
+	switch {
+	case c.text == "" && !c.replace:
 		n.put(Event{Kind: EventHeartbeat})
+	case maybeSilent(n.text.buf):
+		n.stale = n.stale || c.replace && n.told > 0
+		n.quiet = true
+		n.put(Event{Kind: EventHeartbeat})
+	case n.quiet:
+		n.stale = n.stale || c.replace && n.told > 0
+		n.tellRest()
+	default:
+		n.told, n.stale = len(n.text.buf), false
+		n.put(Event{Kind: EventText, Text: c.text, Replace: c.replace})
+	}
+	if n.text.full && !n.saidFull {
+		n.saidFull = true
+		n.status(NoteTooLong)
+	}
+}
+
+// tellRest shows what was kept back.
+func (n *normaliser) tellRest() {
+	if !n.quiet {
 		return
 	}
-	n.put(Event{Kind: EventText, Text: c.text, Replace: c.replace})
+	ev := Event{Kind: EventText, Text: string(n.text.buf), Replace: n.stale}
+	if !n.stale {
+		ev.Text = ev.Text[n.told:]
+	}
+	n.quiet, n.stale, n.told = false, false, len(n.text.buf)
+	n.put(ev)
 }
 
 func (n *normaliser) status(s string) {
@@ -70,22 +129,62 @@ func (n *normaliser) finish(final string) {
 		n.failHeld()
 		return
 	}
-	if c := n.text.final(final); c.text != "" {
+	if n.own.rank == rankMidway {
+		n.unclear()
+		return
+	}
+	n.releasePieces()
+	if c := n.text.final(final); c.text != "" || c.replace {
 		n.show(c)
 	}
-	n.put(Event{
-		Kind: EventFinal, Text: string(n.text.buf),
-		SessionID: n.session, MessageID: n.message, RunID: n.run,
-	})
-	n.stopped = true
+	if c := n.text.current(); c.start > 0 && IsSilent(string(n.text.buf[c.start:])) {
+		n.show(n.text.rewrite(c.start-c.lead, "")) // nothing to add to the messages before
+	}
+	ev := Event{Kind: EventFinal, SessionID: n.session, MessageID: n.message, RunID: n.run}
+	switch text := string(n.text.buf); {
+	case IsSilent(text):
+		if n.told > 0 || n.stale {
+			n.put(Event{Kind: EventText, Replace: true})
+		}
+		ev.Silent, ev.Note = true, NoteSilent
+	default:
+		n.tellRest()
+		ev.Text, ev.Note = text, n.cut
+	}
+	if n.text.full {
+		ev.Note = NoteTooLong
+	}
+	n.put(ev)
+	n.past = !n.stopped && n.linger && n.doubt()
+	n.stopped = !n.past
 }
 
 // fail ends the stream with the agent's failure. The text so far stands.
 func (n *normaliser) fail(e *Error) {
-	n.release()
+	if n.own.rank == rankMidway {
+		n.unclear()
+		return
+	}
+	n.flush()
 	e.Outcome = OutcomeUnknown
 	n.put(Event{Kind: EventError, Err: e})
 	n.stopped = true
+}
+
+// accept notes that the service took the message and that the reply is not in
+// this answer.
+func (n *normaliser) accept(remark string) {
+	n.put(Event{Kind: EventAccepted, Text: oneLine(remark, 500)})
+	n.stopped = true
+}
+
+// flush shows what was kept back and is text after all.
+func (n *normaliser) flush() {
+	n.release()
+	n.releasePieces()
+	if !IsSilent(string(n.text.buf)) {
+		n.tellRest()
+	}
 }
 
 // release shows a held chunk, which turned out to be text.
@@ -106,8 +205,20 @@ func (n *normaliser) failHeld() {
 // close is called at the end of a stream that ended by itself.
 func (n *normaliser) close() {
 	n.raw, n.fresh = nil, Event{}
-	if n.held != "" && !n.stopped {
+	switch {
+	case n.stopped, n.past:
+	case n.held != "":
 		n.failHeld()
+	default:
+		n.flush()
+	}
+}
+
+// releasePieces shows objects which turned out to be text.
+func (n *normaliser) releasePieces() {
+	if s := n.pieces; s != "" {
+		n.pieces = ""
+		n.show(n.text.increment("", s))
 	}
 }
 
@@ -118,13 +229,19 @@ func (n *normaliser) frame(f frame) {
 		n.put(Event{Kind: EventHeartbeat})
 		return
 	}
+	if n.past {
+		n.behindEnd(f.data)
+		return
+	}
 	data := bytes.TrimSpace(f.data)
-	if mended, changed := n.halves.mend(data); changed {
-		data, f.data = mended, mended
+	if joined, changed := n.halves.join(data); changed {
+		data, f.data = joined, joined
 	}
 	kind := canonical(f.name)
 	switch {
-	case string(data) == "[DONE]":
+	case n.isPiece(kind, data):
+		n.plain(kind, f)
+	case string(data) == "[DONE]" && !(n.rawText && isTextName(kind)):
 		n.finish("")
 	case len(data) == 0 && f.cut:
 		// What the name announces is what was cut off.
@@ -136,9 +253,14 @@ func (n *normaliser) frame(f frame) {
 			n.plain(kind, f)
 			return
 		}
-		n.jsonText = true
+		if kind != "" && classOf(kind) == classText && !n.keyed && isStray(o) {
+			n.pieces += strings.ToValidUTF8(string(f.data), "\uFFFD")
+			n.put(Event{Kind: EventUnknown})
+			return
+		}
+		n.objects = n.objects || kind == ""
 		n.object(kind, o, 0)
-	case data[0] == '[' && jsonspan.Valid(data):
+	case data[0] == '[' && isJSON(data):
 		items, _ := asArray(data)
 		objects := make([]object, 0, len(items))
 		for _, item := range items {
@@ -159,10 +281,33 @@ func (n *normaliser) frame(f frame) {
 	}
 }
 
+// isPiece reports whether JSON is a piece of a reply that comes as raw text: the
+// agent may well write JSON.
+func (n *normaliser) isPiece(kind string, data []byte) bool {
+	if !n.rawText || n.keyed || classOf(kind) != classText || len(data) == 0 || data[0] != '{' && data[0] != '[' || string(data) == "[DONE]" {
+		return false
+	}
+	o, ok := asObject(data)
+	return kind != "" || !ok || isStray(o) && !hasError(o)
+}
+
+// isTextName reports whether an event's name says that its data is text, as
+// "message" does not, which events without a name may have as well.
+func isTextName(kind string) bool {
+	return kind != "" && kind != "message" && classOf(kind) == classText
+}
+
+// isStray reports whether an object has nothing by which any family would know it.
+func isStray(o object) bool {
+	return !hasError(o) && !hasAny(o, incrementKeys) && o.first("type", "event", "kind", "state", "status", "stream", "object", "choices", "message",
+		"messages", "data", "payload", "role", "id", "done", "success", "ok", "finish_reason", "usage", "index", "seq", "item", "part") == nil &&
+		!hasAny(o, sessionKeys) && !hasAny(o, messageKeys) && !hasAny(o, runKeys)
+}
+
 // empty takes a frame whose name is all it says.
 func (n *normaliser) empty(kind string, data []byte) {
 	switch class := classOf(kind); {
-	case class == classText && len(data) > 0 && !n.jsonText:
+	case class == classText && len(data) > 0 && !n.keyed:
 		n.rawText = true
 		n.show(n.text.increment("", string(data))) // white space is text too
 	case class == classText:
@@ -180,12 +325,13 @@ func (n *normaliser) plain(kind string, f frame) {
 		s = strings.ToValidUTF8(string(f.data), "\uFFFD")
 	}
 	switch {
-	case (f.cut || n.jsonText) && looksBroken(f.data),
+	case (f.cut || n.keyed || n.objects && !n.rawText) && looksBroken(f.data),
 		f.cut && (class != classText || strings.HasPrefix("[DONE]", s)),
 		class == classText && s == "null" && !n.rawText:
 		n.put(Event{Kind: EventUnknown})
 	case class == classText:
 		n.rawText = n.rawText || !isString
+		n.releasePieces()
 		n.piece(kind, s)
 	case class == classFinal:
 		n.finish(s)
@@ -203,7 +349,7 @@ func (n *normaliser) plain(kind string, f frame) {
 func looksBroken(data []byte) bool {
 	switch kindOf(data) {
 	case '{', '[', '"':
-		return !jsonspan.Valid(data)
+		return !isJSON(data)
 	}
 	return false
 }
@@ -214,22 +360,36 @@ func (n *normaliser) object(kind string, o object, depth int) {
 		n.put(Event{Kind: EventUnknown})
 		return
 	}
+	if payload, ok := o.object("payload"); ok && canonical(o.text("type")) == "res" && !o.denied() {
+		// The answer to the request that sent the message.
+		if name := nameOf(payload); name.run != "" && n.isOurs("res", payload) {
+			n.takeIDs(payload)
+		}
+		n.put(Event{Kind: EventHeartbeat})
+		return
+	}
 	if payload, ok := o.object("payload"); ok && (o.text("type") == "event" || o.text("event") != "") {
 		n.takeIDs(o)
 		n.object(canonical(o.text("event")), payload, depth+1)
 		return
 	}
-	n.takeIDs(o)
 	if kind == "" || kind == "message" || kind == "data" || kind == "event" || kind == "chat" || kind == "agent" {
 		// A generic name says less than what the data says of itself.
-		for _, k := range []string{"type", "event", "state", "stream", "object"} {
+		for _, k := range []string{"type", "event", "state", "stream", "object", "kind"} {
 			if s := o.text(k); s != "" && !(k == "type" && s == "event") {
 				kind = canonical(s)
 				break
 			}
 		}
 	}
+	if !n.isOurs(kind, o) {
+		n.otherRun(o)
+		return
+	}
+	n.takeIDs(o)
 	switch {
+	case n.isThought(kind, o):
+		n.put(Event{Kind: EventHeartbeat})
 	case kindOf(o["choices"]) == '[':
 		n.openAI(o)
 	case strings.HasPrefix(kind, "response."):
@@ -243,6 +403,28 @@ func (n *normaliser) object(kind string, o object, depth int) {
 	default:
 		n.named(kind, o, depth)
 	}
+}
+
+// isThought reports whether an event brings what the model thinks. Tool calls and
+// the events of families that tell by themselves are left to these.
+func (n *normaliser) isThought(kind string, o object) bool {
+	switch classOf(kind) {
+	case classText, classUnknown:
+	default:
+		return false
+	}
+	if strings.HasPrefix(kind, "response.") || isClaude(kind, o) && kind != "assistant" || kindOf(o["choices"]) == '[' {
+		return false
+	}
+	if namesReasoning(kind) || isReasoning(o) {
+		return true
+	}
+	for _, k := range []string{"delta", "data", "message"} {
+		if inner, ok := o.object(k); ok && isReasoning(inner) && canonical(inner.text("type")) != "agent_output" {
+			return true
+		}
+	}
+	return false
 }
 
 // takeIDs notes the ids that an object carries at its own level.

@@ -90,6 +90,7 @@ func (n *normaliser) agentOutput(o object) {
 // strip of all but the delta.
 func (n *normaliser) claudeStream(kind string, ev object) {
 	d, _ := ev.object("delta")
+	n.stoppedFor(d.text(stopKeys...))
 	switch kind {
 	case "message_start":
 		m, _ := ev.object("message")
@@ -105,6 +106,10 @@ func (n *normaliser) claudeStream(kind string, ev object) {
 			n.startPartial(ev.id("index"), b)
 			return
 		}
+		if isReasoning(b) {
+			n.put(Event{Kind: EventHeartbeat})
+			return
+		}
 		n.show(n.text.increment(n.claudeID, b.text("text")))
 	case "content_block_stop":
 		n.stopPartial(ev.id("index"))
@@ -114,6 +119,9 @@ func (n *normaliser) claudeStream(kind string, ev object) {
 		s := d.text("text")
 		if s == "" {
 			s = ev.text("delta", "text")
+		}
+		if isReasoning(d) || isReasoning(ev) {
+			s = ""
 		}
 		if part := d.text("partial_json"); part != "" {
 			n.addPartial(ev.id("index"), part)

@@ -1,6 +1,9 @@
 package client
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // openAI takes a chunk of OpenAI's chat completions.
 func (n *normaliser) openAI(o object) {
@@ -17,10 +20,15 @@ func (n *normaliser) openAI(o object) {
 	}
 	d, _ := c.object("delta")
 	s := blocksText(d["content"])
+	if isReasoning(d) || isReasoning(c) || isReasoning(o) {
+		s = ""
+		c["text"] = nil
+	}
 	if s == "" {
 		s = c.text("text")
 	}
 	finish := c.text("finish_reason", "finishReason")
+	n.stoppedFor(finish)
 	switch {
 	case s != "" && finish == "error":
 		n.fail(&Error{Message: oneLine(s, maxErrorMessage)})
@@ -34,7 +42,12 @@ func (n *normaliser) openAI(o object) {
 		n.piece("delta", s)
 	}
 	m, whole := c.object("message")
-	if whole {
+	switch {
+	case whole && finish == "stop" && roleOf(m) != RoleUser:
+		n.noteIDs("", m.id("id", "message_id", "messageId"), "")
+		n.show(n.text.final(messageText(m)))
+		n.messageTools(m)
+	case whole:
 		n.wholeMessage(m, object{})
 	}
 	calls, _ := asArray(d.first("tool_calls", "toolCalls"))
@@ -55,6 +68,8 @@ func (n *normaliser) openAI(o object) {
 func isChat(o object) bool {
 	switch canonical(o.text("state")) {
 	case "delta", "final", "error", "aborted":
+	case "status":
+		return o.text("phase") != "" && o.id("runId", "run_id", "sessionKey", "session_key") != ""
 	default:
 		return false
 	}
@@ -64,11 +79,15 @@ func isChat(o object) bool {
 
 // chatEvent takes a chat event of the OpenClaw gateway.
 func (n *normaliser) chatEvent(state string, o object) {
+	if state == "status" {
+		n.status(oneLine(strings.ReplaceAll(o.text("phase"), "_", " "), 200))
+		return
+	}
 	n.chat = true
 	m, isObject := o.object("message")
 	text := o.text("message")
 	if isObject {
-		if role := m.text("role"); role != "" && decodeRole(role) != RoleAssistant {
+		if role := roleOf(m); role != "" && role != RoleAssistant {
 			if state == "delta" {
 				n.foreign(m)
 				return
@@ -85,9 +104,17 @@ func (n *normaliser) chatEvent(state string, o object) {
 			return
 		}
 		n.messageTools(m)
+		n.stoppedFor(cmp.Or(o.text(stopKeys...), m.text(stopKeys...)))
+		if o.flag("yielded") {
+			if c := n.text.final(text); c.text != "" || c.replace {
+				n.show(c)
+			}
+			n.yielded()
+			return
+		}
 		n.finish(text)
 	case "error", "aborted":
-		if c := n.text.snapshot(text); text != "" && c.text != "" {
+		if c := n.text.final(text); c.text != "" || c.replace {
 			n.show(c)
 		}
 		if state == "aborted" {
@@ -96,7 +123,15 @@ func (n *normaliser) chatEvent(state string, o object) {
 			n.fail(failure(o))
 		}
 	default:
-		n.show(n.grow(text, delta, o.flag("replace")))
+		if n.source == "agent" {
+			n.put(Event{Kind: EventHeartbeat}) // the same text again, and later
+		} else {
+			c := n.grow(text, delta, o.flag("replace"))
+			if len(n.text.buf) > 0 {
+				n.source = "chat"
+			}
+			n.show(c)
+		}
 		n.messageTools(m)
 	}
 }
@@ -116,8 +151,6 @@ func (n *normaliser) grow(text, delta string, replace bool) change {
 		return n.text.increment("", delta)
 	case delta != "":
 		return n.text.step(text, delta)
-	case n.chat && n.agent && len(text) < len(n.text.buf) && string(n.text.buf[:len(text)]) == text:
-		return change{} // the slower of two channels that carry the same text
 	}
 	return n.text.snapshot(text)
 }
@@ -133,9 +166,7 @@ func (n *normaliser) agentEvent(o object) {
 	n.noteIDs(d.id(sessionKeys...), d.id(messageKeys...), d.id(runKeys...))
 	switch stream := canonical(o.text("stream")); stream {
 	case "assistant":
-		c := n.grow(d.text("text"), d.text("delta"), d.flag("replace"))
-		n.agent = n.agent || c.text != ""
-		n.show(c)
+		n.agentText(d)
 	case "tool":
 		n.toolEvent("tool", d)
 	case "lifecycle":
@@ -144,6 +175,8 @@ func (n *normaliser) agentEvent(o object) {
 			switch {
 			case d.flag("aborted"):
 				n.abort(d)
+			case d.flag("yielded") && !n.chat && d.first("error") == nil:
+				n.yielded()
 			case n.chat:
 				// Chat events are throttled: the last words, and the end, come
 				// with theirs.
@@ -152,6 +185,11 @@ func (n *normaliser) agentEvent(o object) {
 				n.finish("")
 			}
 		case "error":
+			if n.chat {
+				// It may try again; if it does not, a chat event says so.
+				n.status(failure(d).Message)
+				return
+			}
 			n.fail(failure(d))
 		default:
 			n.put(Event{Kind: EventHeartbeat})
@@ -167,6 +205,36 @@ func (n *normaliser) agentEvent(o object) {
 	default:
 		n.put(Event{Kind: EventUnknown})
 	}
+}
+
+// agentText takes the text of an agent event. Where both kinds of the gateway's
+// events come, the text is that of the first that brought any: they tell the same
+// at different times.
+func (n *normaliser) agentText(d object) {
+	if n.source == "chat" {
+		n.put(Event{Kind: EventHeartbeat})
+		return
+	}
+	var c change
+	id, text := d.id("itemId", "item_id"), (*string)(nil)
+	if s, ok := asString(d["text"]); ok {
+		text = &s
+	}
+	switch {
+	case id == "":
+		c = n.grow(d.text("text"), d.text("delta"), d.flag("replace"))
+	case d.flag("replace") && d.flag("replaceable") && n.text.current().id != id:
+		// It stands for all that came before.
+		n.text = transcript{}
+		n.text.item(id, text, d.text("delta"), true)
+		c = change{text: string(n.text.buf), replace: true}
+	default:
+		c = n.text.item(id, text, d.text("delta"), d.flag("replace"))
+	}
+	if len(n.text.buf) > 0 {
+		n.source = "agent"
+	}
+	n.show(c)
 }
 
 // openResponses takes an event of OpenAI's Responses API. Texts come up to four
@@ -202,6 +270,9 @@ func (n *normaliser) openResponses(kind string, o object) {
 			n.fail(failure(o))
 			return
 		}
+		if details, ok := r.object("incomplete_details"); ok || strings.HasSuffix(kind, "incomplete") {
+			n.stoppedFor(cmp.Or(details.text("reason"), "length"))
+		}
 		n.finish(responseText(r))
 	case "failed", "error":
 		n.fail(failure(o))
@@ -218,7 +289,7 @@ func (n *normaliser) openResponses(kind string, o object) {
 	}
 }
 
-// responseItem takes an output item, begun or whole.
+// responseItem takes an output item, started or complete.
 func (n *normaliser) responseItem(key string, item object, whole bool) {
 	switch item.text("type") {
 	case "function_call", "custom_tool_call", "mcp_call":

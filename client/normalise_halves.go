@@ -2,59 +2,47 @@ package client
 
 import (
 	"bytes"
-
-	"openclaw-mcp/internal/jsonspan"
+	"regexp"
 )
 
-// halves mends characters that a stream cut in two. Services that count in
-// UTF-16 cut a text between the surrogates of an emoji and send each half as an
-// escape of its own, "\ud83e" at the end of a piece and "\udd9e" at the start
-// of the next, of which a JSON decoder could only make two U+FFFD.
+// halves joins characters that a stream cut in two. Services that count in
+// UTF-16 may cut a text between the two surrogates of an emoji, and send each
+// half as an escape of its own, of which a JSON decoder can only make two
+// U+FFFD:
+//
+//	{"delta":"a\ud83e"}    becomes    {"delta":"a"}
+//	{"delta":"\udd9eb"}    becomes    {"delta":"\ud83e\udd9eb"}
 type halves struct {
-	high []byte // the escape that the last piece ended in
+	high []byte // the escape that a string of the last value ended in
 }
 
-// mend takes the first half off the ends of all strings of a JSON value, and
-// puts it before the second half in the value that has that. What is no JSON is
-// left alone. A half that stays
-// alone is no character and is dropped. The value is not changed in place.
-func (h *halves) mend(data []byte) (mended []byte, changed bool) {
-	if !bytes.Contains(data, []byte(`\ud`)) && !bytes.Contains(data, []byte(`\uD`)) || !jsonspan.Valid(data) {
+// An even number of backslashes before an escape or a quote are text. A quote
+// with a backslash behind it begins a string.
+var (
+	highAtEnd  = regexp.MustCompile(`((?:^|[^\\])(?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2})"`)
+	lowAtStart = regexp.MustCompile(`((?:^|[^\\])(?:\\\\)*")(\\u[dD][c-fC-F][0-9a-fA-F]{2})`)
+)
+
+// join takes the first half off the ends of all strings of a JSON value, and
+// puts it before the second half in the value that has that. What is not JSON is
+// left as it is. A half that stays alone is not a character and is dropped. The
+// value is not changed in place.
+func (h *halves) join(data []byte) (joined []byte, changed bool) {
+	if !bytes.Contains(data, []byte(`\ud`)) && !bytes.Contains(data, []byte(`\uD`)) || !isJSON(data) {
 		return data, false
 	}
-	out := make([]byte, 0, len(data)+6)
-	var high []byte
-	inString, paired := false, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case c == '"':
-			inString = !inString
-			if inString && h.high != nil && isHalf(data[i+1:], "cdefCDEF") {
-				out = append(append(out, c), h.high...)
-				paired = true
-				continue
-			}
-		case c == '\\' && inString:
-			if isHalf(data[i:], "89abAB") && i+6 < len(data) && data[i+6] == '"' {
-				high = bytes.Clone(data[i : i+6])
-				i += 5
-				continue
-			}
-			if i+1 < len(data) {
-				out = append(out, c)
-				i++
-			}
+	paired := h.high != nil && lowAtStart.Match(data)
+	joined = data
+	if paired {
+		joined = lowAtStart.ReplaceAll(data, append(append([]byte("${1}"), h.high...), "${2}"...))
+	}
+	last := highAtEnd.FindAllSubmatch(joined, -1)
+	if last == nil {
+		if paired {
+			h.high = nil
 		}
-		out = append(out, data[i])
+		return joined, paired
 	}
-	if high == nil && !paired {
-		return data, false
-	}
-	h.high = high
-	return out, true
-}
-
-// isHalf tells an escape \uDxxx whose second digit is one of those given.
-func isHalf(b []byte, second string) bool {
-	return len(b) >= 6 && b[0] == '\\' && b[1] == 'u' && b[2]|0x20 == 'd' && bytes.IndexByte([]byte(second), b[3]) >= 0
+	h.high = bytes.Clone(last[len(last)-1][2])
+	return highAtEnd.ReplaceAll(joined, []byte(`${1}"`)), true
 }

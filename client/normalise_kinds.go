@@ -1,8 +1,9 @@
 package client
 
 import (
-	"encoding/json"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // class is what a kind of event is about, whatever the family calls it.
@@ -80,7 +81,7 @@ func (n *normaliser) named(kind string, o object, depth int) {
 		n.release()
 		n.toolEvent(kind, o)
 	case classFinal:
-		if failed(o) || hasError(o) {
+		if failed(o) || hasError(o) || classOf(canonical(o.text("status"))) == classError {
 			n.fail(failure(o))
 			return
 		}
@@ -114,9 +115,6 @@ func (n *normaliser) unknown(kind string, o object) {
 			n.show(n.text.message(n.fresh.MessageID, text))
 		}
 		return
-	case "thinking", "reasoning", "thought":
-		n.put(Event{Kind: EventHeartbeat})
-		return
 	case "res":
 		if o.denied() {
 			n.fail(failure(o))
@@ -129,7 +127,7 @@ func (n *normaliser) unknown(kind string, o object) {
 func (n *normaliser) abort(o object) {
 	e := failure(o)
 	e.Code = "aborted"
-	if o.first("message", "error", "errorMessage", "reason") == nil || e.Message == "" {
+	if o.text("message") == "" && o.first("error", "errorMessage", "reason") == nil {
 		e.Message = "the agent's run was aborted"
 	}
 	n.fail(e)
@@ -137,8 +135,12 @@ func (n *normaliser) abort(o object) {
 
 // textEvent takes an event whose name stands for text, or that has none.
 func (n *normaliser) textEvent(kind string, o object, depth int) {
-	if role := o.text("role"); role != "" && decodeRole(role) != RoleAssistant {
+	if role := roleOf(o); role != "" && role != RoleAssistant {
 		n.foreign(o)
+		return
+	}
+	if remark, ok := acceptance(o); ok {
+		n.status(oneLine(remark, 500))
 		return
 	}
 	if m, ok := o.object("message"); ok {
@@ -147,6 +149,7 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 	}
 	if d, ok := o.object("delta"); ok {
 		if s := d.text("text", "content"); s != "" {
+			n.keyed = true
 			n.piece(kind, s)
 			return
 		}
@@ -160,6 +163,7 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 			continue
 		}
 		if s := blocksText(o[k]); s != "" {
+			n.keyed = true
 			n.piece(kind, s)
 			if kind == "" && o.flag("done") {
 				n.finish("")
@@ -199,13 +203,14 @@ func (n *normaliser) piece(kind, s string) {
 
 // wholeMessage takes an assistant's message as it is persisted.
 func (n *normaliser) wholeMessage(m, o object) {
-	if role := m.text("role"); role != "" && decodeRole(role) != RoleAssistant {
+	if role := roleOf(m); role != "" && role != RoleAssistant {
 		n.foreign(m)
 		return
 	}
 	id := m.id("id", "message_id", "messageId")
 	n.noteIDs("", id, "")
 	text := messageText(m)
+	n.keyed = true
 	n.release()
 	switch {
 	case kindOf(o["done"]) == 't':
@@ -223,7 +228,7 @@ func (n *normaliser) wholeMessage(m, o object) {
 // tool's.
 func (n *normaliser) foreign(m object) {
 	n.fresh.MessageID = ""
-	if decodeRole(m.text("role")) == RoleTool {
+	if roleOf(m) == RoleTool {
 		n.toolMessage(m)
 		return
 	}
@@ -233,7 +238,7 @@ func (n *normaliser) foreign(m object) {
 // finalText gives the text that an ending event carries, if any.
 func (n *normaliser) finalText(o object) string {
 	if m, ok := o.object("message", "assistant_message", "assistantMessage"); ok {
-		if role := m.text("role"); role == "" || decodeRole(role) == RoleAssistant {
+		if role := roleOf(m); role == "" || role == RoleAssistant {
 			n.noteIDs("", m.id("id", "message_id", "messageId"), "")
 			return messageText(m)
 		}
@@ -276,6 +281,9 @@ func statusText(o object) string {
 
 // messageText gives a message's text.
 func messageText(m object) string {
+	if isReasoning(m) {
+		return ""
+	}
 	for _, k := range []string{"content", "text", "message", "body"} {
 		if s := blocksText(m[k]); s != "" {
 			return s
@@ -287,7 +295,7 @@ func messageText(m object) string {
 // blocksText gives the text of a message's content. Unlike contentText it puts
 // nothing between the blocks: the increments, with which it is compared, do
 // not either.
-func blocksText(raw json.RawMessage) string {
+func blocksText(raw jsontext.Value) string {
 	if kindOf(raw) != '[' {
 		return contentText(raw)
 	}

@@ -286,3 +286,26 @@ func BenchmarkDecodeStream(b *testing.B) {
 		})
 	}
 }
+
+// TestTranscript is the example in the comment of transcript.
+func TestTranscript(t *testing.T) {
+	var text transcript
+	add := func(s string) change { return change{text: s} }
+	for i, step := range []struct{ got, want change }{
+		{text.increment("", "Let me "), add("Let me ")},
+		{text.increment("", "look. "), add("look. ")},
+		{text.message("m1", "Let me look. "), change{}},
+		{func() change { text.boundary(); return change{} }(), change{}},
+		{text.increment("", "Fou"), add("Fou")},
+		{text.message("m2", "Found."), add("nd.")},
+		{text.message("m1", "Let me look. "), change{}},
+		{text.final("Found."), change{}},
+	} {
+		if step.got != step.want {
+			t.Errorf("step %d: got %+v, want %+v", i, step.got, step.want)
+		}
+	}
+	if got := string(text.buf); got != "Let me look. Found." {
+		t.Errorf("shown: %q", got)
+	}
+}

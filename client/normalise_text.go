@@ -1,6 +1,11 @@
 package client
 
-import "strings"
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
 
 // transcript is the reply's text as it was shown so far. Streams repeat
 // themselves: a text comes in increments, then again as a whole message, then
@@ -8,19 +13,48 @@ import "strings"
 //
 // A reply may consist of several messages with tool calls between them, and a
 // repetition may cover all of it or only the current message. So the text is
-// kept in segments, one a message.
+// kept in segments, one for each message. An example, with what each call gives
+// (the bar stands where the second segment begins):
+//
+//	call                        shown so far     change
+//	increment("", "Let me ")    Let me           add "Let me "
+//	increment("", "look. ")     Let me look.     add "look. "
+//	message("m1", "Let me       Let me look.     nothing: it came in increments;
+//	  look. ")                                   the segment is m1 and confirmed
+//	boundary()                  Let me look. |   nothing: a tool runs
+//	increment("", "Fou")        …look. |Fou      add "Fou"
+//	message("m2", "Found.")     …look. |Found.   add "nd.": the message goes on
+//	                                             where the increments stopped
+//	message("m1", "Let me       …look. |Found.   nothing: m1 was seen
+//	  look. ")
+//	final("Found.")             …look. |Found.   nothing: the last message again
+//
+// Whole texts of one message move two marks along its segment, so that increments
+// which no whole text has confirmed yet can be told from the rest:
+//
+//	start      block      mark         end
+//	|  older   | the last | increments |
+//	|  blocks  | whole    | that wait  |
+//	|          | text     | for one    |
 type transcript struct {
 	buf  []byte
-	segs []segment       // never empty once current was called
+	segs []segment       // not empty once current was called
 	seen map[string]bool // ids of the segments before the current one
+	gap  bool            // a blank line parts what comes next from what was shown
+	full bool            // buf has maxReplyText bytes: the text stops there
 }
+
+// maxReplyText bounds the text of one reply, in bytes: an agent that never stops
+// must not take all memory.
+const maxReplyText = 8 << 20
 
 // segment is one message of the reply.
 type segment struct {
 	id    string // "" where the stream names none
 	start int    // where it begins in buf
-	block int    // where the part that the last whole text confirmed begins
-	mark  int    // where that part ends: what lies behind came in increments only
+	lead  int    // bytes of the line breaks that part it from the segment before
+	block int    // where the text begins that the last whole text confirmed
+	mark  int    // where that text ends: the rest came in increments only
 }
 
 // change is what a consumer has to do to the text it holds. The zero value is
@@ -59,14 +93,57 @@ func (t *transcript) open(id string) *segment {
 // shown: a tool ran in between.
 func (t *transcript) boundary() { t.open("") }
 
+// part is boundary with a blank line, for streams that say where a message ends.
+func (t *transcript) part() {
+	t.boundary()
+	t.gap = len(t.buf) > 0
+}
+
 func (t *transcript) add(s string) change {
+	if s == "" {
+		return change{}
+	}
+	lead := ""
+	if c := t.current(); t.gap && c.start == len(t.buf) {
+		lead = "\n\n"[min(2, lineBreaks(s, strings.HasPrefix)+lineBreaks(string(t.buf[max(0, c.start-2):]), strings.HasSuffix)):]
+		c.lead = len(lead)
+		c.start += len(lead)
+		c.block, c.mark = c.start, c.start
+	}
+	t.gap = false
+	s = t.fit(lead + s)
 	t.buf = append(t.buf, s...)
 	return change{text: s}
 }
 
+// lineBreaks counts the line breaks that s has at one end, up to two.
+func lineBreaks(s string, has func(s, affix string) bool) int {
+	switch {
+	case has(s, "\n\n"):
+		return 2
+	case has(s, "\n"):
+		return 1
+	}
+	return 0
+}
+
+// fit cuts what is to be added to the end of the text.
+func (t *transcript) fit(s string) string {
+	room := max(0, maxReplyText-len(t.buf))
+	if len(s) <= room {
+		return s
+	}
+	t.full = true
+	for room > 0 && !utf8.RuneStart(s[room]) {
+		room--
+	}
+	return s[:room]
+}
+
 // rewrite puts s in place of all text from an offset on.
 func (t *transcript) rewrite(from int, s string) change {
-	t.buf = append(t.buf[:from], s...)
+	t.buf = t.buf[:from]
+	t.buf = append(t.buf, t.fit(s)...)
 	for len(t.segs) > 1 && t.current().start >= from && t.segs[len(t.segs)-2].start >= from {
 		t.segs = t.segs[:len(t.segs)-1]
 	}
@@ -87,7 +164,7 @@ func (t *transcript) confirm() {
 // increment takes a piece that continues the reply. id names the message that
 // it belongs to, where the stream does.
 func (t *transcript) increment(id, s string) change {
-	if s == "" {
+	if s == "" || t.full {
 		return change{}
 	}
 	c := t.current()
@@ -108,7 +185,7 @@ func (t *transcript) increment(id, s string) change {
 // or may not have come in increments before.
 func (t *transcript) message(id, s string) change {
 	c := t.current()
-	if s == "" || t.seen[id] && !t.continues(c, id, s) {
+	if s == "" || t.full || t.seen[id] && !t.continues(c, id, s) {
 		return change{}
 	}
 	if id != "" && c.id != "" && id != c.id {
@@ -153,6 +230,8 @@ func (t *transcript) merge(c *segment, id, s string) merged {
 		return merged{change: t.add(s)}
 	case strings.HasPrefix(s, fresh):
 		return merged{change: t.add(s[len(fresh):])}
+	case strings.HasSuffix(fresh, s) && len(fresh) < 2*len(s)+1 && c.mark == c.start && strings.HasPrefix(s, fresh[:len(fresh)-len(s)]):
+		return merged{change: t.rewrite(c.start, s)} // the increments were sent again from the start
 	case strings.HasSuffix(seg, s) || sameTrimmed(s, seg) || sameTrimmed(s, fresh):
 		return merged{}
 	case strings.HasPrefix(fresh, s):
@@ -205,7 +284,7 @@ func (t *transcript) snapshot(s string) change {
 	c := t.current()
 	seg := t.buf[c.start:]
 	switch {
-	case s == "" || s == string(seg) || s == string(t.buf):
+	case s == "" || t.full || s == string(seg) || s == string(t.buf):
 		return change{}
 	case extends(s, t.buf):
 		return t.add(s[len(t.buf):])
@@ -224,9 +303,13 @@ func (t *transcript) step(s, delta string) change {
 	switch {
 	case delta == "" || s == "":
 		return t.snapshot(s + delta)
+	case t.full:
+		return change{}
 	case n >= 0 && s[n:] == delta && (s[:n] == string(t.buf[c.start:]) || s[:n] == string(t.buf)):
 		return t.add(delta)
-	case n == 0 && s == delta && len(t.buf) > c.start && !extends(s, t.buf[c.start:]):
+	case n == 0 && s == delta && !t.full && c.start == len(t.buf):
+		return t.add(s) // the first piece behind a tool call
+	case n == 0 && s == delta && !t.full && !extends(s, t.buf[c.start:]):
 		// The piece is all there is of it: the first of another message.
 		t.open("")
 		return t.add(s)
@@ -234,48 +317,143 @@ func (t *transcript) step(s, delta string) change {
 	return t.snapshot(s)
 }
 
-// final takes the text that ends the reply: all of it, or its last message
-// only, with or without the white space around it.
-func (t *transcript) final(s string) change {
-	all := string(t.buf)
-	if strings.TrimSpace(s) == "" || sameTrimmed(s, all) && len(s) <= len(all) {
+// item takes what a stream says of one message that it names: its whole text so
+// far, the piece by which it grew, or both. Items are parted by a blank line.
+//
+//	item("a", "OK", …)     OK                add "OK"
+//	item("b", "OK", …)     OK||OK            add "\n\nOK"
+//	item("a", "Okay", …)   Okay||OK          replace: an earlier item may change
+func (t *transcript) item(id string, text *string, delta string, replace bool) change {
+	if t.full {
 		return change{}
 	}
-	if strings.HasPrefix(s, all) {
-		return t.add(s[len(all):])
+	c := t.current()
+	if c.id != id {
+		if t.seen[id] {
+			for i := len(t.segs) - 2; i >= 0; i-- {
+				if t.segs[i].id == id {
+					return t.earlier(i, text, delta)
+				}
+			}
+		}
+		t.part()
+		c = t.current()
+		c.id = id
+	}
+	seg := t.buf[c.start:]
+	switch {
+	case text == nil && replace:
+		return t.rewrite(c.start, delta)
+	case text == nil:
+		return t.add(delta)
+	case extends(*text, seg):
+		return t.add((*text)[len(seg):])
+	}
+	return t.rewrite(c.start, *text)
+}
+
+// earlier changes a segment before the current one.
+func (t *transcript) earlier(i int, text *string, delta string) change {
+	next := t.segs[i+1]
+	start, end := t.segs[i].start, next.start-next.lead
+	was := string(t.buf[start:end])
+	s := was + delta
+	if text != nil {
+		s = *text
+	}
+	if s == was || len(t.buf)+len(s)-len(was) > maxReplyText {
+		return change{}
+	}
+	t.buf = slices.Replace(t.buf, start, end, []byte(s)...)
+	shift := len(s) - len(was)
+	for j := i; j < len(t.segs); j++ {
+		g := &t.segs[j]
+		if j > i {
+			g.start += shift
+		}
+		g.block, g.mark = max(g.start, g.block+shift), max(g.start, g.mark+shift)
+	}
+	return change{text: string(t.buf), replace: true}
+}
+
+// final takes the text that ends the reply, of which it is the last word: all of
+// it, or its last messages only, with or without the white space around it.
+func (t *transcript) final(s string) change {
+	all := string(t.buf)
+	if t.full || strings.TrimSpace(s) == "" || sameTrimmed(s, all) && len(s) <= len(all) {
+		return change{}
 	}
 	c := t.current()
-	seg := all[c.start:]
 	for i := range t.segs {
 		// A message of the reply, or all from one on.
-		if from := t.segs[i].start; sameTrimmed(s, all[from:]) || i+1 < len(t.segs) && sameTrimmed(s, all[from:t.segs[i+1].start]) {
+		if from := t.segs[i].start; len(t.segs) > 1 && (sameTrimmed(s, all[from:]) || i+1 < len(t.segs) && sameTrimmed(s, all[from:t.segs[i+1].start])) {
 			return change{}
 		}
 	}
-	first := strings.TrimSpace(all)
-	if len(t.segs) > 1 {
-		first = strings.TrimSpace(all[:t.segs[1].start])
+	if endsWithPart(all, s) {
+		return change{}
 	}
-	isAll := first != "" && strings.HasPrefix(strings.TrimSpace(s), first)
-	switch {
-	case seg == "" && isAll:
-		return t.rewrite(0, s)
-	case seg == "":
-		return t.add(s) // only the message before the tool call was shown
-	case strings.HasPrefix(s, seg):
-		return t.add(s[len(seg):])
-	case strings.HasSuffix(strings.TrimSpace(all), strings.TrimSpace(s)),
-		strings.HasPrefix(all, s), strings.HasPrefix(seg, s):
-		return change{} // a part of what was shown: nothing of it is lost
-	case len(t.segs) == 1:
-		if lead := strings.TrimLeft(all, " \t\r\n"); lead != "" && strings.HasPrefix(s, lead) {
-			return t.add(s[len(lead):])
+	from := t.covered(s)
+	if from < 0 {
+		from = c.start // it resembles nothing that was shown: the last message alone
+	}
+	if strings.HasPrefix(s, all[from:]) {
+		return t.add(s[len(all)-from:])
+	}
+	if lead := strings.TrimLeft(all[from:], " \t\r\n"); lead != "" && strings.HasPrefix(s, lead) {
+		return t.add(s[len(lead):])
+	}
+	return t.rewrite(from, s)
+}
+
+// endsWithPart reports whether s is what stands behind a blank line at the end of
+// a text: the last message again, where the stream does not say where one begins.
+// What only tags stand before is the whole text, tidied up.
+func endsWithPart(all, s string) bool {
+	head, ok := strings.CutSuffix(strings.TrimSpace(all), strings.TrimSpace(s))
+	return ok && strings.HasSuffix(head, "\n\n") && squash(head) != "" && !wrappedInTags(strings.TrimSpace(head))
+}
+
+// wrappedInTags recognises "<think>…</think>".
+func wrappedInTags(s string) bool { return strings.HasPrefix(s, "<") && strings.HasSuffix(s, ">") }
+
+// covered finds the message with which a final text begins, by what they have in
+// common when white space and tags are left out: the text may have been tidied
+// up. It is -1 where no message resembles the text.
+func (t *transcript) covered(s string) int {
+	if len(t.segs) == 1 {
+		return 0
+	}
+	const enough = 4 << 10 // bytes of each message that are compared
+	best, from := 0, -1
+	s = squash(s[:min(len(s), enough)])
+	for i, g := range t.segs {
+		end := len(t.buf)
+		if i+1 < len(t.segs) {
+			end = t.segs[i+1].start
 		}
-		return t.rewrite(0, s)
-	case isAll:
-		return t.rewrite(0, s)
+		message := len(squash(string(t.buf[g.start:min(end, g.start+enough)])))
+		n := commonPrefix(s, squash(string(t.buf[g.start:min(len(t.buf), g.start+2*enough)])))
+		if message > 0 && 2*n >= min(message, len(s)) && n > best {
+			best, from = n, g.start
+		}
 	}
-	return t.rewrite(c.start, s)
+	return from
+}
+
+// tags are what an agent's text is cleaned of before others see it.
+var tags = regexp.MustCompile(`</?[a-zA-Z][^<>\n]{0,80}>|\[\[[^\[\]\n]{0,80}\]\]`)
+
+func squash(s string) string {
+	return strings.Join(strings.Fields(tags.ReplaceAllString(s, "")), "")
+}
+
+func commonPrefix(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 func sameTrimmed(a, b string) bool { return strings.TrimSpace(a) == strings.TrimSpace(b) }

@@ -2,12 +2,11 @@ package client
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 
-	"openclaw-mcp/internal/jsonspan"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // toolTracker remembers the tool calls of a stream: they too come twice, or in
@@ -139,7 +138,7 @@ func (n *normaliser) startKnown(c *ToolCall) {
 	}
 }
 
-func setRaw(o object, key string, v json.RawMessage) {
+func setRaw(o object, key string, v jsontext.Value) {
 	if v != nil && o[key] == nil {
 		o[key] = v
 	}
@@ -147,7 +146,7 @@ func setRaw(o object, key string, v json.RawMessage) {
 
 // resultText gives a tool's result as text: JSON that is no known form of one
 // is shown as it is.
-func resultText(raw json.RawMessage) string {
+func resultText(raw jsontext.Value) string {
 	if raw == nil {
 		return ""
 	}
@@ -160,11 +159,11 @@ func resultText(raw json.RawMessage) string {
 			return s
 		}
 	}
-	var b bytes.Buffer
-	if json.Compact(&b, raw) != nil {
+	compact, err := jsontext.AppendFormat(nil, raw, tolerant, jsontext.PreserveRawStrings(true))
+	if err != nil {
 		return ""
 	}
-	return b.String()
+	return string(compact)
 }
 
 // messageTools takes the calls that a whole message makes.
@@ -246,7 +245,8 @@ func (n *normaliser) startPartial(index string, b object) {
 }
 
 func (n *normaliser) addPartial(index, s string) {
-	if p := n.tools.partial[index]; p != nil {
+	const most = 4 << 20 // bytes; arguments that are cut are not shown
+	if p := n.tools.partial[index]; p != nil && len(p.args) < most {
 		p.args = append(p.args, s...)
 	}
 }
@@ -257,7 +257,7 @@ func (n *normaliser) stopPartial(index string) {
 	p := t.partial[index]
 	delete(t.partial, index)
 	t.order = slices.DeleteFunc(t.order, func(s string) bool { return s == index })
-	if p == nil || p.id == "" || !jsonspan.Valid(p.args) {
+	if p == nil || p.id == "" || !isJSON(p.args) {
 		n.put(Event{Kind: EventHeartbeat})
 		return
 	}
@@ -270,7 +270,7 @@ func (n *normaliser) flushPartial() {
 	}
 }
 
-// itemCall takes a call as an output item of the Responses API, begun or whole.
+// itemCall takes a call as an output item of the Responses API, started or complete.
 func (n *normaliser) itemCall(item object) {
 	c := decodeToolCall(item)
 	if id := item.id("id"); id != "" {
@@ -288,10 +288,10 @@ func (n *normaliser) itemCall(item object) {
 }
 
 // itemArguments takes the arguments of a call that began as an output item.
-func (n *normaliser) itemArguments(item string, raw json.RawMessage) {
+func (n *normaliser) itemArguments(item string, raw jsontext.Value) {
 	id := n.tools.items[item]
 	args := []byte(asStringOr(raw))
-	if id == "" || !jsonspan.Valid(args) {
+	if id == "" || !isJSON(args) {
 		n.put(Event{Kind: EventHeartbeat})
 		return
 	}

@@ -1,14 +1,17 @@
 package client
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/url"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // mask is what stands where the key was.
@@ -35,13 +38,22 @@ func newRedactor(key string) func(string) string {
 	if key == "" {
 		return func(s string) string { return s }
 	}
+	var pairs []string
+	for _, s := range spellings(key) {
+		pairs = append(pairs, s, mask)
+	}
+	return strings.NewReplacer(pairs...).Replace
+}
+
+// spellings are the ways in which a text may have the key, itself first.
+func spellings(key string) []string {
 	spellings := []string{key}
 	add := func(s string) {
 		if s != "" && s != key {
 			spellings = append(spellings, s)
 		}
 	}
-	if b, err := json.Marshal(key); err == nil {
+	if b, err := json.Marshal(key, jsontext.EscapeForHTML(true)); err == nil {
 		escaped := string(b[1 : len(b)-1])
 		add(escaped)
 		add(strings.ReplaceAll(escaped, "/", `\/`))
@@ -54,11 +66,78 @@ func newRedactor(key string) func(string) string {
 		add(s)
 		add(lowerEscapes(s))
 	}
-	var pairs []string
-	for _, s := range spellings {
-		pairs = append(pairs, s, mask)
+	return spellings
+}
+
+// minMasked is the shortest key, in bytes, that is masked in what the service
+// answers: a shorter one is a word that may stand there for itself.
+const minMasked = 12
+
+// maskAnswer masks the key in a whole answer: a service may well repeat it, in an
+// example or in the environment of a sandbox.
+func (c *core) maskAnswer(raw []byte) []byte {
+	for _, s := range c.masked() {
+		if bytes.Contains(raw, []byte(s)) {
+			return []byte(c.redact(string(raw)))
+		}
 	}
-	return strings.NewReplacer(pairs...).Replace
+	return raw
+}
+
+// maskStream does so for an answer that is read as it comes.
+func (c *core) maskStream(r io.ReadCloser) io.ReadCloser {
+	if len(c.masked()) == 0 {
+		return r
+	}
+	return &maskingReader{core: c, ReadCloser: r}
+}
+
+// maskingReader holds back no more than what may be the beginning of the key.
+type maskingReader struct {
+	*core
+	io.ReadCloser
+	out  []byte // masked, and not taken yet
+	held []byte // may be the beginning of the key
+	buf  []byte
+	err  error
+}
+
+// Read implements [io.Reader].
+func (m *maskingReader) Read(p []byte) (int, error) {
+	for len(m.out) == 0 {
+		if m.err != nil {
+			return 0, m.err
+		}
+		if m.buf == nil {
+			m.buf = make([]byte, 4<<10)
+		}
+		var n int
+		n, m.err = m.ReadCloser.Read(m.buf)
+		all := append(m.held, m.buf[:n]...)
+		m.held = nil
+		all = m.maskAnswer(all)
+		if m.err == nil {
+			cut := len(all) - m.keyStart(all)
+			m.held, all = bytes.Clone(all[cut:]), all[:cut]
+		}
+		m.out = all
+	}
+	n := copy(p, m.out)
+	m.out = m.out[n:]
+	return n, nil
+}
+
+// keyStart is how many bytes at the end of b are the beginning of the key.
+func (c *core) keyStart(b []byte) int {
+	most := 0
+	for _, s := range c.masked() {
+		for n := min(len(s)-1, len(b)); n > most; n-- {
+			if string(b[len(b)-n:]) == s[:n] {
+				most = n
+			}
+		}
+	}
+	return most
 }
 
 // percentAll escapes all that is not a letter or a digit, as encodeURIComponent

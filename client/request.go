@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +17,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"openclaw-mcp/internal/jsonspan"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const maxErrorBody = 64 << 10
@@ -29,10 +29,12 @@ type call struct {
 	method    string
 	path      string // escaped, behind the base URL
 	query     url.Values
-	body      any // sent as JSON, a json.RawMessage as it is; nil sends none
+	body      any // sent as JSON, a jsontext.Value as it is; nil sends none
 	accept    string
 	timeout   time.Duration // of the whole call, up to the end of the body; 0 or less: none
 	anonymous bool          // without the key
+	beside    bool          // path is beside the API (behind the base URL without /api)
+	etag      string        // of what is known: an answer of 304 is a success
 	stream    bool          // timeout ends at the headers
 }
 
@@ -40,27 +42,13 @@ type call struct {
 // names it.
 func instancePath(method, instance, rest string) (path, op string, err error) {
 	op = method + " /instances/{id}" + rest
-	if err := checkSegment("instance id", instance); err != nil {
+	if err := CheckID("instance id", instance); err != nil {
 		return "", "", notSent(op, err)
 	}
 	return "/instances/" + url.PathEscape(instance) + rest, op, nil
 }
 
-// checkSegment refuses what would not stay one segment of a path.
-func checkSegment(what, s string) error {
-	switch {
-	case s == "":
-		return fmt.Errorf("the %s is empty", what)
-	case s == "." || s == "..":
-		return fmt.Errorf("%q is no valid %s", s, what)
-	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError }):
-		return fmt.Errorf("the %s contains a control character", what)
-	}
-	return nil
-}
-
-// checkText refuses text that JSON cannot carry unchanged: encoding/json would
-// replace bytes that are not UTF-8 without a word.
+// checkText refuses text that JSON cannot carry.
 func checkText(what, s string) error {
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("the %s is not valid UTF-8 text", what)
@@ -80,9 +68,10 @@ type reply struct {
 	body   *body
 }
 
-// do sends one request and gives the answer if its status is 2xx. Every error
+// send sends one request and gives the answer if its status is 2xx, or the
+// 304 that an etag asked for. Every error
 // is an *Error, complete and redacted.
-func (c *core) do(ctx context.Context, req call) (*reply, error) {
+func (c *core) send(ctx context.Context, req call) (*reply, error) {
 	outcome := OutcomeUnknown
 	reading := req.method == http.MethodGet || req.method == http.MethodHead
 	if reading {
@@ -95,18 +84,19 @@ func (c *core) do(ctx context.Context, req call) (*reply, error) {
 		return nil, c.finish(req, &Error{Code: "read_only", Message: "read-only: nothing but GET requests is sent", Outcome: OutcomeNotSent})
 	}
 	var payload io.Reader
-	if raw, ok := req.body.(json.RawMessage); ok {
+	if raw, ok := req.body.(jsontext.Value); ok {
 		payload = bytes.NewReader(raw)
 	} else if req.body != nil {
-		var buf bytes.Buffer
-		enc := json.NewEncoder(&buf)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(req.body); err != nil {
+		raw, err := json.Marshal(req.body, tolerant)
+		if err != nil {
 			return nil, c.finish(req, &Error{Message: "the request cannot be encoded", Err: err, Outcome: OutcomeNotSent})
 		}
-		payload = bytes.NewReader(bytes.TrimRight(buf.Bytes(), "\n"))
+		payload = bytes.NewReader(raw)
 	}
 	target := c.base + req.path
+	if req.beside {
+		target = strings.TrimSuffix(c.base, "/api") + req.path
+	}
 	if len(req.query) > 0 {
 		target += "?" + req.query.Encode()
 	}
@@ -140,8 +130,16 @@ func (c *core) do(ctx context.Context, req call) (*reply, error) {
 		b.stop()
 		return nil, c.finish(req, e)
 	}
+	if err := decompress(resp); err != nil {
+		_ = resp.Body.Close()
+		resp.Body = http.NoBody
+		if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+			b.stop()
+			return nil, c.finish(req, &Error{Status: resp.StatusCode, Message: err.Error(), Outcome: outcome})
+		}
+	}
 	b.rc = resp.Body
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 || resp.StatusCode == http.StatusNotModified && req.etag != "" {
 		if req.stream && b.timer != nil && !b.timer.Stop() {
 			// It fired between the headers and here: the stream is dead.
 			defer func() { _ = b.Close() }()
@@ -150,7 +148,7 @@ func (c *core) do(ctx context.Context, req call) (*reply, error) {
 		return &reply{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength, body: b}, nil
 	}
 	defer func() { _ = b.Close() }()
-	return nil, c.finish(req, c.refusal(resp, b, reading))
+	return nil, c.finish(req, c.refusal(resp, maxErrorBody, reading))
 }
 
 func (c *core) setHeader(h http.Header, req call) {
@@ -165,14 +163,18 @@ func (c *core) setHeader(h http.Header, req call) {
 	if req.body != nil {
 		h.Set("Content-Type", "application/json")
 	}
+	if req.etag != "" {
+		h.Set("If-None-Match", req.etag)
+	}
 	if req.stream {
 		// Compression buffers: events would arrive in lumps.
 		h.Set("Accept-Encoding", "identity")
 	}
 }
 
-// refusal turns an answer that is no success into an error.
-func (c *core) refusal(resp *http.Response, b *body, reading bool) *Error {
+// refusal turns an answer that is not a success into an error. Of its body, up
+// to limit bytes explain the status.
+func (c *core) refusal(resp *http.Response, limit int, reading bool) *Error {
 	status := resp.StatusCode
 	if status >= 300 && status < 400 {
 		e := &Error{Status: status, Message: redirectMessage(resp)}
@@ -184,15 +186,10 @@ func (c *core) refusal(resp *http.Response, b *body, reading bool) *Error {
 		}
 		return e
 	}
-	// What can be read of the body explains the status; that it breaks off
-	// does not matter.
-	raw, _ := io.ReadAll(io.LimitReader(b.rc, maxErrorBody))
-	if len(raw) == maxErrorBody && c.hasKey {
-		// The cut may go through the key, whose first half would not be
-		// recognised; six bytes are the longest escape of one.
-		raw = raw[:max(0, len(raw)-6*len(c.key.reveal()))]
+	var raw []byte
+	if resp.Body != nil {
+		raw = []byte(c.redact(string(bytes.TrimPrefix(c.readCut(resp.Body, limit), byteOrderMark))))
 	}
-	raw = []byte(c.redact(string(raw)))
 	e := decodeError(status, resp.Header, raw, time.Now())
 	if !reading {
 		e.Outcome = statusOutcome(status, raw)
@@ -201,17 +198,17 @@ func (c *core) refusal(resp *http.Response, b *body, reading bool) *Error {
 }
 
 // statusOutcome says what a POST with such an answer did. The service refuses
-// with 4xx before it acts. A 5xx may come after the deed, or from a proxy that
-// lost sight of it; only 501 and 503 in the service's own JSON are refusals
-// (no capacity, not implemented). 408 and 499 say that somebody stopped
+// with 4xx before it acts, and with 501 what it can't do. Any other 5xx may come after the deed, or
+// from a proxy that lost sight of it; only 503 in the service's own JSON is a refusal (no
+// capacity). 408 and 499 say that somebody stopped
 // waiting.
 func statusOutcome(status int, body []byte) Outcome {
 	switch {
 	case status == http.StatusRequestTimeout || status == 499:
 		return OutcomeUnknown
-	case status >= 400 && status < 500:
+	case status >= 400 && status < 500, status == http.StatusNotImplemented:
 		return OutcomeRejected
-	case status == http.StatusNotImplemented || status == http.StatusServiceUnavailable:
+	case status == http.StatusServiceUnavailable:
 		if o, ok := asObject(body); ok && len(o) > 0 {
 			return OutcomeRejected
 		}
@@ -240,7 +237,8 @@ func (c *core) finish(req call, e *Error) *Error {
 	return c.redactError(e)
 }
 
-// bytes sends a request and reads its answer whole.
+// bytes sends a request and reads its answer whole. An answer that reports an
+// error is one, whatever its status.
 func (c *core) bytes(ctx context.Context, req call) ([]byte, *reply, error) {
 	if req.timeout == 0 {
 		req.timeout = c.options.timeouts.Write
@@ -248,22 +246,9 @@ func (c *core) bytes(ctx context.Context, req call) ([]byte, *reply, error) {
 			req.timeout = c.options.timeouts.Read
 		}
 	}
-	r, err := c.do(ctx, req)
+	r, raw, err := c.readAnswer(ctx, req)
 	if err != nil {
 		return nil, nil, err
-	}
-	defer func() { _ = r.body.Close() }()
-	limit := c.options.maxJSON
-	raw, err := readAll(io.LimitReader(r.body, limit+1), min(limit, r.length))
-	if err != nil {
-		return nil, nil, err // of body.Read: complete already
-	}
-	if int64(len(raw)) > limit {
-		return nil, nil, c.fail(req, &Error{Status: r.status, Err: ErrTooLarge,
-			Message: fmt.Sprintf("the answer is larger than %d bytes", limit)})
-	}
-	if kindOf(raw) != 0 && !jsonspan.Valid(raw) && isHTML(mediaType(r.header), raw) {
-		return nil, nil, c.fail(req, pageError(r.status, raw))
 	}
 	if e := wholeError(raw); e != nil {
 		e.Status = r.status
@@ -273,10 +258,42 @@ func (c *core) bytes(ctx context.Context, req call) ([]byte, *reply, error) {
 	return raw, r, nil
 }
 
+// byteOrderMark may stand before JSON of services that were written on Windows.
+var byteOrderMark = []byte("\ufeff")
+
+// readAnswer sends a request and reads its answer, which may have as many bytes
+// as [WithMaxAnswer] allows and must not be a web page.
+func (c *core) readAnswer(ctx context.Context, req call) (*reply, []byte, error) {
+	r, err := c.do(ctx, req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = r.body.Close() }()
+	limit := c.options.maxJSON
+	raw, err := readAll(io.LimitReader(&valueCounter{Reader: r.body}, limit+1), min(limit, r.length))
+	if errors.Is(err, errManyValues) {
+		e := *errManyValues
+		e.Status = r.status
+		return nil, nil, c.fail(req, &e)
+	}
+	if err != nil {
+		return nil, nil, err // of body.Read: complete already
+	}
+	if int64(len(raw)) > limit {
+		return nil, nil, c.fail(req, &Error{Status: r.status, Err: ErrTooLarge,
+			Message: fmt.Sprintf("the answer is larger than %d bytes", limit)})
+	}
+	raw = c.maskAnswer(bytes.TrimPrefix(raw, byteOrderMark))
+	if kindOf(raw) != 0 && isHTML(mediaType(r.header), raw) && !isJSON(raw) {
+		return nil, nil, c.fail(req, pageError(r.status, raw))
+	}
+	return r, raw, nil
+}
+
 // pageError says that a web page came where the API should have answered: the
 // usual sign of a wrong base URL or of a login page in between.
 func pageError(status int, page []byte) *Error {
-	e := &Error{Status: status, Message: "the answer is a web page, not the API's"}
+	e := &Error{Status: status, Message: "the answer is a web page, not the API's", Err: ErrWebPage}
 	if t := pageTitle(page); t != "" {
 		e.Message += ": " + t
 	}

@@ -42,6 +42,10 @@ func newHTTPClient(hc *http.Client, c *core) *http.Client {
 	}
 }
 
+// NewTransport is what a client made without an http.Client sends with. Several
+// clients may share one.
+func NewTransport() *http.Transport { return newTransport() }
+
 // newTransport is made for one host and many long calls to it at once. Pings
 // find a peer that went away while a stream was silent.
 func newTransport() *http.Transport {
@@ -126,7 +130,8 @@ func (t *retrier) CloseIdleConnections() {
 // RoundTrip implements [http.RoundTripper].
 func (t *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 	attempts := 1
-	if (req.Method == http.MethodGet || req.Method == http.MethodHead) && req.Body == nil {
+	reading := (req.Method == http.MethodGet || req.Method == http.MethodHead) && req.Body == nil
+	if reading && req.Header.Get("Upgrade") == "" { // an upgrade may start a shell
 		attempts = t.core.options.attempts
 	}
 	for attempt := 1; ; attempt++ {

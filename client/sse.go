@@ -1,94 +1,196 @@
 package client
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/tmaxmax/go-sse"
 )
 
 // defaultEventLimit bounds one event of a stream. The service is known to send
 // data lines of several MiB.
 const defaultEventLimit = 16 << 20
 
-// errLongLine ends a lineReader at a line above its limit.
-var errLongLine = errors.New("line too long")
-
-// lineReader cuts a stream into lines that end in LF, CRLF or CR. Unlike a
-// bufio.Scanner it looks at each byte once: a line of many MiB that arrives in
-// small reads costs no more than its length.
-type lineReader struct {
-	r      io.Reader
-	limit  int
-	chunk  []byte // what the last read gave and no line took yet
-	buf    []byte // the memory under chunk
-	full   bool   // the last read filled it
-	spill  []byte // the head of a line that began in an earlier read
-	skipLF bool   // the last line ended in CR: an LF right behind belongs to it
-	err    error  // what ended the reads
+// frame is one step of a stream before anyone asks what it means: an SSE
+// event, a comment, or a line of NDJSON.
+type frame struct {
+	name    string // of an SSE event
+	id      string // the event's own id, "" when it has none
+	data    []byte // owned by the frame
+	comment bool   // nothing but a sign of life
+	cut     bool   // the stream ended inside: the data may be incomplete
 }
 
-// A reader begins with minRead bytes, since most streams bring little at a time
-// and there may be a thousand of them; reads that fill its memory double it.
-const (
-	minRead = 1 << 10
-	maxRead = 32 << 10
-)
+// readSSE gives every event and comment of an SSE stream until yield returns
+// false or the reads end; the error is nil after io.EOF. go-sse reads the
+// events, and an [eventReader] in front of it does what a reader of agents'
+// replies needs besides.
+func readSSE(r io.Reader, limit int, yield func(frame) bool) error {
+	in := &eventReader{lines: newLineReader(r, limit), limit: limit, comment: func() bool { return yield(frame{comment: true}) }}
+	for ev, err := range sse.Read(in, &sse.ReadConfig{MaxEventSize: limit + len(eventStart) + 4}) {
+		if err != nil {
+			return err
+		}
+		if !yield(frame{name: ev.Type, id: ev.LastEventID, data: []byte(ev.Data), cut: in.cut}) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// eventStart goes before each event: go-sse carries an id on to the events that
+// follow, and this one ends that, so that an event has its own id or none.
+const eventStart = "id\n"
+
+// eventReader is the stream that go-sse reads: the events that have a name or
+// data, one at a time.
+//
+//   - Comments do not come out of go-sse: they are reported here.
+//   - go-sse drops a last event that no blank line follows, as some services end
+//     their streams: it gets one, and is marked as cut.
+//   - go-sse searches an event from its start again at every read. A whole event
+//     at hand takes few reads, however many it took to arrive.
+type eventReader struct {
+	lines   *lineReader
+	limit   int
+	comment func() bool // false: nobody listens any more
+	event   []byte      // the lines of the event that is being read
+	out     []byte      // what go-sse has not taken yet of the last event
+	cut     bool        // of the last event
+	err     error       // what comes behind it
+}
+
+// Read implements [io.Reader] for go-sse.
+func (r *eventReader) Read(p []byte) (int, error) {
+	for len(r.out) == 0 && r.err == nil {
+		r.err = r.next()
+	}
+	if len(r.out) == 0 {
+		return 0, r.err
+	}
+	n := copy(p, r.out)
+	r.out = r.out[n:]
+	return n, nil
+}
+
+// next reads lines up to the end of an event, or of the stream.
+func (r *eventReader) next() error {
+	r.event = append(r.event[:0], eventStart...)
+	hasName, hasData := false, false
+	for {
+		line, err := r.lines.next()
+		switch {
+		case errors.Is(err, bufio.ErrTooLong) || len(r.event)+len(line) > len(eventStart)+r.limit:
+			return tooLarge(r.limit)
+		case err != nil:
+			// A name without data says nothing here: the data that would have
+			// followed is what was cut off.
+			if hasData {
+				r.out, r.cut = append(r.event, '\n'), true
+			}
+			return err
+		case len(line) == 0:
+			if hasName || hasData {
+				r.out = append(r.event, '\n')
+			}
+			return nil
+		}
+		switch name, _, _ := bytes.Cut(line, []byte(":")); string(name) {
+		case "":
+			if !r.comment() {
+				return io.EOF
+			}
+		case "data":
+			hasData = true
+		case "event":
+			hasName = true
+		}
+		r.event = append(append(r.event, line...), '\n')
+	}
+}
+
+// lineReader gives the lines of a stream, which end in LF, CRLF or CR. A CR ends
+// its line at once: on a live stream, nothing may follow it for long.
+type lineReader struct {
+	*bufio.Scanner
+	searched int  // bytes of an unfinished line that were searched for its end
+	afterCR  bool // an LF that comes now belongs to the line before
+	ended    bool // the last line had an end; else the stream's end cut it off
+	begun    bool // a line was given
+}
 
 func newLineReader(r io.Reader, limit int) *lineReader {
-	return &lineReader{r: r, limit: limit, buf: make([]byte, minRead)}
+	l := &lineReader{Scanner: bufio.NewScanner(r)}
+	// Most streams bring little at a time, and there may be a thousand of them.
+	l.Buffer(make([]byte, 0, 1<<10), limit+2)
+	l.Split(l.split)
+	return l
 }
 
-// next gives a line without its end. It is valid until the following call.
-// ended tells that the line's end was seen; a last line without one comes with
-// ended false, and with it or after it the error that ended the reads.
-func (l *lineReader) next() (line []byte, ended bool, err error) {
-	l.spill = l.spill[:0]
+// split is a [bufio.SplitFunc]. It looks at each byte once: a line of many MiB
+// that arrives in small reads costs no more than its length.
+func (l *lineReader) split(data []byte, atEOF bool) (advance int, line []byte, err error) {
+	start := 0
+	if l.afterCR && len(data) > 0 && data[0] == '\n' {
+		start = 1
+	}
+	l.searched = max(l.searched, start)
+	if i := lineEnd(data[l.searched:]); i >= 0 {
+		end := l.searched + i
+		l.searched, l.afterCR, l.ended = 0, data[end] == '\r', true
+		return end + 1, data[start:end:end], nil
+	}
+	if !atEOF {
+		l.searched = len(data)
+		return 0, nil, nil
+	}
+	l.searched, l.afterCR, l.ended = 0, false, false
+	if len(data) == start {
+		return start, nil, nil
+	}
+	return len(data), data[start:], nil
+}
+
+// next gives a line without its end, valid until the following call, or what
+// ended the reads. The byte order mark that a stream may begin with is left out.
+func (l *lineReader) next() ([]byte, error) {
+	if !l.Scan() {
+		if err := l.Err(); err != nil {
+			return nil, err
+		}
+		return nil, io.EOF
+	}
+	line := l.Bytes()
+	if !l.begun {
+		l.begun = true
+		line = bytes.TrimPrefix(line, []byte("\xEF\xBB\xBF"))
+	}
+	return line, nil
+}
+
+// readLines gives every line of NDJSON that is not blank as a frame.
+func readLines(r io.Reader, limit int, yield func(frame) bool) error {
+	lines := newLineReader(r, limit)
 	for {
-		if l.skipLF && len(l.chunk) > 0 {
-			l.skipLF = false
-			if l.chunk[0] == '\n' {
-				l.chunk = l.chunk[1:]
-			}
+		line, err := lines.next()
+		switch {
+		case errors.Is(err, bufio.ErrTooLong) || len(line) > limit:
+			return tooLarge(limit)
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
 		}
-		if i := lineEnd(l.chunk); i >= 0 {
-			line, l.skipLF = l.chunk[:i], l.chunk[i] == '\r'
-			l.chunk = l.chunk[i+1:]
-			if len(l.spill) > 0 {
-				l.spill = append(l.spill, line...)
-				line = l.spill
-			}
-			if len(line) > l.limit {
-				return nil, false, errLongLine
-			}
-			return line, true, nil
-		}
-		l.spill = append(l.spill, l.chunk...)
-		l.chunk = nil
-		if len(l.spill) > l.limit {
-			return nil, false, errLongLine
-		}
-		if l.err != nil {
-			return l.spill, false, l.err
-		}
-		l.fill()
-	}
-}
-
-// fill reads once, riding out a few empty reads.
-func (l *lineReader) fill() {
-	if l.full && len(l.buf) < maxRead {
-		l.buf = make([]byte, 2*len(l.buf))
-	}
-	for range 100 {
-		var n int
-		n, l.err = l.r.Read(l.buf)
-		l.chunk, l.full = l.buf[:n], n == len(l.buf)
-		if n > 0 || l.err != nil {
-			return
+		// application/json-seq puts a record separator before each text.
+		line = bytes.Trim(line, " \t\x1e")
+		line = bytes.TrimPrefix(line, []byte("\xEF\xBB\xBF"))
+		if len(line) > 0 && !yield(frame{data: bytes.Clone(line), cut: !lines.ended}) {
+			return nil
 		}
 	}
-	l.err = io.ErrNoProgress
 }
 
 // lineEnd finds the first CR or LF. LF is looked for first, so that a stream
@@ -109,114 +211,5 @@ func tooLarge(limit int) error {
 		Message: fmt.Sprintf("an event of the stream is larger than the size limit of %d bytes", limit),
 		Outcome: OutcomeUnknown,
 		Err:     ErrTooLarge,
-	}
-}
-
-// frame is one step of a stream before anyone asks what it means: an SSE
-// event, a comment, or a line of NDJSON.
-type frame struct {
-	name    string // of an SSE event
-	id      string // the event's own id, "" when it has none
-	data    []byte // owned by the frame
-	comment bool   // nothing but a sign of life
-	cut     bool   // the stream ended inside: the data may be incomplete
-}
-
-// readSSE gives every event and comment of an SSE stream until yield returns
-// false or the reads end; the error is nil after io.EOF.
-//
-// It follows the EventSource specification, but for what a tolerant reader of
-// agents' replies needs: an event that the stream's end cut off is given with
-// cut set instead of being dropped (services forget the last blank line), one
-// with a name and no data counts (`event: done`), and comments are reported.
-// That, and that a long line must not be scanned anew at every read, is why
-// go-sse's Read does not serve here.
-func readSSE(r io.Reader, limit int, yield func(frame) bool) error {
-	lines := newLineReader(r, limit)
-	var (
-		f       frame
-		hasData bool
-		size    int
-		last    string // the latest event's name: most streams have few
-	)
-	for first := true; ; first = false {
-		line, ended, err := lines.next()
-		if first {
-			line = bytes.TrimPrefix(line, []byte("\xEF\xBB\xBF"))
-		}
-		if err == errLongLine {
-			return tooLarge(limit)
-		}
-		if ended && len(line) == 0 {
-			if (hasData || f.name != "") && !yield(f) {
-				return nil
-			}
-			f, hasData, size = frame{}, false, 0
-			continue
-		}
-		if size += len(line); size > limit {
-			return tooLarge(limit)
-		}
-		name, value, colon := bytes.Cut(line, []byte(":"))
-		value = bytes.TrimPrefix(value, []byte(" "))
-		switch {
-		case colon && len(name) == 0:
-			if !yield(frame{comment: true}) {
-				return nil
-			}
-		case string(name) == "data":
-			if hasData {
-				f.data = append(f.data, '\n')
-			}
-			f.data = append(f.data, value...)
-			hasData = true
-		case string(name) == "event":
-			if string(value) != last {
-				last = string(value)
-			}
-			f.name = last
-		case string(name) == "id":
-			if bytes.IndexByte(value, 0) < 0 {
-				f.id = string(value)
-			}
-		}
-		if err == nil {
-			continue
-		}
-		// A name without data says nothing here: the data that would have
-		// followed is what was cut off.
-		if hasData {
-			f.cut = true
-			if !yield(f) {
-				return nil
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		return err
-	}
-}
-
-// readLines gives every non-blank line as a frame, as readSSE does events.
-func readLines(r io.Reader, limit int, yield func(frame) bool) error {
-	lines := newLineReader(r, limit)
-	for {
-		line, ended, err := lines.next()
-		if err == errLongLine {
-			return tooLarge(limit)
-		}
-		// application/json-seq puts a record separator before each text.
-		line = bytes.Trim(line, " \t\x1e")
-		line = bytes.TrimPrefix(line, []byte("\xEF\xBB\xBF"))
-		if len(line) > 0 && !yield(frame{data: bytes.Clone(line), cut: !ended}) {
-			return nil
-		}
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
-		}
 	}
 }

@@ -3,33 +3,46 @@ package client
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"iter"
-	"mime"
+	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
-	"openclaw-mcp/internal/jsonspan"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// decodeStream normalises the body of POST …/chat/stream, whichever of the
-// known families it is in. limit bounds one event in bytes; 0 is the default.
+// streamAnswer is what is known of an answer to POST …/chat/stream before its body
+// is read.
+type streamAnswer struct {
+	status      int
+	contentType string
+	sentTo      string // the session that the message was sent to, "" where the service chooses
+	linger      bool   // as SendRequest.Linger
+	limit       int    // of one event in bytes; 0 is the default
+}
+
+// decodeStream normalises a body whose content type is all that is known of it.
+func decodeStream(r io.Reader, contentType string, limit int) iter.Seq2[Event, error] {
+	return streamAnswer{contentType: contentType, limit: limit}.decode(r)
+}
+
+// decode normalises the body, whichever of the known families it is in.
 //
 // An EventFinal comes where the stream marked its end, an EventError where the
-// agent failed; nothing is read behind either. A stream that ends with neither
+// agent failed, an EventAccepted where the answer says that the reply is still to
+// come; nothing is read behind any of them. A stream that ends with none of them
 // was cut off: the reply may be incomplete. The error, if any, comes last.
-func decodeStream(r io.Reader, contentType string, limit int) iter.Seq2[Event, error] {
-	if limit <= 0 {
-		limit = defaultEventLimit
+func (s streamAnswer) decode(r io.Reader) iter.Seq2[Event, error] {
+	if s.limit <= 0 {
+		s.limit = defaultEventLimit
 	}
 	return func(yield func(Event, error) bool) {
-		n := &normaliser{yield: func(ev Event) bool { return yield(ev, nil) }}
-		err := readFrames(r, contentType, limit, func(f frame) bool {
-			n.frame(f)
-			return !n.stopped
-		}, func(body []byte) error { return n.body(body) })
+		n := &normaliser{sentTo: s.sentTo, linger: s.linger, yield: func(ev Event) bool { return yield(ev, nil) }}
+		err := s.read(r, n)
 		if n.stopped {
 			return
 		}
@@ -37,25 +50,42 @@ func decodeStream(r io.Reader, contentType string, limit int) iter.Seq2[Event, e
 			n.close()
 			return
 		}
+		if n.past {
+			return
+		}
 		n.raw, n.fresh = nil, Event{}
-		if n.release(); !n.stopped {
-			yield(Event{}, readError(err))
+		if n.flush(); !n.stopped {
+			e := readError(err)
+			if e.Outcome == "" {
+				e.Status, e.Outcome = s.status, OutcomeUnknown
+			}
+			yield(Event{}, e)
 		}
 	}
 }
 
+func (s streamAnswer) read(r io.Reader, n *normaliser) error {
+	media := bareType(s.contentType)
+	if s.status == http.StatusAccepted && media != "text/event-stream" && !isLines(media) {
+		body, err := io.ReadAll(io.LimitReader(r, maxErrorBody))
+		if err != nil {
+			return err
+		}
+		return n.accepted(body)
+	}
+	return readFrames(r, s.contentType, s.limit, func(f frame) bool {
+		n.frame(f)
+		return !n.stopped
+	}, n.body, n.plainText)
+}
+
 // readFrames reads a body in the form that its content type names. JSON is
 // given to whole, all at once; a body that is a list of JSON lines under another
-// name is read as that.
-func readFrames(r io.Reader, contentType string, limit int, each func(frame) bool, whole func([]byte) error) error {
-	media, _, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		media, _, _ = strings.Cut(contentType, ";")
-		media = strings.ToLower(strings.TrimSpace(media))
-	}
+// name is read as that. Plain text is given to text, where that is not nil.
+func readFrames(r io.Reader, contentType string, limit int, each func(frame) bool, whole func([]byte) error, text func(io.Reader) error) error {
+	media := bareType(contentType)
 	switch {
-	case media == "application/x-ndjson" || media == "application/ndjson" || media == "application/jsonl" ||
-		media == "application/x-jsonlines" || media == "application/json-seq":
+	case isLines(media):
 		return readLines(r, limit, each)
 	case media == "application/json" || strings.HasSuffix(media, "+json"):
 		body, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
@@ -65,19 +95,68 @@ func readFrames(r io.Reader, contentType string, limit int, each func(frame) boo
 		if len(body) > limit {
 			return tooLarge(limit)
 		}
-		if !jsonspan.Valid(body) && kindOf(body) == '{' && bytes.ContainsAny(bytes.TrimSpace(body), "\r\n") {
+		body = bytes.TrimPrefix(body, byteOrderMark)
+		if !isJSON(body) && kindOf(body) == '{' && bytes.ContainsAny(bytes.TrimSpace(body), "\r\n") {
 			return readLines(bytes.NewReader(body), limit, each)
 		}
 		return whole(body)
 	case media != "text/event-stream":
-		// No SSE stream begins with a brace.
 		b := bufio.NewReader(r)
-		if head, _ := b.Peek(1); string(head) == "{" {
+		switch looksLike(b) {
+		case "lines":
 			return readLines(b, limit, each)
+		case "page":
+			page, _ := io.ReadAll(io.LimitReader(b, maxErrorBody))
+			return pageError(0, page)
+		case "text":
+			if media == "text/plain" && text != nil {
+				return text(b)
+			}
 		}
 		r = b
 	}
 	return readSSE(r, limit, each)
+}
+
+func isLines(media string) bool {
+	switch media {
+	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/json-seq":
+		return true
+	}
+	return false
+}
+
+// looksLike tells by its beginning what a body is that does not say it well:
+// JSON lines, a web page, a stream of events (""), or else text. It reads no
+// more than it needs to tell: what comes next may take its time.
+func looksLike(b *bufio.Reader) string {
+	const fields = "data: event: id: retry: <!doctype html <html <head"
+	for n := 1; ; n++ {
+		head, err := b.Peek(n)
+		if buffered := b.Buffered(); err == nil && buffered > n {
+			head, _ = b.Peek(min(buffered, 256))
+			n = len(head)
+		}
+		start := strings.ToLower(strings.TrimLeft(strings.TrimPrefix(string(head), "\ufeff"), " \t\r\n"))
+		switch {
+		case strings.HasPrefix(start, "{"):
+			return "lines"
+		case looksHTML([]byte(start)):
+			return "page"
+		case strings.HasPrefix(start, ":"), start == "" && err != nil:
+			return ""
+		}
+		undecided := start == ""
+		for field := range strings.SplitSeq(fields, " ") {
+			if strings.HasSuffix(field, ":") && strings.HasPrefix(start, field) {
+				return ""
+			}
+			undecided = undecided || strings.HasPrefix(field, start)
+		}
+		if !undecided && !strings.HasPrefix("<!doctype html", start) || err != nil || n >= 256 {
+			return "text"
+		}
+	}
 }
 
 // readError wraps what ended the reads of a stream.
@@ -94,13 +173,25 @@ func (n *normaliser) body(body []byte) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
 	}
-	reply, err := decodeReply(body)
+	if looksHTML(body) {
+		return pageError(0, body)
+	}
 	n.raw = bytes.TrimSpace(body)
+	if e := wholeError(body); e != nil {
+		n.fail(e)
+		return nil
+	}
+	if o, ok := asObject(body); ok {
+		if _, ok := acceptance(o); ok {
+			return n.accepted(body)
+		}
+	}
+	reply, err := decodeReply(body)
 	n.noteIDs(reply.SessionID, reply.MessageID, reply.RunID)
 	var e *Error
 	switch {
 	case err == nil, errors.Is(err, ErrNoText):
-	case jsonspan.Valid(body) && errors.As(err, &e):
+	case isJSON(body) && errors.As(err, &e):
 		n.fail(e)
 		return nil
 	default:
@@ -116,10 +207,81 @@ func (n *normaliser) body(body []byte) error {
 		}
 		n.put(Event{Kind: kind, Tool: c})
 	}
-	n.text.buf = []byte(reply.Text)
-	n.put(Event{Kind: EventFinal, Text: reply.Text})
-	n.stopped = true
+	n.text.add(reply.Text)
+	n.cut = strings.Join(reply.Notes, "; ")
+	n.finish("")
 	return nil
+}
+
+// accepted takes an answer that says that the message was taken: whatever text is
+// in it is a remark.
+func (n *normaliser) accepted(body []byte) error {
+	reply, err := decodeReply(body)
+	if e, ok := errors.AsType[*Error](err); ok && isJSON(body) && !errors.Is(err, ErrNoText) {
+		n.fail(e)
+		return nil
+	}
+	n.noteIDs(reply.SessionID, reply.MessageID, reply.RunID)
+	said := reply.Text
+	if o, ok := asObject(body); ok {
+		remark, _ := acceptance(o)
+		setIfEmpty(&said, remark)
+	} else if !isJSON(body) && !looksHTML(body) {
+		said = string(body)
+	}
+	n.accept(said)
+	return nil
+}
+
+// plainText takes a reply that comes as nothing but its text.
+func (n *normaliser) plainText(r io.Reader) error {
+	// A remark is not shown as text, so the beginning waits until it is longer
+	// than one.
+	var rest []byte
+	begun := false
+	buf := make([]byte, 4<<10)
+	for !n.stopped {
+		size, err := r.Read(buf)
+		rest = append(rest, buf[:size]...)
+		if !begun && len(rest) <= maxRemark && err == nil {
+			n.put(Event{Kind: EventHeartbeat})
+			continue
+		}
+		if err == io.EOF && !begun && isRemark(string(rest)) {
+			n.accept(string(rest))
+			return nil
+		}
+		begun = true
+		whole := rest
+		if err == nil {
+			whole = wholeRunes(rest)
+		}
+		n.show(n.text.increment("", strings.ToValidUTF8(string(whole), "\uFFFD")))
+		rest = append(rest[:0], rest[len(whole):]...)
+		if err == io.EOF {
+			if len(bytes.TrimSpace(n.text.buf)) > 0 {
+				n.finish("")
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wholeRunes leaves out the beginning of a character at the end of text.
+func wholeRunes(text []byte) []byte {
+	for i := 1; i < utf8.UTFMax && i <= len(text); i++ {
+		if tail := text[len(text)-i:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
+				return text[:len(text)-i]
+			}
+			break
+		}
+	}
+	return text
 }
 
 // decodeEvents reads the body of GET …/chat/events: a stream of persisted
@@ -134,7 +296,7 @@ func decodeEvents(r io.Reader, contentType string, limit int) iter.Seq2[HistoryE
 		err := readFrames(r, contentType, limit, func(f frame) bool {
 			h.frame(f)
 			return !h.stopped
-		}, func(body []byte) error { return h.page(body) })
+		}, h.page, nil)
 		if err != nil && !h.stopped {
 			yield(HistoryEvent{}, readError(err))
 		}
@@ -161,7 +323,7 @@ func (h *historyReader) frame(f frame) {
 			}
 			o = object{}
 			if s := strings.TrimSpace(string(f.data)); s != "" {
-				o["message"], _ = json.Marshal(s)
+				o["message"], _ = json.Marshal(s, tolerant)
 			}
 		}
 		h.fail(o)
@@ -207,7 +369,7 @@ func (h *historyReader) page(body []byte) error {
 
 // items takes a page's items; what the page says of reading on holds behind the
 // last of them.
-func (h *historyReader) items(items []json.RawMessage, page cursors) {
+func (h *historyReader) items(items []jsontext.Value, page cursors) {
 	for i, raw := range items {
 		at := cursors{}
 		if i == len(items)-1 {
@@ -221,14 +383,14 @@ func (h *historyReader) items(items []json.RawMessage, page cursors) {
 
 // item takes one item of a page: its own place in the sequence is nearer than
 // what the page says.
-func (h *historyReader) item(raw json.RawMessage, o object, page cursors, depth int) {
+func (h *historyReader) item(raw jsontext.Value, o object, page cursors, depth int) {
 	own := cursors{id: page.id}.around(o)
 	setIfEmpty(&own.cursor, page.cursor)
 	setIfEmpty(&own.next, page.next)
 	h.object(raw, o, own, depth)
 }
 
-func (h *historyReader) object(raw json.RawMessage, o object, at cursors, depth int) {
+func (h *historyReader) object(raw jsontext.Value, o object, at cursors, depth int) {
 	if depth > maxNesting || h.stopped {
 		return
 	}
@@ -277,14 +439,14 @@ func (h *historyReader) object(raw json.RawMessage, o object, at cursors, depth 
 
 // wrapped gives the inner object of a wrapper, with the wrapper's ids where it
 // has none of its own.
-func (h *historyReader) wrapped(o object, key string) json.RawMessage {
+func (h *historyReader) wrapped(o object, key string) jsontext.Value {
 	inner, _ := asObject(o[key])
 	session := o.first(sessionKeys...)
 	if session == nil || inner.first(sessionKeys...) != nil || inner.first("role") == nil {
 		return o[key]
 	}
 	inner["session_id"] = session
-	b, err := json.Marshal(inner)
+	b, err := json.Marshal(inner, tolerant, json.Deterministic(true))
 	if err != nil {
 		return o[key]
 	}

@@ -30,11 +30,11 @@ func (s *speaker) message(i int) []string {
 	}
 	pieces = append(pieces, string(rune('①'+i)))
 	for range s.IntN(6) {
-		p := ""
+		var p strings.Builder
 		for range s.IntN(4) {
-			p += morsels[s.IntN(len(morsels))]
+			p.WriteString(morsels[s.IntN(len(morsels))])
 		}
-		pieces = append(pieces, p)
+		pieces = append(pieces, p.String())
 	}
 	pieces = append(pieces, string(rune('Ⓐ'+i)))
 	if s.IntN(4) == 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -49,11 +50,16 @@ type collected struct {
 
 func collect(t testing.TB, r io.Reader, contentType string, limit int) *collected {
 	t.Helper()
+	return collectFrom(t, decodeStream(r, contentType, limit))
+}
+
+func collectFrom(t testing.TB, events iter.Seq2[Event, error]) *collected {
+	t.Helper()
 	c := &collected{}
 	var shown strings.Builder
 	defer func() { c.shown = shown.String() }()
 	ended := false
-	for ev, err := range decodeStream(r, contentType, limit) {
+	for ev, err := range events {
 		if c.err != nil {
 			t.Fatalf("the stream goes on behind its error %v", c.err)
 		}
@@ -72,7 +78,7 @@ func collect(t testing.TB, r io.Reader, contentType string, limit int) *collecte
 				shown.Reset()
 			}
 			shown.WriteString(ev.Text)
-		case EventFinal, EventError:
+		case EventFinal, EventError, EventAccepted:
 			ended = true
 		}
 	}
@@ -342,7 +348,8 @@ func TestReadSSE(t *testing.T) {
 	}
 }
 
-// On what the specification rules, readSSE agrees with an implementation of it.
+// Where the specification rules, readSSE gives what go-sse gives of the stream
+// itself.
 func FuzzReadSSE(f *testing.F) {
 	for _, s := range []string{"data: a\r\n\r\n: x\n\nevent: e\rdata\rdata:  b\r\rid: 1\n\n", "\xef\xbb\xbfdata:a\n\n\n\r\ndata: x\nid:\x00\n\n"} {
 		f.Add([]byte(s))

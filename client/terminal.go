@@ -3,7 +3,10 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -11,8 +14,47 @@ import (
 // take.
 const execGrace = 30 * time.Second
 
+// keepNoShell is how long an instance is remembered as one that runs no commands.
+const keepNoShell = 5 * time.Minute
+
 // TerminalService runs commands in an instance's sandbox.
-type TerminalService struct{ core *core }
+type TerminalService struct {
+	core *core
+
+	mu      sync.Mutex
+	noShell map[string]noShell
+}
+
+type noShell struct {
+	why   string
+	since time.Time
+}
+
+// NoShell says why an instance was lately found to run no commands, "" otherwise.
+func (s *TerminalService) NoShell(instance string) (why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	no, ok := s.noShell[instance]
+	if age := time.Since(no.since); ok && age < keepNoShell {
+		return fmt.Sprintf("%s (found %s ago; looked at again after %s)", no.why, age.Round(time.Second), keepNoShell)
+	}
+	return ""
+}
+
+// SetNoShell remembers for some minutes that an instance runs no commands. One that
+// succeeds, or an empty reason, ends that.
+func (s *TerminalService) SetNoShell(instance, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.noShell, func(id string, no noShell) bool { return id == instance || time.Since(no.since) >= keepNoShell })
+	if why == "" {
+		return
+	}
+	if s.noShell == nil {
+		s.noShell = make(map[string]noShell)
+	}
+	s.noShell[instance] = noShell{why, time.Now()}
+}
 
 // Exec runs one shell command to its end (POST /instances/{id}/terminal/exec).
 // The request may take the command's time-out and 30 seconds more; without a
@@ -24,8 +66,8 @@ type TerminalService struct{ core *core }
 // whose [Error.Timeout] is true and whose Outcome is unknown: the command may
 // still be running.
 //
-// The answer is read as it arrives: an output of any size takes no more memory
-// than [WithMaxExecOutput] allows.
+// An answer of more than [WithMaxAnswer] is an error: a command with that much
+// output should write it to a file. Of what comes, [WithMaxExecOutput] is kept.
 func (s *TerminalService) Exec(ctx context.Context, instance string, r ExecRequest) (ExecResult, error) {
 	path, op, err := instancePath(http.MethodPost, instance, "/terminal/exec")
 	if err != nil {
@@ -42,7 +84,7 @@ func (s *TerminalService) Exec(ctx context.Context, instance string, r ExecReque
 	}
 	payload := struct {
 		Command   string `json:"command"`
-		TimeoutMS int64  `json:"timeout_ms,omitempty"`
+		TimeoutMS int64  `json:"timeout_ms,omitzero"`
 	}{r.Command, int64((r.Timeout + time.Millisecond - 1) / time.Millisecond)}
 	limit := r.Timeout
 	if limit == 0 {
@@ -52,19 +94,18 @@ func (s *TerminalService) Exec(ctx context.Context, instance string, r ExecReque
 	if limit > 0 {
 		req.timeout = limit + execGrace
 	}
-	resp, err := s.core.do(ctx, req)
+	resp, raw, err := s.core.readAnswer(ctx, req)
 	if err != nil {
 		return ExecResult{}, err
 	}
-	defer func() { _ = resp.body.Close() }()
-	result, err := decodeExec(resp.body, resp.length, s.core.options.maxExec)
+	result, err := decodeExec(raw, s.core.options.maxExec)
 	if err != nil {
-		e, ok := errors.AsType[*Error](err)
-		if !ok {
-			e = &Error{Err: err, Message: "the result of the command cannot be read: " + err.Error()}
-		}
+		e := s.core.fail(req, err)
 		e.Status = resp.status
-		return ExecResult{}, s.core.fail(req, e)
+		return ExecResult{}, e
+	}
+	if result.ExitCode != nil && *result.ExitCode == 0 {
+		s.SetNoShell(instance, "")
 	}
 	return result, nil
 }

@@ -10,13 +10,16 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"openclaw-mcp/internal/text"
 )
 
 // TerminalEvent is what comes from an open terminal. It is empty where the
 // service said something that means nothing here.
 type TerminalEvent struct {
 	// Output is what the shell and its programs wrote: valid UTF-8, control
-	// sequences included. No character is cut in two by it.
+	// sequences included. No character is cut in two by it; with
+	// TerminalOptions.Bytes, the bytes are as the service sent them.
 	Output string
 	Title  string // a new title of the terminal
 	// Attached says that the service named the shell, and Resumed that it says
@@ -39,7 +42,8 @@ type TerminalConn struct {
 
 	// Of the receiving side.
 	reader  frameReader
-	text    utf8Stream
+	text    text.UTF8Stream
+	bytes   bool // output goes out as it came
 	pending []wsFrame
 	said    *Error // the last complaint
 	exited  bool
@@ -60,7 +64,7 @@ type TerminalConn struct {
 
 // start makes a terminal of a connection whose family is known.
 func (d *terminalDial) start(ctx context.Context, ws *websocket.Conn, family TerminalFamily, first *wsFrame) (*TerminalConn, error) {
-	t := &TerminalConn{core: d.core, req: d.req, ws: ws, reader: frameReader{family: family}, pinging: make(chan struct{})}
+	t := &TerminalConn{core: d.core, req: d.req, ws: ws, reader: frameReader{family: family}, bytes: d.options.Bytes, pinging: make(chan struct{})}
 	t.family.Store(family)
 	t.session.Store("")
 	if first != nil {
@@ -105,7 +109,7 @@ func (t *TerminalConn) Next(ctx context.Context) (TerminalEvent, error) {
 		f, err := t.receive(ctx)
 		if err != nil {
 			t.failure = t.ended(ctx, err)
-			if rest := t.text.flush(); rest != "" {
+			if rest := t.text.Flush(); rest != "" {
 				return TerminalEvent{Output: rest}, nil
 			}
 			continue
@@ -137,7 +141,9 @@ func (t *TerminalConn) event(f wsFrame) TerminalEvent {
 		t.session.Store(fe.session)
 	}
 	if len(fe.output) > 0 {
-		ev.Output = t.text.decode(fe.output)
+		if ev.Output = string(fe.output); !t.bytes {
+			ev.Output = t.text.Decode(fe.output)
+		}
 	}
 	if fe.problem != nil {
 		t.said = t.core.finish(t.req, fe.problem)
@@ -145,7 +151,7 @@ func (t *TerminalConn) event(f wsFrame) TerminalEvent {
 	}
 	if fe.exited {
 		ev.Exited, ev.ExitCode = true, fe.code
-		ev.Output += t.text.flush()
+		ev.Output += t.text.Flush()
 		t.exited = true
 		t.failure = io.EOF
 	}

@@ -2,13 +2,12 @@ package client
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"openclaw-mcp/internal/jsonspan"
+	"github.com/go-json-experiment/json"
 )
 
 // TerminalFamily is a format of the frames of a terminal's socket. The service
@@ -41,7 +40,7 @@ type wsFrame struct {
 }
 
 func textFrame(v any) wsFrame {
-	b, err := json.Marshal(v)
+	b, err := json.Marshal(v, tolerant)
 	if err != nil {
 		panic(err) // strings and numbers
 	}
@@ -62,6 +61,7 @@ type frameEvent struct {
 // frameReader reads the frames of one terminal.
 type frameReader struct {
 	family  TerminalFamily
+	guessed bool // nothing came before the family was settled: the first frame decides
 	started bool // T2: a frame came
 	binary  bool // T2: only binary ones came
 }
@@ -73,22 +73,25 @@ type frameWriter struct {
 	line   string // T5: what was typed of the next command
 }
 
-// looksTyped reports whether a first frame is a JSON object with a type, and of
-// what family it is then.
-func looksTyped(f wsFrame) (TerminalFamily, bool) {
-	o, ok := asObject(f.data)
-	if !ok || o.text("type") == "" {
-		return "", false
+// familyOf tells the family by the first frame.
+func familyOf(first wsFrame) TerminalFamily {
+	o, ok := asObject(first.data)
+	switch {
+	case !ok || o.text("type") == "":
+		return TerminalRaw
+	case o.text("type") == "result":
+		return TerminalLines
 	}
-	if o.text("type") == "result" {
-		return TerminalLines, true
-	}
-	return TerminalTyped, true
+	return TerminalTyped
 }
 
 // decode reads a frame. What no family knows is not an error: text that is no
 // JSON is shown as output, objects of an unknown type are passed over.
 func (c *frameReader) decode(f wsFrame) frameEvent {
+	if c.guessed {
+		c.guessed = false
+		c.family = familyOf(f)
+	}
 	switch c.family {
 	case TerminalRaw:
 		if !c.started {
@@ -123,7 +126,7 @@ func (c *frameReader) decode(f wsFrame) frameEvent {
 			c.family = TerminalMixed
 		}
 		ev.output = f.data
-	case kindOf(f.data) == '{' && jsonspan.Valid(f.data): // an object without a type
+	case kindOf(f.data) == '{' && isJSON(f.data): // an object without a type
 	default:
 		ev.output = f.data
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"time"
@@ -16,14 +15,9 @@ import (
 
 const (
 	ttydProtocol = "tty"
-
-	handshakeTimeout = 30 * time.Second
 	// guessSilence is how long a service may be silent before it is asked in
 	// another way.
 	guessSilence = 2 * time.Second
-	pingEvery    = 25 * time.Second
-	// pingTimeout is how long the answer to a ping may take.
-	pingTimeout = 20 * time.Second
 	// sendTimeout is how long the service may take no input.
 	sendTimeout = 30 * time.Second
 	// maxFrame bounds one message from the service.
@@ -37,6 +31,7 @@ type TerminalOptions struct {
 	// Session asks for the shell of an earlier connection ([TerminalConn.Session]).
 	// A service that knows no such thing gives a new one: see [TerminalConn.Next].
 	Session string
+	Bytes   bool // leave it to the caller to make text of the output
 
 	silence time.Duration // instead of guessSilence, for tests
 	ping    time.Duration // instead of pingEvery
@@ -59,7 +54,8 @@ func (o TerminalOptions) check() error {
 // The format of its frames is found out by waiting: a service whose first word
 // within two seconds is a JSON object with a type speaks T1, T3 or T5, any
 // other that speaks is raw (T2). One that is silent is connected to again with
-// the subprotocol tty (T4), and if it does not choose that, it is taken for T1.
+// the subprotocol tty (T4), and if it does not choose that, it is taken for T1
+// until its first frame says otherwise.
 // Nothing is typed meanwhile. TerminalOptions.Family skips all this.
 //
 // That ctx ends later does not close the terminal. A refused upgrade is an
@@ -126,11 +122,7 @@ func (d *terminalDial) open(ctx context.Context) (*TerminalConn, error) {
 		return nil, err
 	}
 	if first != nil {
-		family, ok := looksTyped(*first)
-		if !ok {
-			family = TerminalRaw
-		}
-		return d.start(ctx, ws, family, first)
+		return d.start(ctx, ws, familyOf(*first), first)
 	}
 	_ = ws.CloseNow()
 	if ws, err = d.dial(ctx, ttydProtocol); err != nil {
@@ -139,68 +131,20 @@ func (d *terminalDial) open(ctx context.Context) (*TerminalConn, error) {
 	if ws.Subprotocol() == ttydProtocol {
 		return d.start(ctx, ws, TerminalTtyd, nil)
 	}
-	return d.start(ctx, ws, TerminalTyped, nil)
+	t, err := d.start(ctx, ws, TerminalTyped, nil)
+	if err != nil {
+		return nil, err
+	}
+	t.reader.guessed = true
+	return t, nil
 }
 
 // dial makes the connection. Every error is an *Error.
 func (d *terminalDial) dial(ctx context.Context, protocols ...string) (*websocket.Conn, error) {
-	c := d.core
-	if c.options.readOnly(ctx) {
-		return nil, c.finish(d.req, &Error{Code: "read_only", Message: "read-only: no terminal is opened", Outcome: OutcomeNotSent})
+	if d.core.options.readOnly(ctx) {
+		return nil, d.core.finish(d.req, &Error{Code: "read_only", Message: "read-only: no terminal is opened", Outcome: OutcomeNotSent})
 	}
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	header := http.Header{}
-	c.setHeader(header, d.req)
-	header.Del("Accept")
-	target := c.base + d.req.path
-	if len(d.req.query) > 0 {
-		target += "?" + d.req.query.Encode()
-	}
-	var sent progress
-	traced := httptrace.WithClientTrace(withOp(ctx, d.req.op), sent.trace())
-	ws, resp, err := websocket.Dial(traced, target, &websocket.DialOptions{
-		HTTPClient: c.http, HTTPHeader: header, Subprotocols: protocols,
-	})
-	if err == nil {
-		ws.SetReadLimit(maxFrame)
-		return ws, nil
-	}
-	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-		return nil, c.finish(d.req, c.upgradeRefusal(resp))
-	}
-	e := &Error{Err: err, Outcome: OutcomeUnknown}
-	if ctx.Err() != nil {
-		e.Err = fmt.Errorf("%w while opening the socket", ctx.Err())
-	}
-	if resp == nil && !sent.reached(err, ctx.Err() != nil) {
-		e.Outcome = OutcomeNotSent
-	}
-	return nil, c.finish(d.req, e)
-}
-
-// maxUpgradeBody is how much of a refusal's body the WebSocket library keeps.
-const maxUpgradeBody = 1024
-
-// upgradeRefusal reads the answer to an upgrade that did not happen.
-func (c *core) upgradeRefusal(resp *http.Response) *Error {
-	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		return &Error{Status: resp.StatusCode, Message: redirectMessage(resp), Outcome: OutcomeRejected}
-	}
-	var raw []byte
-	if resp.Body != nil {
-		raw, _ = io.ReadAll(io.LimitReader(resp.Body, maxUpgradeBody))
-	}
-	if len(raw) == maxUpgradeBody && c.hasKey {
-		// The cut may go through the key.
-		raw = raw[:max(0, len(raw)-6*len(c.key.reveal()))]
-	}
-	e := decodeError(resp.StatusCode, resp.Header, []byte(c.redact(string(raw))), time.Now())
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
-		e.Message = "the service answers without opening a socket: " + e.Message
-	}
-	e.Outcome = OutcomeRejected // a shell needs a socket
-	return e
+	return d.core.dialSocket(ctx, d.req, maxFrame, protocols...)
 }
 
 // listen waits for the first frame; nil is silence.

@@ -1,70 +1,12 @@
 // The official TypeScript clients against the built binary on its embedded
 // service: SDK v1 (legacy era) and v2 (modern era), over stdio and HTTP.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import * as v1client from "@modelcontextprotocol/sdk/client/index.js";
-import * as v1stdio from "@modelcontextprotocol/sdk/client/stdio.js";
-import * as v1http from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import * as v2 from "@modelcontextprotocol/client";
-import * as v2stdio from "@modelcontextprotocol/client/stdio";
-
-const binary = fileURLToPath(new URL("../bin/openclaw-mcp", import.meta.url));
-let server, url;
-
-before(async () => {
-  server = spawn(binary, ["--local", "--http", "127.0.0.1:0"], {
-    env: { PATH: process.env.PATH, OPENCLAW_MCP_LOG_FORMAT: "json" },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  for await (const line of createInterface({ input: server.stderr })) {
-    const entry = JSON.parse(line);
-    if (entry.msg.startsWith("serving MCP")) {
-      url = new URL(entry.url);
-      break;
-    }
-  }
-  server.stderr.resume();
-});
-
-after(async () => {
-  server.kill("SIGTERM");
-  const [code] = await once(server, "exit");
-  assert.equal(code, 0, "the server ends cleanly");
-});
-
-const info = { name: "e2e", version: "1" };
-const stdioParams = { command: binary, args: ["--local"], env: { PATH: process.env.PATH }, stderr: "ignore" };
-
-const connections = {
-  "SDK v1 over stdio": async () => {
-    const client = new v1client.Client(info);
-    await client.connect(new v1stdio.StdioClientTransport(stdioParams));
-    return client;
-  },
-  "SDK v1 over HTTP": async () => {
-    const client = new v1client.Client(info);
-    await client.connect(new v1http.StreamableHTTPClientTransport(url));
-    return client;
-  },
-  "SDK v2 over stdio": async () => {
-    const client = new v2.Client(info, { versionNegotiation: { mode: "auto" } });
-    await client.connect(new v2stdio.StdioClientTransport(stdioParams));
-    return client;
-  },
-  "SDK v2 over HTTP": async () => {
-    const client = new v2.Client(info, { versionNegotiation: { mode: "auto" } });
-    await client.connect(new v2.StreamableHTTPClientTransport(url));
-    return client;
-  },
-};
+import { test } from "node:test";
+import { connections, isV2 } from "./connections.mjs";
 
 // call hides that the two SDKs order the arguments of callTool differently.
 function call(client, name, args, options) {
-  return client instanceof v2.Client
+  return isV2(client)
     ? client.callTool({ name, arguments: args }, options)
     : client.callTool({ name, arguments: args }, undefined, options);
 }
@@ -74,7 +16,7 @@ for (const [name, connect] of Object.entries(connections)) {
     const client = await connect();
     try {
       const version = client.getNegotiatedProtocolVersion?.();
-      if (client instanceof v2.Client) assert.equal(version, "2026-07-28");
+      if (isV2(client)) assert.equal(version, "2026-07-28");
 
       const { tools } = await client.listTools();
       const names = tools.map((t) => t.name);
@@ -92,7 +34,7 @@ for (const [name, connect] of Object.entries(connections)) {
         onprogress: (p) => {
           assert.ok(p.progress > last, "progress rises");
           last = p.progress;
-          streamed += p.message ?? "";
+          streamed += p._meta?.["openclaw-mcp/text"] ?? p.message ?? "";
         },
       });
       assert.equal(chat.structuredContent.status, "completed");

@@ -2,57 +2,9 @@
 // TypeScript clients: SDK v1 (legacy era) and v2 (modern era), over stdio and
 // HTTP, against the built binary on its embedded service.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import * as v1client from "@modelcontextprotocol/sdk/client/index.js";
-import * as v1stdio from "@modelcontextprotocol/sdk/client/stdio.js";
-import * as v1http from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { test } from "node:test";
 import { ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
-import * as v2 from "@modelcontextprotocol/client";
-import * as v2stdio from "@modelcontextprotocol/client/stdio";
-
-const binary = fileURLToPath(new URL("../bin/openclaw-mcp", import.meta.url));
-let server, url;
-
-before(async () => {
-  server = spawn(binary, ["--local", "--http", "127.0.0.1:0"], {
-    env: { PATH: process.env.PATH, OPENCLAW_MCP_LOG_FORMAT: "json" },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  for await (const line of createInterface({ input: server.stderr })) {
-    const entry = JSON.parse(line);
-    if (entry.msg.startsWith("serving MCP")) {
-      url = new URL(entry.url);
-      break;
-    }
-  }
-  server.stderr.resume();
-});
-
-after(async () => {
-  server.kill("SIGTERM");
-  const [code] = await once(server, "exit");
-  assert.equal(code, 0, "the server ends cleanly");
-});
-
-const info = { name: "e2e", version: "1" };
-const stdioParams = { command: binary, args: ["--local"], env: { PATH: process.env.PATH }, stderr: "ignore" };
-const isV2 = (client) => client instanceof v2.Client;
-
-async function connected(client, transport) {
-  await client.connect(transport);
-  return client;
-}
-const newV2 = () => new v2.Client(info, { versionNegotiation: { mode: "auto" } });
-const connections = {
-  "SDK v1 over stdio": () => connected(new v1client.Client(info), new v1stdio.StdioClientTransport(stdioParams)),
-  "SDK v1 over HTTP": () => connected(new v1client.Client(info), new v1http.StreamableHTTPClientTransport(url)),
-  "SDK v2 over stdio": () => connected(newV2(), new v2stdio.StdioClientTransport(stdioParams)),
-  "SDK v2 over HTTP": () => connected(newV2(), new v2.StreamableHTTPClientTransport(url)),
-};
+import { connections, isV2 } from "./connections.mjs";
 
 // updates collects what a client is told, and can be waited on.
 function updatesOf(client) {
@@ -117,7 +69,7 @@ for (const [name, connect] of Object.entries(connections)) {
       }
       assert.equal((await client.readResource({ uri: file.uri })).contents[0].text, "# hällo\n");
       const { resourceTemplates } = await client.listResourceTemplates();
-      assert.equal(resourceTemplates.length, 4);
+      assert.equal(resourceTemplates.length, 5);
       await rejectedWith(notFound, client.readResource({ uri: file.uri + ".none" }));
       await rejectedWith(-32602, client.readResource({ uri: messages + "?limit=0" }));
 

@@ -91,6 +91,7 @@ pull=missing
 if ! refused=$(buildah pull -q "$base" 2>&1); then
   pull=never
   echo "$refused" | tail -n 1
+  builder=${builder%@*} base=${base%@*}
   echo "no registry is reached: $(go version | awk '{print $3}') of this machine stands in for $builder, Debian's packages for $base"
   stand_in_builder
   stand_in_base
@@ -101,6 +102,8 @@ step "the context"
 context=$work/context
 mkdir "$context"
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$context"
+# What stands in for an image has another digest.
+[ "$pull" = missing ] || sed -i -E '/^FROM/s/@sha256:[0-9a-f]{64}//' "$context/packaging/Dockerfile"
 for rubbish in .git/config bin/openclaw-mcp dist/SHA256SUMS node_modules/a/index.js packaging/node_modules/a/index.js \
   openclaw-mcp openclaw-mcp.test client/client.test cpu.out; do
   mkdir -p "$context/$(dirname "$rubbish")"
@@ -124,7 +127,7 @@ build() {
   # BUILDPLATFORM: older buildahs do not set it.
   buildah build --isolation chroot --pull="$pull" --platform "linux/$1" "${volumes[@]}" \
     --build-arg "BUILDPLATFORM=linux/$here" --build-arg "VERSION=$VERSION" --iidfile "$work/id" \
-    -f packaging/Dockerfile -t "$2" "${@:3}" "$context" > "$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
+    -f "$context/packaging/Dockerfile" -t "$2" "${@:3}" "$context" > "$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 }
 # outside ARCH OUT: the same binary, without an image, by the Go that built the image's.
 outside() {
@@ -152,5 +155,7 @@ build "$there" build --target build
 outside "$there" "$work/openclaw-mcp"
 stage=$(unpacked "$(cat "$work/id")")
 cmp "$work/openclaw-mcp" "$stage/openclaw-mcp"
+
+packaging/pin-images.sh --check || echo "an image for publication needs pinned base images" >&2
 
 step "done"

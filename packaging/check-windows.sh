@@ -34,13 +34,13 @@ cp "$work/bcryptprimitives.dll" "$WINEPREFIX/drive_c/windows/system32/"
 expect() {
   local out
   out=$("${@:2}" 2>&1) || { echo "${*:2} fails: $out" >&2; exit 1; }
-  case $out in *"$1"*) ;; *) echo "${*:2} lacks $1: $out" >&2; exit 1 ;; esac
+  case $out in *"$1"*) ;; *) echo "${*:2} does not have $1: $out" >&2; exit 1 ;; esac
 }
 expect "openclaw-mcp $2" run "$binary" --version
 expect 'Usage:' run "$binary" --help
 expect '.cursor\mcp.json' run "$binary" install cursor --local
 expect 'Roaming\Claude\claude_desktop_config.json' run "$binary" install claude-desktop --local
-expect 'Taken out' run "$binary" install cursor --uninstall
+expect 'Removed from' run "$binary" install cursor --uninstall
 expect 'it has 5 bytes now' run "$binary" call --local write_file path=/workspace/a.txt content=hello
 serve() {
   printf '%s\n' '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","clientInfo":{"name":"check","version":"1"},"capabilities":{}}}' \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the commands that README.md and docs/ show: all that stands in a ```sh
+# Runs the commands that README.md, docs/ and examples/ show: all that stands in a ```sh
 # block, in the order of the page, in a copy of the tree with a home of its own.
 # Blocks of another kind (console, text, …) are for the reader alone. With
 # arguments, runs those pages only.
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 pages=("$@")
 if [ ${#pages[@]} = 0 ]; then
-  mapfile -t pages < <(git ls-files --cached --others --exclude-standard README.md 'docs/*.md' 'docs/**/*.md' | sort -u)
+  mapfile -t pages < <(git ls-files --cached --others --exclude-standard README.md 'docs/*.md' 'docs/**/*.md' 'examples/*.md' | sort -u)
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -21,7 +21,7 @@ ran=0
 for page in "${pages[@]}"; do
   awk '/^```sh$/{on=1; next} /^```$/{on=0} on' "$page" > "$work/commands"
   [ -s "$work/commands" ] || continue
-  rm -rf "$work/tree" "$work/home"
+  rm -rf "${work:?}/tree" "${work:?}/home"
   mkdir "$work/tree" "$work/home"
   git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$work/tree"
   # Some pages ask for a tree that git knows.

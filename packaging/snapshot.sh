@@ -9,6 +9,10 @@ step() { printf '=== %s (%ss)\n' "$1" "$SECONDS"; }
 for program in go git; do
   command -v "$program" >/dev/null || { echo "make snapshot needs $program" >&2; exit 1; }
 done
+set -a
+# shellcheck source=/dev/null
+. packaging/owner.env
+set +a
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -25,7 +29,7 @@ done
 for copy in first second; do
   step "release, the $copy time"
   git clone -q . "$work/$copy"
-  (cd "$work/$copy" && PATH=$work/bin:$PATH goreleaser release --snapshot --clean --skip=publish) > "$work/$copy.log" 2>&1 ||
+  (cd "$work/$copy" && PATH=$work/bin:$PATH goreleaser release --snapshot --clean --skip=publish,sign) > "$work/$copy.log" 2>&1 ||
     { cat "$work/$copy.log" >&2; exit 1; }
 done
 diff "$work/first/dist/SHA256SUMS" "$work/second/dist/SHA256SUMS" || { echo "the second release differs from the first" >&2; exit 1; }
@@ -35,5 +39,9 @@ rm -rf dist/snapshot
 mkdir -p dist
 cp -r "$work/first/dist" dist/snapshot
 (cd packaging/check && RELEASE=$work/first go test -count=1 -tags snapshot -run Snapshot .)
+arch=$(go env GOHOSTARCH)
+built=("$work"/first/dist/openclaw-mcp_linux_"$arch"*/openclaw-mcp)
+version=$("${built[0]}" --version)
+bash packaging/check-linux.sh "dist/snapshot/openclaw-mcp_linux_$arch.deb" "dist/snapshot/openclaw-mcp_linux_$arch.rpm" "${version#* }"
 step "done"
 (cd dist/snapshot && cat SHA256SUMS)

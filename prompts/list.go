@@ -3,6 +3,8 @@ package prompts
 import (
 	"fmt"
 	"strings"
+
+	"openclaw-mcp/client"
 )
 
 var (
@@ -24,7 +26,7 @@ const follow = "While the result has status \"running\" or \"stalled\", the work
 func directory(p string) string {
 	switch {
 	case p == "":
-		return "/workspace"
+		return client.Workspace
 	case p[0] != '/':
 		return "/" + p
 	}
@@ -69,7 +71,7 @@ Task:
 
 var reviewWorkspace = &Prompt{
 	Name: "review_workspace", Title: "Review a workspace",
-	Description: "Looks through the files of an instance's workspace and reports what is there and what to mend.",
+	Description: "Looks through the files of an instance's workspace and reports what is there and what to fix.",
 	Tools:       []string{"list_files", "exec_command", "read_file"},
 	args: []argument{
 		{name: "path", title: "Directory", description: "where to look; left out: /workspace", complete: "path"},
@@ -78,7 +80,7 @@ var reviewWorkspace = &Prompt{
 	},
 	text: func(a args) string {
 		dir := directory(a["path"])
-		focus := "correctness, security, tests, and whatever a newcomer would stumble over"
+		focus := "correctness, security, tests, and whatever would confuse a newcomer"
 		if a["focus"] != "" {
 			focus = a["focus"]
 		}
@@ -90,7 +92,7 @@ Change nothing: only read.
 1. Call %s for an overview. Where a result says that there is more, make the call in its `+"`next`"+`, as far as it is worth it.
 2. Call %s to see how it is built and what has been changed last. If a result has status "running", call `+"`exec_command`"+` with something smaller instead of waiting.
 3. Read what matters with %s: first what explains the project, then what it is made of, then what looks suspicious. Long files come in parts; read on only where you need to.
-4. Report: what this is, in three sentences; then what you found, the gravest first, each with file and line, why it matters and how to mend it; then what you did not look at.`,
+4. Report: what this is, in three sentences; then what you found, the most serious first, each with file and line, why it matters and how to fix it; then what you did not look at.`,
 			dir, focus,
 			call("list_files", "instance", instance, "path", quoted(dir)),
 			call("exec_command", "instance", instance, "command", quoted("cd "+shell(dir)+" && git log --oneline -15; git status --short | head -50; ls")),
@@ -100,7 +102,7 @@ Change nothing: only read.
 
 var catchUpSession = &Prompt{
 	Name: "catch_up_session", Title: "Catch up on a session",
-	Description: "Tells what was said and done in a chat session, and what is still open.",
+	Description: "Summarizes what was said and done in a chat session, and what is still open.",
 	Tools:       []string{"list_chat_sessions", "read_chat_history", "list_runs", "wait_run"},
 	args: []argument{
 		{name: "session", title: "Chat session", description: "chat session id; left out: the newest", complete: "session"},
@@ -127,7 +129,7 @@ var catchUpSession = &Prompt{
 
 var debugCommand = &Prompt{
 	Name: "debug_command", Title: "Debug a failing command",
-	Description: "Runs a command that fails on an instance, finds out why, and proposes a cure.",
+	Description: "Runs a command that fails on an instance, finds out why, and suggests a fix.",
 	Tools:       []string{"exec_command", "wait_run", "read_file", "list_files", "edit_file"},
 	args: []argument{
 		{name: "command", title: "Command", description: "the command that fails", required: true},
@@ -147,7 +149,7 @@ Find out why.
 2. %s
 3. Look at exit_code and stderr first. An exit_code that is missing is unknown, not success. Where output was left out, read the rest with the call in `+"`next`"+`.
 4. Look at what the error names, with %s and `+"`list_files`"+`; check versions, environment and permissions with `+"`exec_command`"+`. Change one thing at a time, and nothing that can't be undone.
-5. Tell me the cause in one sentence, how you know, and the smallest cure. Apply it, with `+"`edit_file`"+` where it is in a file, only if I agree; then run the command once more and show me its exit code.`,
+5. Tell me the cause in one sentence, how you know, and the smallest fix. Apply it, with `+"`edit_file`"+` where it is in a file, only if I agree; then run the command once more and show me its exit code.`,
 			dir, "    "+a["command"],
 			call("exec_command", "instance", instance, "command", "the command above, after cd "+shell(dir)+" &&"),
 			follow,

@@ -49,7 +49,7 @@ type Error struct{ text string }
 
 func (e *Error) Error() string { return e.text }
 
-// RPCError gives the code of the JSON-RPC answer: invalid params, in every era.
+// RPCError gives the code of the JSON-RPC answer: invalid params, in every protocol version.
 func (e *Error) RPCError(bool) (int, any) { return mcp.INVALID_PARAMS, nil }
 
 // args are the arguments of one request.

@@ -34,9 +34,9 @@ func (s *Server) CompleteResourceArgument(ctx context.Context, _ string, arg mcp
 }
 
 // Complete gives the values that an argument may have: "instance", "session",
-// "path" and "format". The best come first: what begins with the value, then
+// "path", "document" and "format". The best come first: what begins with the value, then
 // what has it elsewhere. known are the arguments that are filled in. What can't
-// be found out in time, or at all, is no error: then there is nothing to offer.
+// be found out in time, or at all, is not an error: then nothing is offered.
 func (s *Server) Complete(ctx context.Context, arg, value string, known map[string]string) *mcp.Completion {
 	ctx, cancel := context.WithTimeout(ctx, s.CompleteLimit)
 	defer cancel()
@@ -53,6 +53,10 @@ func (s *Server) Complete(ctx context.Context, arg, value string, known map[stri
 		all, err = c.sessionCandidates(ctx, known["instance"])
 	case "path":
 		return c.completePath(ctx, value, known["instance"])
+	case "document":
+		for _, d := range client.Documents() {
+			all = append(all, candidate{value: d.Name, name: d.Title})
+		}
 	case "format":
 		all = []candidate{{value: "markdown"}, {value: "json"}}
 	}
@@ -144,7 +148,7 @@ func (c *caller) oneInstance(ctx context.Context, named string) string {
 			named = in.ID
 		}
 	}
-	if named == "" || !validID(named) || c.AllowInstance(ctx, named) != nil {
+	if named == "" || client.CheckID("instance id", named) != nil || c.AllowNamed(ctx, named) != nil {
 		return ""
 	}
 	return named
@@ -174,7 +178,7 @@ func (c *caller) completePath(ctx context.Context, value, named string) *mcp.Com
 		return none
 	}
 	// Nearly everything is in the workspace, with or without the first slash.
-	if root := workspace[1:] + "/"; !strings.Contains(strings.TrimPrefix(value, "/"), "/") && strings.HasPrefix(root, strings.TrimPrefix(value, "/")) {
+	if root := client.Workspace[1:] + "/"; !strings.Contains(strings.TrimPrefix(value, "/"), "/") && strings.HasPrefix(root, strings.TrimPrefix(value, "/")) {
 		if strings.HasPrefix(value, "/") {
 			root = "/" + root
 		}

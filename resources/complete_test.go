@@ -3,17 +3,18 @@ package resources
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 func TestComplete(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	w := newWorld(t, emulatortest.Options{}, quick())
 	s1, s2 := w.session(t, "Fix the build"), w.session(t, "Write docs")
 	for _, f := range []string{"README.md", "read.go", "src/main.go", "src/a readme", "src/deep/x"} {
 		w.write(t, f, "x")
@@ -65,7 +66,7 @@ func TestComplete(t *testing.T) {
 func TestCompleteIsCached(t *testing.T) {
 	d := quick()
 	d.CacheTTL = time.Hour
-	w := newWorld(t, emulator.Options{}, d)
+	w := newWorld(t, emulatortest.Options{}, d)
 	w.write(t, "abc", "x")
 	const endpoint = "GET /instances/{instance}/files"
 	for n := range len("workspace/abc") {
@@ -92,7 +93,7 @@ func TestCompleteIsCached(t *testing.T) {
 func TestCacheForgets(t *testing.T) {
 	d := quick()
 	d.CacheTTL = time.Millisecond
-	w := newWorld(t, emulator.Options{}, d)
+	w := newWorld(t, emulatortest.Options{}, d)
 	w.Complete(t.Context(), "instance", "", nil)
 	c := w.callers["me"].cache
 	eventually(t, "the cache is empty", func() bool {
@@ -114,15 +115,20 @@ func TestCacheForgets(t *testing.T) {
 // A service that is down, or hangs, has nothing to offer: that is no error, and
 // takes nobody's time.
 func TestCompleteWhileDown(t *testing.T) {
-	for _, f := range []emulator.Fault{{Status: 503}, {Drop: true}, {Delay: time.Hour}} {
-		w := newWorld(t, emulator.Options{}, quick())
+	t.Parallel()
+	for _, f := range []emulatortest.Fault{{Status: 503}, {Drop: true}, {Delay: time.Hour}} {
+		w := newWorld(t, emulatortest.Options{}, quick())
 		w.emulator.SetFaults(f)
+		var asked sync.WaitGroup // all at once: each waits as long as a completion may
 		for arg, value := range map[string]string{"instance": "", "session": "", "path": "workspace/x"} {
-			got, err := w.CompleteResourceArgument(t.Context(), "", mcp.CompleteArgument{Name: arg, Value: value}, mcp.CompleteContext{})
-			if err != nil || got.Values == nil || len(got.Values) > 0 {
-				t.Errorf("%s: %v, %v", arg, got, err)
-			}
+			asked.Go(func() {
+				got, err := w.CompleteResourceArgument(t.Context(), "", mcp.CompleteArgument{Name: arg, Value: value}, mcp.CompleteContext{})
+				if err != nil || got.Values == nil || len(got.Values) > 0 {
+					t.Errorf("%s: %v, %v", arg, got, err)
+				}
+			})
 		}
+		asked.Wait()
 		w.Close()
 	}
 }

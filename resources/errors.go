@@ -10,7 +10,7 @@ import (
 	"openclaw-mcp/client"
 )
 
-// Reason is why a resource can't be had.
+// Reason says why a resource can't be read.
 type Reason string
 
 // The reasons.
@@ -71,7 +71,7 @@ func asCallers(uri string, err error) error {
 	return err
 }
 
-// definitive reports whether to try again is pointless.
+// definitive reports whether it is pointless to try again.
 func definitive(err error) bool {
 	var e *Error
 	return errors.As(asCallers("", err), &e)

@@ -18,10 +18,10 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/internal/text"
 )
 
 const (
-	workspace = "/workspace"
 	// maxFile is how much of a file one answer has: whoever reads a file as a
 	// resource wants the file, so this is far more than the budget of texts.
 	maxFile        = 1 << 20
@@ -44,7 +44,7 @@ var mimeTypes = map[string]string{
 func mimeOf(name string) string { return mimeTypes[strings.ToLower(path.Ext(name))] }
 
 // mayBeDirectory reports whether reading a path failed as it may where the path
-// is no file; services differ in how they say that.
+// is not a file; services differ in how they say that.
 func mayBeDirectory(err error) bool {
 	var e *client.Error
 	if !errors.As(err, &e) {
@@ -59,7 +59,7 @@ func mayBeDirectory(err error) bool {
 
 // readFile reads a file, or lists a directory where that is what the path names.
 func (c *caller) readFile(ctx context.Context, r ref) ([]mcp.ResourceContents, error) {
-	if r.query.Has("after") || r.query.Has("limit") || r.path == "/" || r.path == workspace {
+	if r.query.Has("after") || r.query.Has("limit") || r.path == "/" || r.path == client.Workspace {
 		return c.readDirectory(ctx, r)
 	}
 	offset, length := r.number("offset", 0), r.number("length", maxFile)
@@ -76,7 +76,7 @@ func (c *caller) readFile(ctx context.Context, r ref) ([]mcp.ResourceContents, e
 		return listing, nil
 	}
 	defer func() { _ = body.Close() }()
-	if n, err := io.CopyN(io.Discard, body, offset); err == io.EOF {
+	if n, err := io.CopyN(io.Discard, body, offset); errors.Is(err, io.EOF) {
 		return nil, invalid(r.uri, "parameter \"offset\" is %d, but the file has %d bytes", offset, n)
 	} else if err != nil {
 		return nil, err
@@ -89,26 +89,23 @@ func (c *caller) readFile(ctx context.Context, r ref) ([]mcp.ResourceContents, e
 	if more {
 		content = content[:length]
 	}
-	return fileContents(r, content, offset, body.Size, more, body.Truncated), nil
+	p, err := c.exact(ctx, r, part{content, offset, body.Size, more}, length)
+	if err != nil {
+		return nil, err
+	}
+	return fileContents(r, p.content, p.offset, p.size, p.more, body.Truncated && !p.more), nil
 }
 
 // fileContents renders a file, or a part of one: as text where it is that. Where
 // there is more, a second item says so, and its metadata where to read on.
 func fileContents(r ref, content []byte, offset, size int64, more, truncated bool) []mcp.ResourceContents {
-	text := content
+	whole := content
 	if more { // a part may end inside of a character
-		for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
-			if at := len(text) - n; utf8.RuneStart(text[at]) {
-				if !utf8.FullRune(text[at:]) {
-					text = text[:at]
-				}
-				break
-			}
-		}
+		whole = text.Complete(content)
 	}
-	isText := utf8.Valid(text) && bytes.IndexByte(text, 0) < 0
+	isText := utf8.Valid(whole) && bytes.IndexByte(whole, 0) < 0
 	if isText {
-		content = text
+		content = whole
 	}
 	next := withQuery(FileURI(r.instance, r.path), "offset", strconv.FormatInt(offset+int64(len(content)), 10))
 	var meta map[string]any
@@ -123,8 +120,13 @@ func fileContents(r ref, content []byte, offset, size int64, more, truncated boo
 	}
 	mime := mimeOf(r.path)
 	var out []mcp.ResourceContents
+	note := ""
 	if isText {
-		out = append(out, mcp.TextResourceContents{URI: r.uri, MIMEType: cmp.Or(mime, mimeText), Text: string(content), Meta: meta})
+		shown := text.Visible(string(content))
+		if shown != string(content) {
+			note = "[invisible and control characters are shown as ⟨U+…⟩; the tool read_file with encoding \"text\" gives them as they are]"
+		}
+		out = append(out, mcp.TextResourceContents{URI: r.uri, MIMEType: cmp.Or(mime, mimeText), Text: shown, Meta: meta})
 	} else {
 		if mime == "" {
 			mime = http.DetectContentType(content)
@@ -133,6 +135,9 @@ func fileContents(r ref, content []byte, offset, size int64, more, truncated boo
 			mime = "application/octet-stream" // the name promises text, the content is none
 		}
 		out = append(out, mcp.BlobResourceContents{URI: r.uri, MIMEType: mime, Blob: base64.StdEncoding.EncodeToString(content), Meta: meta})
+	}
+	if note != "" {
+		out = append(out, mcp.TextResourceContents{URI: r.uri, MIMEType: mimeText, Text: note})
 	}
 	switch {
 	case more:

@@ -89,9 +89,8 @@ func (s *Server) List(ctx context.Context, cursor string) ([]mcp.Resource, strin
 		if from, err = parseCursor(cursor); err != nil {
 			return nil, "", err
 		}
-	} else if s.AllowTool(ctx, "list_instances") == nil {
-		page = append(page, mcp.NewResource(rootURI, "instances", mcp.WithResourceTitle("OpenClaw instances"), mcp.WithMIMEType(mimeJSON),
-			mcp.WithResourceDescription("All instances of this API key with their status. Can be subscribed to.")))
+	} else {
+		page = s.first(ctx)
 	}
 	// The first page is asked for news, the others go with it.
 	all, err := c.instances(ctx, cursor == "")
@@ -114,6 +113,23 @@ func (s *Server) List(ctx context.Context, cursor string) ([]mcp.Resource, strin
 		}
 	}
 	return page, "", nil
+}
+
+// first lists what belongs to no instance. Which documents there are is only
+// found out by reading them.
+func (s *Server) first(ctx context.Context) (page []mcp.Resource) {
+	page = append(page, skillResource())
+	if s.AllowTool(ctx, "list_instances") == nil {
+		page = append(page, mcp.NewResource(rootURI, "instances", mcp.WithResourceTitle("OpenClaw instances"), mcp.WithMIMEType(mimeJSON),
+			mcp.WithResourceDescription("All instances of this API key with their status. Can be subscribed to.")))
+	}
+	if s.AllowTool(ctx, "check_service") == nil {
+		for _, d := range client.Documents() {
+			page = append(page, resource(documentURI(d.Name), "Service: "+d.Title, d.MediaType, time.Time{},
+				mcp.WithResourceDescription("From the service's own host, if it publishes it.")))
+		}
+	}
+	return page
 }
 
 // instances lists the instances by id.
@@ -158,17 +174,17 @@ func (c *caller) belongings(ctx context.Context, in client.Instance, fresh bool)
 		add(rankInstance, time.Time{}, "", resource(instanceURI(in.ID), "Instance "+label, mimeJSON, in.UpdatedAt,
 			mcp.WithResourceDescription("Status when listed: "+in.Status)))
 	}
-	chat, files := c.AllowTool(ctx, "list_chat_sessions") == nil, c.AllowTool(ctx, "list_files") == nil && c.AllowPath(ctx, workspace) == nil
+	chat, files := c.AllowTool(ctx, "list_chat_sessions") == nil, c.AllowTool(ctx, "list_files") == nil && c.AllowPath(ctx, client.Workspace) == nil
 	if chat {
 		add(rankSessions, time.Time{}, "", resource(sessionsURI(in.ID), "Chat sessions of "+label, mimeJSON, time.Time{}))
 	}
 	asked := in.State == client.StateReady || in.State == client.StateUnknown
 	if files {
-		add(rankWorkspace, time.Time{}, "", resource(FileURI(in.ID, workspace), "Workspace of "+label, mimeJSON, time.Time{},
+		add(rankWorkspace, time.Time{}, "", resource(FileURI(in.ID, client.Workspace), "Workspace of "+label, mimeJSON, time.Time{},
 			mcp.WithResourceDescription("The entries of /workspace. Files within are resources, too: see the template \"files\".")))
 	}
 	if files && asked && c.AllowTool(ctx, "read_file") == nil {
-		entries, err := c.directory(ctx, in.ID, workspace, fresh)
+		entries, err := c.directory(ctx, in.ID, client.Workspace, fresh)
 		c.skipped(err, in.ID)
 		count := 0
 		for _, f := range entries {

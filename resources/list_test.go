@@ -9,7 +9,8 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/client"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 // listAll pages through the list, and calls between pages.
@@ -36,7 +37,8 @@ func listAll(t testing.TB, w *world, between func(page int)) []mcp.Resource {
 // The list has everything once, whatever comes in between, under names that
 // are unique.
 func TestList(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	t.Parallel()
+	w := newWorld(t, emulatortest.Options{}, quick())
 	other, err := w.emulator.AddInstance("key")
 	if err != nil {
 		t.Fatal(err)
@@ -86,10 +88,10 @@ func TestList(t *testing.T) {
 
 // Items stand where a page ends: at each possible place, nothing is lost.
 func TestListBoundaries(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	w := newWorld(t, emulatortest.Options{}, quick())
 	for n := 1; n < 2*pageSize+2; n++ {
 		w.session(t, "s")
-		if at := (n + 4) % pageSize; at > 2 && at < pageSize-2 {
+		if at := (n + 5 + len(client.Documents())) % pageSize; at > 2 && at < pageSize-2 {
 			continue
 		}
 		all := listAll(t, w, nil)
@@ -98,19 +100,20 @@ func TestListBoundaries(t *testing.T) {
 			uris[r.URI] = true
 		}
 		sessions, err := w.client.Chat.Sessions(t.Context(), w.instance)
-		if err != nil || len(uris) != len(all) || len(all) != len(sessions.Items)+4 {
+		if err != nil || len(uris) != len(all) || len(all) != len(sessions.Items)+5+len(client.Documents()) {
 			t.Fatalf("%d resources, %d different, of %d sessions: %v", len(all), len(uris), len(sessions.Items), err)
 		}
 	}
 }
 
 func TestListRails(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	w := newWorld(t, emulatortest.Options{}, quick())
 	w.session(t, "s")
 	w.write(t, "f", "x")
 	for tool, gone := range map[string]string{
 		"list_instances": rootURI, "get_instance": instanceURI(w.instance), "list_chat_sessions": sessionsURI(w.instance),
-		"list_files": FileURI(w.instance, "/workspace"), "read_file": FileURI(w.instance, "/workspace/f"),
+		"check_service": documentURI("agent.md"),
+		"list_files":    FileURI(w.instance, "/workspace"), "read_file": FileURI(w.instance, "/workspace/f"),
 	} {
 		w.rails = rails{tool: tool}
 		for _, r := range listAll(t, w, nil) {
@@ -125,24 +128,24 @@ func TestListRails(t *testing.T) {
 		t.Error("without read_chat_history, histories are listed")
 	}
 	w.rails = rails{instance: w.instance}
-	if all := listAll(t, w, nil); len(all) != 1 {
+	if all := listAll(t, w, nil); len(all) != 2+len(client.Documents()) {
 		t.Errorf("a forbidden instance is listed: %v", all)
 	}
 }
 
 func TestListErrors(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	w := newWorld(t, emulatortest.Options{}, quick())
 	for _, cursor := range []string{"%", "aGVsbG8="} {
 		if _, _, err := w.List(t.Context(), cursor); code(err, false) != mcp.INVALID_PARAMS {
 			t.Errorf("%s: %v", cursor, err)
 		}
 	}
 	// One instance that does not answer does not hide the rest.
-	w.emulator.SetFaults(emulator.Fault{Endpoint: "GET /instances/{instance}/chat/sessions", Status: 500}, emulator.Fault{Endpoint: "GET /instances/{instance}/files", Status: 500})
-	if all := listAll(t, w, nil); len(all) != 4 {
+	w.emulator.SetFaults(emulatortest.Fault{Endpoint: "GET /instances/{instance}/chat/sessions", Status: 500}, emulatortest.Fault{Endpoint: "GET /instances/{instance}/files", Status: 500})
+	if all := listAll(t, w, nil); len(all) != 5+len(client.Documents()) {
 		t.Errorf("got %v", all)
 	}
-	w.emulator.SetFaults(emulator.Fault{Status: 500})
+	w.emulator.SetFaults(emulatortest.Fault{Status: 500})
 	if _, _, err := w.List(t.Context(), ""); err == nil {
 		t.Error("no error though the service is down")
 	}

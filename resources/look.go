@@ -42,6 +42,13 @@ func (c *caller) look(r ref) func(context.Context) (string, error) {
 			}
 			return fmt.Sprintf("%x", h.Sum(nil)), err
 		}
+	case kindSkill:
+		return func(context.Context) (string, error) { return "", nil } // it never changes
+	case kindDocument:
+		return func(ctx context.Context) (string, error) {
+			doc, err := c.client.Documents.Get(ctx, r.document)
+			return fmt.Sprintf("%x", sha256.Sum256([]byte(doc.Text))), err
+		}
 	default:
 		return func(ctx context.Context) (string, error) { return c.lookAtPath(ctx, r.instance, r.path) }
 	}

@@ -18,18 +18,18 @@ import (
 	"go.uber.org/goleak"
 
 	"openclaw-mcp/client"
-	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // world is a server of resources, and the service behind it.
 type world struct {
 	*Server
-	emulator *emulator.Server
+	emulator *emulatortest.Server
 	client   *client.Client
 	instance string
 	rails    rails
@@ -55,10 +55,10 @@ func quick() Deps {
 		Verify: time.Hour, Retry: time.Millisecond, MaxRetry: 5 * time.Millisecond}
 }
 
-func newWorld(t testing.TB, opts emulator.Options, d Deps) *world {
+func newWorld(t testing.TB, opts emulatortest.Options, d Deps) *world {
 	t.Helper()
 	opts.Keys = []string{"key"}
-	em, err := emulator.New(opts)
+	em, err := emulatortest.New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/internal/text"
 )
 
 const (
@@ -90,10 +90,10 @@ func (c *caller) history(ctx context.Context, r ref, limit int) ([]client.Messag
 			return slices.Clone(all[start:end]), start > 0 || !whole, nil
 		}
 		if whole {
-			return nil, false, notFound(r.uri, "message %q is not in the history of session %s", before, r.session)
+			return nil, false, notFound(r.uri, "message %q is not in the history of session %s", text.Clip(before, 100), r.session)
 		}
 		if window >= maxHistory {
-			return nil, false, notFound(r.uri, "message %q is not among the newest %d of session %s, and the service gives no way to look further back", before, len(all), r.session)
+			return nil, false, notFound(r.uri, "message %q is not among the newest %d of session %s, and the service gives no way to look further back", text.Clip(before, 100), len(all), r.session)
 		}
 		if window >= cut {
 			part, more, err := c.scan(ctx, r, before, all[len(all)-1].ID, limit)
@@ -128,7 +128,7 @@ func (c *caller) scan(ctx context.Context, r ref, before, last string, limit int
 				return part, count > limit, nil
 			}
 			if m.ID == last {
-				return nil, false, notFound(r.uri, "message %q is not in the history of session %s", before, r.session)
+				return nil, false, notFound(r.uri, "message %q is not in the history of session %s", text.Clip(before, 100), r.session)
 			}
 			m.Raw = nil
 			if len(ring) < limit {
@@ -176,29 +176,16 @@ func (c *caller) fit(r ref, part []client.Message, more bool, limit int) history
 func messageOf(m client.Message, share int) messageJSON {
 	o := messageJSON{ID: m.ID, Role: string(m.Role), Text: m.Text, CreatedAt: stamp(m.CreatedAt), Tool: m.ToolName, Failed: m.IsError || m.Failure != ""}
 	if len(o.Text) > share {
-		head, tail := runeStart(o.Text, share*2/3), runeStart(o.Text, len(o.Text)-share/3)
-		o.Omitted = tail - head
-		o.Text = fmt.Sprintf("%s\n[… %d bytes left out …]\n%s", o.Text[:head], o.Omitted, o.Text[tail:])
+		head, tail, omitted := text.HeadTail(o.Text, share)
+		o.Text, o.Omitted = head+text.Omission(int64(omitted))+tail, omitted
 	}
 	if m.Failure != "" {
 		o.Text += "\n[the reply broke off: " + m.Failure + "]"
 	}
 	for _, call := range m.ToolCalls {
-		input := string(call.Arguments)
-		if len(input) > 200 {
-			input = input[:runeStart(input, 200)] + "…"
-		}
-		o.Calls = append(o.Calls, callJSON{call.Name, input})
+		o.Calls = append(o.Calls, callJSON{call.Name, text.Clip(string(call.Arguments), 200)})
 	}
 	return o
-}
-
-// runeStart is the last start of a character at or before i.
-func runeStart(s string, i int) int {
-	for i > 0 && i < len(s) && !utf8.RuneStart(s[i]) {
-		i--
-	}
-	return i
 }
 
 // size is about how much room a message takes.

@@ -16,13 +16,16 @@ const (
 	mimeText     = "text/plain"
 )
 
-// check reports why a resource may not be had.
+// check reports why a resource may not be read.
 func (s *Server) check(ctx context.Context, r ref) error {
+	if r.kind == kindSkill {
+		return nil
+	}
 	if err := s.AllowTool(ctx, toolOf(r.kind)); err != nil {
 		return forbidden(r.uri, err)
 	}
 	if r.instance != "" {
-		if err := s.AllowInstance(ctx, r.instance); err != nil {
+		if err := s.AllowNamed(ctx, r.instance); err != nil {
 			return forbidden(r.uri, err)
 		}
 	}
@@ -43,6 +46,9 @@ func (s *Server) Read(ctx context.Context, uri string) ([]mcp.ResourceContents, 
 	if err := s.check(ctx, r); err != nil {
 		return nil, err
 	}
+	if r.kind == kindSkill {
+		return textContents(uri, mimeMarkdown, skill), nil
+	}
 	c, err := s.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -59,6 +65,8 @@ func (s *Server) Read(ctx context.Context, uri string) ([]mcp.ResourceContents, 
 		contents, err = c.readMessages(ctx, r)
 	case kindFile:
 		contents, err = c.readFile(ctx, r)
+	case kindDocument:
+		contents, err = c.readDocument(ctx, r)
 	}
 	if err != nil {
 		return nil, asCallers(uri, err)
@@ -103,7 +111,7 @@ func instanceOf(in client.Instance) instanceJSON {
 	return instanceJSON{
 		ID: in.ID, Name: in.Name, Status: in.Status, Ready: in.State == client.StateReady,
 		CreatedAt: stamp(in.CreatedAt), UpdatedAt: stamp(in.UpdatedAt),
-		URI: instanceURI(in.ID), Sessions: sessionsURI(in.ID), Workspace: FileURI(in.ID, workspace),
+		URI: instanceURI(in.ID), Sessions: sessionsURI(in.ID), Workspace: FileURI(in.ID, client.Workspace),
 	}
 }
 

@@ -1,19 +1,23 @@
 package resources
 
 import (
+	"context"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
 
-	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 func TestReadInstances(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	w := newWorld(t, emulatortest.Options{}, quick())
 	s := w.session(t, "a title")
 	list := readJSON[struct{ Instances []instanceJSON }](t, w, rootURI)
 	if len(list.Instances) != 1 || list.Instances[0].ID != w.instance || !list.Instances[0].Ready {
@@ -37,7 +41,7 @@ func TestReadInstances(t *testing.T) {
 
 // A history is read in slices that overlap nowhere and leave nothing out.
 func TestReadHistory(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	w := newWorld(t, emulatortest.Options{}, quick())
 	s := w.session(t, "")
 	for i := range 6 {
 		w.say(t, s, fmt.Sprintf("word%d", i))
@@ -73,7 +77,7 @@ func TestReadHistory(t *testing.T) {
 func TestReadHistoryBudget(t *testing.T) {
 	d := quick()
 	d.MaxChars = 4000
-	w := newWorld(t, emulator.Options{}, d)
+	w := newWorld(t, emulatortest.Options{}, d)
 	s := w.session(t, "")
 	for range 4 {
 		w.say(t, s, strings.Repeat("ä", 2000))
@@ -85,7 +89,7 @@ func TestReadHistoryBudget(t *testing.T) {
 }
 
 func TestReadFiles(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	w := newWorld(t, emulatortest.Options{}, quick())
 	w.write(t, "sub dir/ü&#%?.md", "# hé\n")
 	w.write(t, "data.bin", "\x00\x01\xff")
 	w.write(t, "late.txt", "text, then\x00")
@@ -122,7 +126,8 @@ func TestReadFiles(t *testing.T) {
 // A large file comes in parts that make up the whole, cut nowhere inside of a
 // character.
 func TestReadFileParts(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	t.Parallel()
+	w := newWorld(t, emulatortest.Options{}, quick())
 	want := strings.Repeat("aüb€🦞", 100)
 	w.write(t, "f.txt", want)
 	var got strings.Builder
@@ -155,7 +160,7 @@ func TestReadFileParts(t *testing.T) {
 }
 
 func TestReadErrors(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	w := newWorld(t, emulatortest.Options{}, quick())
 	s := w.session(t, "")
 	w.write(t, "secret/f", "x")
 	w.write(t, "f", "x")
@@ -223,10 +228,63 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
+// Over MCP, every URI arrives at Read: with a query, of another scheme, and with
+// characters that should have been percent-encoded.
+func TestReadOverMCP(t *testing.T) {
+	w := newWorld(t, emulatortest.Options{}, quick())
+	w.write(t, "a ü 100%.txt", "found")
+	files := FileURI(w.instance, "/workspace")
+	var seen []string
+	hooks := &server.Hooks{}
+	m := server.NewMCPServer("t", "1", append(w.Options(hooks, func(_ context.Context, err error) { t.Error(err) }),
+		server.WithResourceHandlerMiddleware(func(next server.ResourceHandlerFunc) server.ResourceHandlerFunc {
+			return func(ctx context.Context, req mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
+				seen = append(seen, InstanceOf(req))
+				return next(ctx, req)
+			}
+		}), server.WithHooks(hooks))...)
+	w.Register(m)
+	for _, tt := range []struct{ uri, instance, want string }{
+		{files + "/a%20%C3%BC%20100%25.txt", w.instance, `"found"`},
+		{files + "/a ü 100%.txt", w.instance, `"found"`},
+		{files + "?limit=1", w.instance, "a ü 100%.txt"},
+		{files + "/missing", w.instance, `"error":`},
+		{"file:///etc/passwd", "", "begin with " + rootURI},
+		{"", "", "begin with " + rootURI},
+	} {
+		seen = nil
+		params, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": map[string]any{"uri": tt.uri}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := json.Marshal(m.HandleMessage(t.Context(), params))
+		if err != nil || !strings.Contains(string(answer), tt.want) || len(seen) != 1 || seen[0] != tt.instance {
+			t.Errorf("%s: want %s and the instance %q; got %s, %v and %q", tt.uri, tt.want, tt.instance, answer, err, seen)
+		}
+	}
+}
+
 // What the service fails in is not the caller's error.
 func TestReadServiceDown(t *testing.T) {
-	w := newWorld(t, emulator.Options{Faults: []emulator.Fault{{Status: 500}}}, quick())
+	w := newWorld(t, emulatortest.Options{Faults: []emulatortest.Fault{{Status: 500}}}, quick())
 	if _, err := w.Read(t.Context(), rootURI); err == nil || code(err, false) != mcp.INTERNAL_ERROR {
 		t.Errorf("got %v", err)
+	}
+}
+
+// No spelling of an id leads to another place, and what is too long is not repeated.
+func TestHostileURIs(t *testing.T) {
+	w := newWorld(t, emulatortest.Options{}, quick())
+	for _, id := range []string{"a%2Fb", "dev-1%2F..%2FPROD", "dev-1%5C..", "a%3Fb", "a%23b", "a%25b", "%20a", "a%00", "a%E2%80%8B", "..", strings.Repeat("a", 129), strings.Repeat("a", 1<<20)} {
+		for _, uri := range []string{rootURI + "/" + id, rootURI + "/" + id + "/sessions", rootURI + "/" + id + "/files/workspace"} {
+			_, err := w.Read(t.Context(), uri)
+			var e *Error
+			if !errors.As(err, &e) || e.Reason != NotFound || len(e.Text)+len(e.URI) > 2*maxURI {
+				t.Errorf("%.60s: got %.200v", uri, err)
+			}
+		}
+	}
+	if _, err := w.Read(t.Context(), MessagesURI(w.instance, strings.Repeat("s", 600))); err == nil || len(err.Error()) > 300 {
+		t.Errorf("a session with a long id: got %.400v", err)
 	}
 }

@@ -1,21 +1,25 @@
-// Package resources is the MCP resources: instances, chat sessions, their
-// history and files, readable and watchable under openclaw:// URIs; and the
-// completion of their arguments.
+// Package resources provides the MCP resources: instances, chat sessions, their
+// history and files, and what the service publishes of itself, readable and
+// watchable under openclaw:// URIs; and the completion of their arguments.
 //
 //	openclaw://instances
 //	openclaw://instances/{instance}
 //	openclaw://instances/{instance}/sessions
 //	openclaw://instances/{instance}/sessions/{session}/messages?limit=&before=&format=
 //	openclaw://instances/{instance}/files/{+path}?offset=&length=&after=&limit=
+//	openclaw://service/{document}?offset=
 //
-// What a resource gives, a tool gives too; whoever may not use that tool, may
-// not read the resource.
+// Each resource offers what some tool offers too. A caller that may not use the
+// tool may not read the resource.
 package resources
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,6 +38,9 @@ type Deps struct {
 	// AllowTool, AllowInstance and AllowPath report why ctx's request may not
 	// do what a tool does, use an instance or touch a path. nil allows all.
 	AllowTool, AllowInstance, AllowPath func(ctx context.Context, name string) error
+	// AllowNamed is AllowInstance for ids that a caller gave, not the service; nil:
+	// the same.
+	AllowNamed func(ctx context.Context, instance string) error
 
 	Instance string // that completions assume where none is named; "" to find one
 	MaxChars int    // budget of a history or a listing (20,000)
@@ -41,7 +48,7 @@ type Deps struct {
 
 	Poll, MaxPoll   time.Duration // between looks at what is watched by polling (5 s), while nothing happens (30 s)
 	ChatPoll        time.Duration // of a history, where the service can't be followed (2 s)
-	Verify          time.Duration // how often a silent stream is doubted (1 min)
+	Verify          time.Duration // how often a silent stream is checked (1 min)
 	Retry, MaxRetry time.Duration // pause after a broken stream (100 ms), at most (15 s)
 	CacheTTL        time.Duration // of what completions are made of (5 s)
 	CompleteLimit   time.Duration // how long a completion may take (2 s)
@@ -74,6 +81,9 @@ func New(d Deps) *Server {
 		if *f == nil {
 			*f = allow
 		}
+	}
+	if d.AllowNamed == nil {
+		d.AllowNamed = d.AllowInstance
 	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
@@ -170,7 +180,7 @@ func (s *Server) forgetIdle() {
 // Options set an MCP server up to offer the resources; hooks must be the
 // server's own.
 func (s *Server) Options(hooks *server.Hooks, fail func(context.Context, error)) []server.ServerOption {
-	hooks.AddBeforeReadResource(routeRead)
+	hooks.AddBeforeReadResource(escapeURI)
 	hooks.AddAfterListResources(func(ctx context.Context, _ any, req *mcp.ListResourcesRequest, result *mcp.ListResourcesResult) {
 		result.Resources, result.NextCursor = []mcp.Resource{}, ""
 		page, next, err := s.List(ctx, string(req.Params.Cursor))
@@ -190,30 +200,40 @@ func (s *Server) Options(hooks *server.Hooks, fail func(context.Context, error))
 	}
 }
 
-// uriArgument is where routeRead leaves the URI that was asked for.
-const uriArgument = "openclaw-uri"
-
-// routeRead leads every read to the one resource that is registered, whose
-// handler reads any of them: mcp-go matches templates at random where several
-// do, and none with a query.
-func routeRead(_ context.Context, _ any, req *mcp.ReadResourceRequest) {
-	req.Params.Arguments = map[string]any{uriArgument: req.Params.URI}
-	req.Params.URI = rootURI
-}
+// anyURI is the one template that mcp-go knows: our own parser tells resources
+// apart, since mcp-go matches templates in random order where several fit, and
+// none with a query. Clients are told of kinds instead.
+const anyURI = "{+uri}"
 
 // Register adds the resources to an MCP server made with Options.
 func (s *Server) Register(m *server.MCPServer) {
-	m.AddResource(mcp.NewResource(rootURI, "instances"), func(ctx context.Context, req mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
-		uri, _ := req.Params.Arguments[uriArgument].(string)
-		return s.Read(ctx, uri)
+	m.AddResourceTemplate(mcp.NewResourceTemplate(anyURI, "resource"), func(ctx context.Context, req mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
+		return s.Read(ctx, req.Params.URI)
 	})
+}
+
+// escapeURI percent-encodes what may not stand in a URI as it is, such as spaces
+// and letters beyond ASCII: some clients send them, and anyURI would not match.
+func escapeURI(_ context.Context, _ any, req *mcp.ReadResourceRequest) {
+	uri := req.Params.URI
+	var b strings.Builder
+	for i := range len(uri) {
+		c := uri[i]
+		_, err := url.PathUnescape(uri[i:min(i+3, len(uri))])
+		strayPercent := c == '%' && err != nil
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 || strayPercent {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	req.Params.URI = b.String()
 }
 
 // InstanceOf gives the instance that a read is about, "" for none or for a URI
 // that is not one of ours.
 func InstanceOf(req mcp.ReadResourceRequest) string {
-	uri, _ := req.Params.Arguments[uriArgument].(string)
-	r, err := parse(uri)
+	r, err := parse(req.Params.URI)
 	if err != nil {
 		return ""
 	}
@@ -233,9 +253,11 @@ var kinds = []kindInfo{
 	{kindSessions, "sessions", rootURI + "/{instance}/sessions", "Chat sessions",
 		"The chat sessions of an instance, newest first, with the URI of each one's history.", mimeJSON, "list_chat_sessions"},
 	{kindMessages, "messages", rootURI + "/{instance}/sessions/{session}/messages{?limit,before,format}", "Chat history",
-		"A session's newest messages, oldest first; before=MESSAGE_ID reads what was said before that one, limit is 1 to 500 (50), format is markdown or json. Subscribe to hear of each new message.", "", "read_chat_history"},
+		"A session's newest messages, oldest first; before=MESSAGE_ID reads what was said before that one, limit is 1 to 500 (50), format is markdown or json. Subscribe to be told of each new message.", "", "read_chat_history"},
 	{kindFile, "files", rootURI + "/{instance}/files/{+path}", "File or directory",
 		"A file (text, or a blob where it is binary) or the entries of a directory, by its absolute path, such as workspace/README.md. Large ones come in parts: ?offset= and ?length= in bytes, ?after= and ?limit= in entries. Can be subscribed to.", "", "read_file"},
+	{kindDocument, "service", serviceURI + "/{document}{?offset}", "What the service says of itself",
+		"A document that the service publishes: discovery (what its API advertises), openapi.json, openapi.yaml, llms-full.md, agent.md, SKILL.md or docs. A service may lack some. Large ones come in parts: ?offset= in bytes.", "", "check_service"},
 }
 
 // toolOf names the tool that gives what a kind of resource gives.

@@ -7,9 +7,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"openclaw-mcp/client"
+	"openclaw-mcp/internal/text"
 )
 
-const rootURI = "openclaw://instances"
+const (
+	rootURI    = "openclaw://instances"
+	serviceURI = "openclaw://service"
+)
 
 // kind is a kind of resource.
 type kind int
@@ -20,12 +26,15 @@ const (
 	kindSessions
 	kindMessages
 	kindFile // or directory
+	kindDocument
+	kindSkill
 )
 
 // parameters are what the query of a URI may say.
 var parameters = map[kind][]string{
 	kindMessages: {"limit", "before", "format"},
 	kindFile:     {"offset", "length", "after", "limit"},
+	kindDocument: {"offset"},
 }
 
 // numbers are the bounds of parameters that are numbers.
@@ -45,16 +54,31 @@ type ref struct {
 	kind              kind
 	instance, session string
 	path              string // absolute and clean
+	document          string // its name
 	query             url.Values
 	uri               string
 }
 
+// maxURI is the longest URI, in bytes: the longest path, with all of it escaped.
+const maxURI = 16 << 10
+
 // parse takes a URI apart.
 func parse(uri string) (ref, error) {
+	if len(uri) > maxURI {
+		return ref{}, notFound(text.Clip(uri, 100), "there is no resource with a URI of %d bytes: none has more than %d", len(uri), maxURI)
+	}
 	r := ref{uri: uri}
+	if uri == skillURI {
+		r.kind = kindSkill
+		return r, nil
+	}
 	rest, ok := strings.CutPrefix(uri, rootURI)
+	ofService := false
 	if !ok {
-		return r, notFound(uri, "there is no resource %q; the resources of this server begin with %s", uri, rootURI)
+		rest, ofService = strings.CutPrefix(uri, serviceURI)
+	}
+	if !ok && !ofService {
+		return r, notFound(uri, "there is no resource %q; the resources of this server begin with %s or %s, and there is %s", uri, rootURI, serviceURI, skillURI)
 	}
 	rest, query, _ := strings.Cut(rest, "?")
 	segments := strings.Split(rest, "/")
@@ -72,14 +96,19 @@ func parse(uri string) (ref, error) {
 	known := func(k kind) { r.kind = k; ok = true }
 	ok = false
 	n := len(segments)
-	if n > 1 {
+	if n > 1 && !ofService {
 		r.instance = segments[1]
 	}
 	switch {
 	case segments[0] != "":
+	case ofService && n == 2 && slices.Contains(client.DocumentNames(), segments[1]):
+		r.document = segments[1]
+		known(kindDocument)
+	case ofService:
+		return r, notFound(uri, "there is no resource %q; the service's documents are %s/ and one of %s", uri, serviceURI, strings.Join(client.DocumentNames(), ", "))
 	case n == 1:
 		known(kindInstances)
-	case !validID(r.instance):
+	case client.CheckID("instance id", r.instance) != nil:
 	case n == 2:
 		known(kindInstance)
 	case segments[2] == "files":
@@ -120,10 +149,9 @@ func parse(uri string) (ref, error) {
 	return r, nil
 }
 
-// validID tells an id from what would change the path of a request.
-func validID(s string) bool {
-	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\\")
-}
+// validID tells a session's id from what can't be one. It goes into no path of a
+// request; the client checks the rest.
+func validID(s string) bool { return s != "" && s != "." && s != ".." }
 
 // check reports what is wrong with a parameter that is a number.
 func (b bounds) check(r ref, name string) error {
@@ -144,12 +172,14 @@ func (r ref) number(name string, def int64) int64 {
 
 // subject is the same for all URIs of one thing, whatever part of it they name.
 func (r ref) subject() string {
-	return fmt.Sprintf("%d\x00%s\x00%s\x00%s", r.kind, r.instance, r.session, r.path)
+	return fmt.Sprintf("%d\x00%s\x00%s\x00%s\x00%s", r.kind, r.instance, r.session, r.path, r.document)
 }
 
 func instanceURI(id string) string { return rootURI + "/" + url.PathEscape(id) }
 
 func sessionsURI(instance string) string { return instanceURI(instance) + "/sessions" }
+
+func documentURI(name string) string { return serviceURI + "/" + name }
 
 // MessagesURI names a session's history.
 func MessagesURI(instance, session string) string {

@@ -9,23 +9,23 @@ import (
 	"testing"
 	"time"
 
-	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 const eventsEndpoint = "GET /instances/{instance}/chat/events"
 
 // cuts break the first n streams of events, each in another way.
-func cuts(n int) []emulator.Fault {
-	var faults []emulator.Fault
+func cuts(n int) []emulatortest.Fault {
+	var faults []emulatortest.Fault
 	for i := range n {
-		f := emulator.Fault{Endpoint: eventsEndpoint, Call: i + 1}
+		f := emulatortest.Fault{Endpoint: eventsEndpoint, Call: i + 1}
 		switch i % 4 {
 		case 0:
 			f.CutEvents = 1
 		case 1:
 			f.CutEvents, f.CleanCut = 2, true
 		case 2:
-			f.CutEvents = emulator.AtStart
+			f.CutEvents = emulatortest.AtStart
 		case 3:
 			f.Drop = true
 		}
@@ -37,16 +37,17 @@ func cuts(n int) []emulator.Fault {
 // Two subscribers hear each message once, through one follower upstream, which
 // is cut off ten times. After the last one left, nothing is followed.
 func TestSubscribeMessages(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
-		opts   emulator.Options
+		opts   emulatortest.Options
 		before int // messages in the history
 	}{
-		{"a new session", emulator.Options{}, 0},
-		{"a session with a history", emulator.Options{}, 3},
-		{"camel", emulator.Options{Messages: emulator.Camel}, 2},
-		{"wrapped", emulator.Options{Messages: emulator.Wrapped}, 2},
-		{"long polls", emulator.Options{EventsAsPoll: true, PollWait: 20 * time.Millisecond}, 2},
+		{"a new session", emulatortest.Options{}, 0},
+		{"a session with a history", emulatortest.Options{}, 3},
+		{"camel", emulatortest.Options{Messages: emulatortest.Camel}, 2},
+		{"wrapped", emulatortest.Options{Messages: emulatortest.Wrapped}, 2},
+		{"long polls", emulatortest.Options{EventsAsPoll: true, PollWait: 20 * time.Millisecond}, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.opts.Heartbeat = 10 * time.Millisecond // when a clean cut shows
@@ -92,16 +93,17 @@ func TestSubscribeMessages(t *testing.T) {
 // Where the service has no stream, or one that is open but silent, the history
 // is polled.
 func TestSubscribeMessagesWithoutStream(t *testing.T) {
-	for name, f := range map[string]emulator.Fault{
+	t.Parallel()
+	for name, f := range map[string]emulatortest.Fault{
 		"not found":       {Endpoint: eventsEndpoint, Status: 404},
 		"not implemented": {Endpoint: eventsEndpoint, Status: 501},
 		"a web page":      {Endpoint: eventsEndpoint, Status: 200, Body: "<html><title>Hello", Header: http.Header{"Content-Type": {"text/html"}}},
-		"silent":          {Endpoint: eventsEndpoint, StallEvents: emulator.AtStart},
+		"silent":          {Endpoint: eventsEndpoint, StallEvents: emulatortest.AtStart},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := quick()
 			d.Verify = 5 * time.Millisecond
-			w := newWorld(t, emulator.Options{}, d)
+			w := newWorld(t, emulatortest.Options{}, d)
 			s := w.session(t, "")
 			w.say(t, s, "before")
 			w.emulator.SetFaults(f)
@@ -125,10 +127,10 @@ func TestSubscribeMessagesWithoutStream(t *testing.T) {
 // A service that is down when somebody subscribes is no error; once it is up,
 // it may all be different.
 func TestSubscribeWhileDown(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	w := newWorld(t, emulatortest.Options{}, quick())
 	s := w.session(t, "")
 	for _, uri := range []string{MessagesURI(w.instance, s), instanceURI(w.instance), FileURI(w.instance, "/workspace")} {
-		w.emulator.SetFaults(emulator.Fault{Status: 503})
+		w.emulator.SetFaults(emulatortest.Fault{Status: 503})
 		l := w.listen(t, uri)
 		w.emulator.SetFaults()
 		l.await(t, 1)
@@ -137,7 +139,7 @@ func TestSubscribeWhileDown(t *testing.T) {
 }
 
 func TestSubscribeErrors(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	w := newWorld(t, emulatortest.Options{}, quick())
 	w.rails.path = "/workspace/secret"
 	for uri, want := range map[string]Reason{
 		rootURI + "/nobody": NotFound, MessagesURI(w.instance, "none"): NotFound,
@@ -159,8 +161,9 @@ func TestSubscribeErrors(t *testing.T) {
 }
 
 func TestSubscribePolled(t *testing.T) {
+	t.Parallel()
 	// The reboot lasts for many polls: what comes and goes between two is not seen.
-	w := newWorld(t, emulator.Options{RebootDelay: 200 * time.Millisecond, CreateDelay: time.Millisecond}, quick())
+	w := newWorld(t, emulatortest.Options{RebootDelay: 200 * time.Millisecond, CreateDelay: time.Millisecond}, quick())
 	s := w.session(t, "")
 	w.write(t, "f.txt", "1")
 	w.write(t, "sub/x", "1")
@@ -202,7 +205,7 @@ func TestSubscribePolled(t *testing.T) {
 
 // Ten thousand who come and go leave nothing behind.
 func TestSubscribeCycles(t *testing.T) {
-	w := newWorld(t, emulator.Options{}, quick())
+	w := newWorld(t, emulatortest.Options{}, quick())
 	s := w.session(t, "")
 	w.say(t, s, "x")
 	uri := MessagesURI(w.instance, s)

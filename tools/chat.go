@@ -7,14 +7,18 @@ import (
 	"strings"
 
 	"openclaw-mcp/client"
-	"openclaw-mcp/runs"
+	"openclaw-mcp/internal/runs/chat"
+	"openclaw-mcp/internal/text"
 )
+
+// NoteQueued is the note of a message that waits for its turn.
+const NoteQueued = chat.NoteQueued
 
 func chatTools() []*Tool {
 	return []*Tool{
 		define(Spec{
-			Name: "send_chat_message", Title: "Send a chat message", Family: "chat", Effect: Writes,
-			Description: "Sends a message to the instance's agent, which may run commands and change files there, and waits for its reply, streamed as progress. A reply that takes longer returns status \"running\", the text so far and a `run`: go on with wait_run, do not send again. The same idempotency_key never sends twice. Cancelling this request stops following the reply, unless the reason is a time-out; a lost connection never does.",
+			Name: "send_chat_message", Title: "Send a chat message", Family: "chat", Effect: Writes, Page: pageWork,
+			Description: "Sends a message to the instance's agent, which may run commands and change files there, and waits for its reply. One that takes longer returns status \"running\", the text so far and a `run`: go on with wait_run, do not send again.",
 			Props: map[string]Prop{
 				"message":         notEmpty(),
 				"wait_seconds":    waitProp(),
@@ -24,16 +28,16 @@ func chatTools() []*Tool {
 		}, sendChatMessage),
 		define(Spec{
 			Name: "read_chat_history", Title: "Read the chat history", Family: "chat", Effect: Reads,
-			Description: "Reads a session's newest messages, or the ones before a message (`before`), or one message whole in parts (`message` and `offset`).",
+			Description: "Reads a session's newest messages, those before one (`before`), or one of them in parts (`message`, `offset`).",
 			Props: map[string]Prop{
 				"limit":  between(1, 500).or(20),
-				"offset": between(0, 1<<31),
+				"offset": atLeast(0),
 			},
 		}, readChatHistory),
 		define(Spec{
 			Name: "list_chat_sessions", Title: "List chat sessions", Family: "chat", Effect: Reads,
 			Description: "Lists an instance's chat sessions, newest first.",
-			Props:       map[string]Prop{"limit": between(1, 500).or(50), "offset": between(0, 1<<31)},
+			Props:       map[string]Prop{"limit": between(1, 500).or(50), "offset": atLeast(0)},
 		}, listChatSessions),
 		define(Spec{
 			Name: "create_chat_session", Title: "Create a chat session", Family: "chat", Effect: Writes,
@@ -45,30 +49,33 @@ func chatTools() []*Tool {
 
 type sendChatIn struct {
 	Message        string `json:"message" jsonschema:"what to tell the agent"`
-	Instance       string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
-	Session        string `json:"session,omitempty" jsonschema:"chat session id; default: the newest, or a new one"`
-	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's"`
-	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"any string; repeat it to join instead of sending again"`
-	IfBusy         string `json:"if_busy,omitempty" jsonschema:"when the session has a reply under way"`
+	Instance       string `json:"instance,omitempty" jsonschema:"if several"`
+	Session        string `json:"session,omitempty" jsonschema:"session id; default: the newest, or a new one"`
+	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait"`
+	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"any string; the same is sent once"`
+	IfBusy         string `json:"if_busy,omitempty" jsonschema:"while a reply is under way"`
 }
 
 func sendChatMessage(ctx context.Context, r *request, in sendChatIn) (*runOut, error) {
 	if strings.TrimSpace(in.Message) == "" {
 		return nil, badArgument("argument \"message\" must be a string that is not blank")
 	}
+	if err := checkSession(in.Session); err != nil {
+		return nil, err
+	}
 	id, err := r.instance(ctx, in.Instance)
 	if err != nil {
 		return nil, err
 	}
-	run, joined, err := r.Runs.SendChat(ctx, runs.ChatRequest{
+	run, joined, err := r.Chat.Send(ctx, chat.Request{
 		Instance: id, Session: in.Session, Message: in.Message,
-		IdempotencyKey: in.IdempotencyKey, IfBusy: runs.IfBusy(in.IfBusy),
+		IdempotencyKey: in.IdempotencyKey, IfBusy: chat.IfBusy(in.IfBusy),
 	})
 	if err != nil {
 		return nil, err
 	}
 	r.stopOnCancel(ctx, run)
-	out, err := r.waitFor(ctx, run, in.WaitSeconds, false)
+	out, err := r.waitFor(ctx, run, "", in.WaitSeconds, false)
 	if joined != "" && err == nil {
 		out.Notes = append([]string{joined}, out.Notes...)
 	}
@@ -90,7 +97,7 @@ type Message struct {
 func messageOut(m client.Message) Message {
 	o := Message{ID: m.ID, Role: string(m.Role), Text: m.Text, CreatedAt: stamp(m.CreatedAt), Tool: m.ToolName, Failed: m.IsError}
 	for _, c := range m.ToolCalls {
-		o.Calls = append(o.Calls, toolUse{Name: c.Name, Input: clip(string(c.Arguments), 200), Failed: c.IsError})
+		o.Calls = append(o.Calls, toolUse{Name: c.Name, Input: text.Line(string(c.Arguments), 200), Failed: c.IsError})
 	}
 	return o
 }
@@ -118,16 +125,16 @@ func (m Message) block() string {
 }
 
 type historyIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
-	Session  string `json:"session,omitempty" jsonschema:"chat session id; default: the service's, usually the newest"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
+	Session  string `json:"session,omitempty" jsonschema:"session id; default: the newest"`
 	Limit    int    `json:"limit,omitempty" jsonschema:"how many messages"`
-	Before   string `json:"before,omitempty" jsonschema:"message id: read the messages before it"`
+	Before   string `json:"before,omitempty" jsonschema:"message id: read those before it"`
 	Message  string `json:"message,omitempty" jsonschema:"message id: read this one alone"`
-	Offset   int    `json:"offset,omitempty" jsonschema:"byte to start at, with message"`
+	Offset   int    `json:"offset,omitempty" jsonschema:"of the message, in bytes"`
 }
 
 type historyOut struct {
-	Instance string    `json:"instance"`
+	onInstance
 	Session  string    `json:"session,omitempty"`
 	Messages []Message `json:"messages"` // oldest first
 	More     bool      `json:"more,omitempty"`
@@ -138,6 +145,13 @@ type historyOut struct {
 // older messages are reached by asking for more of the newest.
 const maxHistory = 20_000
 
+func checkSession(id string) error {
+	if err := client.CheckSession(id); err != nil {
+		return badArgument("argument \"session\": %v", err)
+	}
+	return nil
+}
+
 func readChatHistory(ctx context.Context, r *request, in historyIn) (historyOut, error) {
 	switch {
 	case in.Before != "" && in.Message != "":
@@ -145,11 +159,14 @@ func readChatHistory(ctx context.Context, r *request, in historyIn) (historyOut,
 	case in.Offset > 0 && in.Message == "":
 		return historyOut{}, badArgument("argument \"offset\" goes with \"message\"")
 	}
+	if err := checkSession(in.Session); err != nil {
+		return historyOut{}, err
+	}
 	id, err := r.instance(ctx, in.Instance)
 	if err != nil {
 		return historyOut{}, err
 	}
-	out := historyOut{Instance: id, Session: in.Session, Messages: []Message{}}
+	out := historyOut{onInstance: r.on(id), Session: in.Session, Messages: []Message{}}
 	messages, more, err := r.history(ctx, id, in)
 	if err != nil {
 		return historyOut{}, err
@@ -157,7 +174,7 @@ func readChatHistory(ctx context.Context, r *request, in historyIn) (historyOut,
 	if out.Session == "" && len(messages) > 0 {
 		out.Session = messages[len(messages)-1].SessionID
 	}
-	where := callArgs{{"instance", id}, {"session", out.Session}}
+	where := callArgs{{"instance", r.named(id)}, {"session", out.Session}}
 	if in.Message != "" {
 		return r.oneMessage(out, messages[0], in.Offset, where)
 	}
@@ -168,8 +185,8 @@ func readChatHistory(ctx context.Context, r *request, in historyIn) (historyOut,
 	for first > 0 {
 		o := messageOut(messages[first-1])
 		if len(o.Text) > share {
-			head, tail, omitted := headTail(o.Text, share)
-			o.Text, o.Omitted = head+omission(int64(omitted))+tail, omitted
+			head, tail, omitted := text.HeadTail(o.Text, share)
+			o.Text, o.Omitted = head+text.Omission(int64(omitted))+tail, omitted
 			if out.Next == "" && o.ID != "" {
 				out.Next = "of a long message a part is left out; read on with " +
 					where.call("read_chat_history", arg{"message", o.ID}, arg{"offset", len(head)})
@@ -219,7 +236,7 @@ func (r *request) history(ctx context.Context, instance string, in historyIn) ([
 			end = slices.IndexFunc(all, func(m client.Message) bool { return m.ID == anchor })
 			switch {
 			case end < 0 && (whole || limit > maxHistory):
-				return nil, false, badArgument("message %q is not in this session's history (%d messages looked at)", anchor, len(all))
+				return nil, false, badArgument("message %q is not in this session's history (%d messages looked at)", text.Clip(anchor, 100), len(all))
 			case end < 0:
 				continue
 			case in.Message != "":
@@ -240,11 +257,11 @@ func (r *request) oneMessage(out historyOut, m client.Message, offset int, where
 	}
 	o := messageOut(m)
 	rest := m.Text[offset:]
-	cut := runeCut(rest, r.MaxResultChars)
-	o.Text, o.Omitted = rest[:cut], len(rest)-cut
+	o.Text = text.Head(rest, r.MaxResultChars)
+	o.Omitted = len(rest) - len(o.Text)
 	if o.Omitted > 0 {
 		out.More = true
-		out.Next = "read on with " + where.call("read_chat_history", arg{"message", m.ID}, arg{"offset", offset + cut})
+		out.Next = "read on with " + where.call("read_chat_history", arg{"message", m.ID}, arg{"offset", offset + len(o.Text)})
 	}
 	out.Messages = []Message{o}
 	return out, nil
@@ -252,7 +269,7 @@ func (r *request) oneMessage(out historyOut, m client.Message, offset int, where
 
 func (o historyOut) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d message(s) of instance %s", len(o.Messages), o.Instance)
+	b.WriteString(text.Count(len(o.Messages), "message", "messages") + o.where("of"))
 	if o.Session != "" {
 		b.WriteString(", session " + o.Session)
 	}
@@ -266,9 +283,9 @@ func (o historyOut) text() string {
 }
 
 type sessionsIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
-	Limit    int    `json:"limit,omitempty"`
-	Offset   int    `json:"offset,omitempty" jsonschema:"how many of the newest to skip"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
+	Limit    int    `json:"limit,omitempty" jsonschema:"at most so many"`
+	Offset   int    `json:"offset,omitempty" jsonschema:"newest to skip"`
 }
 
 // Session is a chat session in results.
@@ -286,7 +303,7 @@ func sessionOut(s client.Session) Session {
 func (s Session) line() string {
 	line := s.ID
 	if s.Title != "" {
-		line += fmt.Sprintf(" %q", clip(s.Title, 100))
+		line += fmt.Sprintf(" %q", text.Line(s.Title, 100))
 	}
 	if at := s.UpdatedAt; at != "" {
 		line += ", last used " + at
@@ -297,7 +314,7 @@ func (s Session) line() string {
 }
 
 type sessionsOut struct {
-	Instance string    `json:"instance"`
+	onInstance
 	Sessions []Session `json:"sessions"`
 	More     bool      `json:"more,omitempty"`
 	Next     string    `json:"next,omitempty"`
@@ -312,14 +329,14 @@ func listChatSessions(ctx context.Context, r *request, in sessionsIn) (sessionsO
 	if err != nil {
 		return sessionsOut{}, err
 	}
-	out := sessionsOut{Instance: id, Sessions: []Session{}, More: page.More}
+	out := sessionsOut{onInstance: r.on(id), Sessions: []Session{}, More: page.More}
 	rest := page.Items[min(in.Offset, len(page.Items)):]
 	left := r.MaxResultChars
 	for i, s := range rest {
 		o := sessionOut(s)
 		if left -= len(o.line()) + 1; left < 0 || i == in.Limit {
 			out.More = true
-			out.Next = "older sessions: " + callArgs{{"instance", id}}.call("list_chat_sessions", arg{"offset", in.Offset + i}, arg{"limit", in.Limit})
+			out.Next = "older sessions: " + callArgs{{"instance", r.named(id)}}.call("list_chat_sessions", arg{"offset", in.Offset + i}, arg{"limit", in.Limit})
 			break
 		}
 		out.Sessions = append(out.Sessions, o)
@@ -334,7 +351,7 @@ func listChatSessions(ctx context.Context, r *request, in sessionsIn) (sessionsO
 
 func (o sessionsOut) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d session(s) of instance %s\n", len(o.Sessions), o.Instance)
+	b.WriteString(text.Count(len(o.Sessions), "session", "sessions") + o.where("of") + "\n")
 	for _, s := range o.Sessions {
 		b.WriteString(s.line() + "\n")
 	}
@@ -342,14 +359,14 @@ func (o sessionsOut) text() string {
 }
 
 type createSessionIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
-	Title    string `json:"title,omitempty"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
+	Title    string `json:"title,omitempty" jsonschema:"for people"`
 }
 
 type createSessionOut struct {
-	Instance string  `json:"instance"`
-	Session  Session `json:"session"`
-	Next     string  `json:"next"`
+	onInstance
+	Session Session `json:"session"`
+	Next    string  `json:"next"`
 }
 
 func createChatSession(ctx context.Context, r *request, in createSessionIn) (createSessionOut, error) {
@@ -362,13 +379,13 @@ func createChatSession(ctx context.Context, r *request, in createSessionIn) (cre
 		return createSessionOut{}, err
 	}
 	return createSessionOut{
-		Instance: id, Session: sessionOut(s),
-		Next: callArgs{{"instance", id}}.call("send_chat_message", arg{"session", s.ID}, arg{"message", "…"}),
+		onInstance: r.on(id), Session: sessionOut(s),
+		Next: callArgs{{"instance", r.named(id)}}.call("send_chat_message", arg{"session", s.ID}, arg{"message", "…"}),
 	}, nil
 }
 
 func (o createSessionOut) links() []Link { return messagesLink(o.Instance, o.Session.ID) }
 
 func (o createSessionOut) text() string {
-	return withNext("session "+o.Session.line()+" of instance "+o.Instance, o.Next)
+	return withNext("session "+o.Session.line()+o.where("of"), o.Next)
 }

@@ -65,7 +65,7 @@ func TestDecode(t *testing.T) {
 	c := newArgumentChecker(inputSchema[in](Spec{Props: map[string]Prop{"count": {Default: 7}, "list": {Default: []string{"d"}}}}), reflect.TypeFor[in]())
 	for _, raw := range []string{
 		`{"text":"plain"}`, ` {"text" : "a\n\"b\" \ud83d\ude00 \u00e9 \ud800", "count":3, "on":true, "list":["x","y\t"]} `,
-		`{"text":"","big":9007199254740993,"count":null}`, `{"text":"first","text":"last"}`, `{"\u0074ext":"escaped key"}`, "{\"text\":\"\xff\"}",
+		`{"text":"","big":9007199254740993,"count":null}`, `{"\u0074ext":"escaped key"}`, "{\"text\":\"\xff\"}",
 	} {
 		want := in{Count: 7, List: []string{"d"}}
 		if strings.Contains(raw, `"list"`) {
@@ -85,6 +85,7 @@ func TestDecode(t *testing.T) {
 		`{"text":null}`: `argument "text" must be a string; got null`, `{"text":1e400}`: `argument "text" can't be read`,
 		`{"text":1,"Text":"x","count":1.5}`: "unknown argument \"Text\"; allowed are: big, count, list, on, text\nargument \"count\" must be an integer; got 1.5\nargument \"text\" must be a string; got 1",
 		`{"text":"a","count":1e30}`:         `argument "count" can't be read`,
+		`{"text":"a","\u0074ext":"b"}`:      `argument "text" is given twice`,
 	} {
 		var got in
 		var bad *argumentError

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"openclaw-mcp/internal/fleet"
 )
 
 // ConfirmPolicy says what happens before a tool destroys something.
@@ -31,19 +34,25 @@ const confirmFor = 10 * time.Minute
 // its user, that is done. Where it can't, or does not, the first call is
 // answered with a token, and a second one with that token goes through: by
 // then the model has been told what it is about to do, and to ask.
+//
+// Tokens are signed with a key that is derived from the caller's, so that any process
+// of the caller's takes them. They are good once in all of them, or once in each while
+// these can't agree.
 type Confirmer struct {
 	policy ConfirmPolicy
-	key    []byte
 
 	mu   sync.Mutex
 	used map[string]time.Time // tokens are good once
 }
 
-// NewConfirmer makes a Confirmer. Its tokens are good for its own process only.
+// NewConfirmer makes a Confirmer.
 func NewConfirmer(policy ConfirmPolicy) *Confirmer {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails
-	return &Confirmer{policy: policy, key: key, used: make(map[string]time.Time)}
+	return &Confirmer{policy: policy, used: make(map[string]time.Time)}
+}
+
+// confirmKey signs the confirmations of one caller.
+func (r *request) confirmKey() ([]byte, error) {
+	return hkdf.Key(sha256.New, []byte(r.Runs.Config.APIKey), []byte("openclaw-mcp"), "confirmation v1", sha256.Size)
 }
 
 // unconfirmedError is a call that has to be confirmed first.
@@ -55,11 +64,19 @@ type unconfirmedError struct {
 func (e *unconfirmedError) Error() string { return e.text }
 
 // errDenied is the answer of ConfirmDeny.
-var errDenied = errors.New("this server refuses everything that destroys (OPENCLAW_MCP_CONFIRM=deny): nothing was done")
+var errDenied = errors.New("this server refuses all calls that need a confirmation (OPENCLAW_MCP_CONFIRM=deny): nothing was done")
+
+// asks reports whether the user is asked.
+func (c *Confirmer) asks() bool { return c.policy != ConfirmAllow && c.policy != ConfirmDeny }
 
 // confirm returns nil if the call may go on. what says, for the user, what it
 // will do; it also binds the confirmation to this very call.
 func (r *request) confirm(ctx context.Context, what, token string) error {
+	return r.confirmAfter(ctx, "Nothing was done yet.", what, token)
+}
+
+// confirmAfter is confirm for a call that did something already, which done says.
+func (r *request) confirmAfter(ctx context.Context, done, what, token string) error {
 	c := r.Confirm
 	switch c.policy {
 	case ConfirmAllow:
@@ -67,19 +84,23 @@ func (r *request) confirm(ctx context.Context, what, token string) error {
 	case ConfirmDeny:
 		return errDenied
 	}
+	key, err := r.confirmKey()
+	if err != nil {
+		return err
+	}
 	subject := r.Principal(ctx) + "\x00" + r.tool.Name + "\x00" + what
 	if token != "" {
-		return c.redeem(subject, token)
+		return c.redeem(ctx, r.Fleet, key, subject, token)
 	}
 	answer := r.exchange.Answer
 	if answer != nil && answer.Yes {
-		return c.redeem(subject, answer.State)
+		return c.redeem(ctx, r.Fleet, key, subject, answer.State)
 	}
-	fresh := c.token(subject)
-	text := fmt.Sprintf("%s needs a confirmation: %s Nothing was done yet. If the user wants this, call it again with the same arguments and confirm: %q (good once, for %s).",
-		r.tool.Name, what, fresh, confirmFor)
+	fresh := newConfirmation(key, subject)
+	text := fmt.Sprintf("%s needs a confirmation: %s %s If the user wants this, call it again with the same arguments and confirm: %q (good once, for %s).",
+		r.tool.Name, what, done, fresh, confirmFor)
 	if r.exchange.CanAsk && answer == nil {
-		return &unconfirmedError{text: text, ask: &Question{Text: what + " Shall it be done?", State: fresh}}
+		return &unconfirmedError{text: text, ask: &Question{Text: what + " Go ahead?", State: fresh}}
 	}
 	if answer != nil {
 		// Some clients decline by themselves, so this is not taken for the
@@ -89,40 +110,60 @@ func (r *request) confirm(ctx context.Context, what, token string) error {
 	return &unconfirmedError{text: text}
 }
 
-// token makes a confirmation for one subject: its expiry and a nonce, signed.
-func (c *Confirmer) token(subject string) string {
+// newConfirmation makes a token for one subject: its expiry and a nonce, signed.
+func newConfirmation(key []byte, subject string) string {
 	b := binary.BigEndian.AppendUint32(nil, uint32(time.Now().Add(confirmFor).Unix()))
 	b = append(b, rand.Text()[:8]...)
-	return encodeToken(append(b, c.sign(subject, b)...))
+	return encodeToken(append(b, signConfirmation(key, subject, b)...))
 }
 
 func encodeToken(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-func (c *Confirmer) sign(subject string, b []byte) []byte {
-	h := hmac.New(sha256.New, c.key)
+func signConfirmation(key []byte, subject string, b []byte) []byte {
+	h := hmac.New(sha256.New, key)
 	h.Write(b)
 	h.Write([]byte(subject))
 	return h.Sum(nil)[:12]
 }
 
-func (c *Confirmer) redeem(subject, token string) error {
+// redeem uses a token up.
+func (c *Confirmer) redeem(ctx context.Context, f fleet.Fleet, key []byte, subject, token string) error {
 	const head = 4 + 8
-	b, err := base64.RawURLEncoding.DecodeString(strings.TrimSpace(token))
-	if err != nil || len(b) != head+12 || !hmac.Equal(b[head:], c.sign(subject, b[:head])) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(strings.TrimSpace(token))
+	if err != nil || len(b) != head+12 || !hmac.Equal(b[head:], signConfirmation(key, subject, b[:head])) {
 		return badArgument("argument \"confirm\" is not the confirmation of this very call; leave it out to get one, and then repeat the same arguments with it")
 	}
-	now := time.Now()
-	expiry := time.Unix(int64(binary.BigEndian.Uint32(b)), 0)
+	// What it decodes to is remembered: it can be spelled in several ways.
+	if expiry := time.Unix(int64(binary.BigEndian.Uint32(b)), 0); time.Now().After(expiry) || !c.first(string(b), expiry) {
+		return errConfirmUsed
+	}
+	_, ours, err := f.Create(ctx, "used/"+encodeToken(b), nil)
+	switch {
+	case errors.Is(err, fleet.ErrAway): // then it is good once in each process
+		return nil
+	case err != nil:
+		return fmt.Errorf("whether the confirmation was used before could not be found out, so nothing was done: %w", err)
+	case !ours:
+		return errConfirmUsed
+	}
+	return nil
+}
+
+var errConfirmUsed = badArgument("argument \"confirm\" was used before or has expired; leave it out to get a new one")
+
+// first reports whether a token is new here, and remembers it until it expires.
+func (c *Confirmer) first(token string, expiry time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := time.Now()
 	for t, until := range c.used {
 		if now.After(until) {
 			delete(c.used, t)
 		}
 	}
-	if _, again := c.used[token]; again || now.After(expiry) {
-		return badArgument("argument \"confirm\" was used before or has expired; leave it out to get a new one")
+	if _, again := c.used[token]; again {
+		return false
 	}
 	c.used[token] = expiry
-	return nil
+	return true
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"openclaw-mcp/internal/fleet"
+	"openclaw-mcp/internal/runs"
 )
 
 func confirmRequest(policy ConfirmPolicy, c *Confirmer, tool, principal string, x Exchange) *request {
@@ -13,10 +16,14 @@ func confirmRequest(policy ConfirmPolicy, c *Confirmer, tool, principal string, 
 		c = NewConfirmer(policy)
 	}
 	return &request{
-		Deps: &Deps{Confirm: c, Principal: func(context.Context) string { return principal }},
-		tool: &Tool{Spec: Spec{Name: tool}}, exchange: x,
+		Deps:     &Deps{Confirm: c, Principal: func(context.Context) string { return principal }},
+		Services: &Services{Fleet: confirmFleet, Runs: &runs.Manager{Config: runs.Config{APIKey: "key"}}},
+		tool:     &Tool{Spec: Spec{Name: tool}}, exchange: x,
 	}
 }
+
+// confirmFleet is what the processes of the tests share.
+var confirmFleet = fleet.Alone()
 
 // tokenOf finds the token in the text that offers it.
 func tokenOf(t *testing.T, err error) string {
@@ -51,6 +58,11 @@ func TestConfirmToken(t *testing.T) {
 	}
 	if err := r.confirm(ctx, "It reboots x.", token); err == nil {
 		t.Error("a token is good twice")
+	}
+	for _, spelled := range []string{" " + token, token + "\n", token[:5] + "\n" + token[5:], token[:9] + "\r\n" + token[9:] + "\r"} {
+		if err := r.confirm(ctx, "It reboots x.", spelled); err == nil {
+			t.Errorf("spelled %q, the token is good again", spelled)
+		}
 	}
 	for _, forged := range []string{"x", "AAAA", token + "A", strings.ToUpper(token)} {
 		if err := r.confirm(ctx, "It reboots x.", forged); err == nil {
@@ -96,18 +108,58 @@ func TestConfirmPolicies(t *testing.T) {
 }
 
 func TestConfirmTokenExpires(t *testing.T) {
-	c := NewConfirmer(ConfirmAsk)
+	c, key := NewConfirmer(ConfirmAsk), []byte("key")
 	b := []byte{0, 0, 0, 1, 'n', 'o', 'n', 'c', 'e', '1', '2', '3'} // 1970
-	old := encodeToken(append(b, c.sign("s", b)...))
-	if err := c.redeem("s", old); err == nil || !strings.Contains(err.Error(), "expired") {
+	old := encodeToken(append(b, signConfirmation(key, "s", b)...))
+	if err := c.redeem(t.Context(), confirmFleet, key, "s", old); err == nil || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("got %v", err)
 	}
-	fresh := c.token("s")
+	fresh := newConfirmation(key, "s")
 	c.used["other"] = time.Now().Add(-time.Minute)
-	if err := c.redeem("s", fresh); err != nil {
+	if err := c.redeem(t.Context(), confirmFleet, key, "s", fresh); err != nil {
 		t.Error(err)
 	}
 	if _, kept := c.used["other"]; kept {
 		t.Error("expired tokens are kept")
+	}
+}
+
+// away is a fleet whose engine can't be reached.
+type away struct{ fleet.Fleet }
+
+func (away) Create(context.Context, string, []byte) (fleet.Fact, bool, error) {
+	return fleet.Fact{}, false, fleet.ErrAway
+}
+
+// A confirmation is good in any process of the caller's, once in all of them; while
+// these can't agree, once in each.
+func TestConfirmElsewhere(t *testing.T) {
+	ctx := t.Context()
+	at := func(c *Confirmer, f fleet.Fleet, key string) *request {
+		r := confirmRequest("", c, "reboot_instance", "a", Exchange{})
+		r.Fleet, r.Runs.Config.APIKey = f, key
+		return r
+	}
+	one, two := NewConfirmer(ConfirmAsk), NewConfirmer(ConfirmAsk)
+	token := tokenOf(t, at(one, confirmFleet, "key").confirm(ctx, "It reboots x.", ""))
+	if err := at(two, confirmFleet, "another key").confirm(ctx, "It reboots x.", token); err == nil {
+		t.Error("a token is good under another key")
+	}
+	if err := at(two, confirmFleet, "key").confirm(ctx, "It reboots x.", token); err != nil {
+		t.Errorf("in another process: %v", err)
+	}
+	for _, c := range []*Confirmer{one, two, NewConfirmer(ConfirmAsk)} {
+		if err := at(c, confirmFleet, "key").confirm(ctx, "It reboots x.", token); err == nil || !strings.Contains(err.Error(), "used before") {
+			t.Errorf("a second time: %v", err)
+		}
+	}
+	token = tokenOf(t, at(one, away{}, "key").confirm(ctx, "It reboots x.", ""))
+	for _, c := range []*Confirmer{one, two} {
+		if err := at(c, away{}, "key").confirm(ctx, "It reboots x.", token); err != nil {
+			t.Errorf("while the processes can't agree: %v", err)
+		}
+		if err := at(c, away{}, "key").confirm(ctx, "It reboots x.", token); err == nil {
+			t.Error("while the processes can't agree, one took a token twice")
+		}
 	}
 }

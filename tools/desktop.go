@@ -11,7 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"openclaw-mcp/desktops"
+	"openclaw-mcp/internal/desktops"
 )
 
 func desktopTools() []*Tool {
@@ -19,7 +19,7 @@ func desktopTools() []*Tool {
 	coordinate, length := Prop{Min: &zero}, Prop{Min: &one}
 	return []*Tool{
 		define(Spec{
-			Name: "take_screenshot", Title: "Take a screenshot", Family: "desktop", Effect: Reads,
+			Name: "take_screenshot", Title: "Take a screenshot", Family: "desktop", Effect: Reads, Page: pageDesktop,
 			Description: "Shows the desktop as a picture. x, y, width and height zoom into a part of the picture before.",
 			Props: map[string]Prop{
 				"max_width": between(64, 4096).or(1280),
@@ -28,8 +28,8 @@ func desktopTools() []*Tool {
 			},
 		}, takeScreenshot),
 		define(Spec{
-			Name: "control_desktop", Title: "Use the desktop", Family: "desktop", Effect: Destroys,
-			Description: "Uses the desktop's pointer and keyboard, or waits for a change. Can DESTROY what a person could. Coordinates are pixels of the picture returned last.",
+			Name: "control_desktop", Title: "Use the desktop", Family: "desktop", Effect: Destroys, Page: pageDesktop,
+			Description: "Uses the desktop's pointer and keyboard, or waits for a change. It can do all that a person could.",
 			Props: map[string]Prop{
 				"action": oneOf(desktops.Click, desktops.DoubleClick, desktops.RightClick, desktops.MiddleClick, desktops.Drag,
 					desktops.Scroll, desktops.Move, desktops.Type, desktops.Key, desktops.Wait),
@@ -50,27 +50,29 @@ const (
 )
 
 type takeScreenshotIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
-	MaxWidth int    `json:"max_width,omitempty"`
-	X        *int   `json:"x,omitempty"`
-	Y        *int   `json:"y,omitempty"`
-	Width    *int   `json:"width,omitempty"`
-	Height   *int   `json:"height,omitempty"`
-	Format   string `json:"format,omitempty"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
+	MaxWidth int    `json:"max_width,omitempty" jsonschema:"of the picture"`
+	X        *int   `json:"x,omitempty" jsonschema:"left edge"`
+	Y        *int   `json:"y,omitempty" jsonschema:"top edge"`
+	Width    *int   `json:"width,omitempty" jsonschema:"of the part"`
+	Height   *int   `json:"height,omitempty" jsonschema:"of the part"`
+	Format   string `json:"format,omitempty" jsonschema:"auto: the smaller"`
+	Picture  string `json:"picture,omitempty" jsonschema:"to zoom into; default: the last"`
 }
 
 // screenOut is a picture of a desktop in results.
 type screenOut struct {
-	Instance string  `json:"instance"`
-	Width    int     `json:"width"` // of the picture
-	Height   int     `json:"height"`
-	Screen   area    `json:"screen"`            // the whole screen
-	Shows    area    `json:"shows"`             // the part of it that the picture shows
-	Scale    float64 `json:"scale"`             // pixels of the picture for one of the screen
-	Pointer  *place  `json:"pointer,omitempty"` // in the picture
-	Format   string  `json:"format"`
-	Bytes    int     `json:"bytes"`
-	Meaning  string  `json:"coordinates"`
+	onInstance
+	Width   int     `json:"width"` // of the picture
+	Height  int     `json:"height"`
+	Screen  area    `json:"screen"`            // the whole screen
+	Shows   area    `json:"shows"`             // the part of it that the picture shows
+	Scale   float64 `json:"scale"`             // pixels of the picture for one of the screen
+	Pointer *place  `json:"pointer,omitempty"` // in the picture
+	Format  string  `json:"format"`
+	Bytes   int     `json:"bytes"`
+	Picture string  `json:"picture"` // its name, for coordinates
+	Meaning string  `json:"coordinates"`
 
 	picture desktops.Picture
 }
@@ -91,11 +93,11 @@ func areaOf(r image.Rectangle) area { return area{r.Min.X, r.Min.Y, r.Dx(), r.Dy
 
 const coordinates = "coordinates are pixels of this picture, from 0,0 at its top left"
 
-func screenOutOf(instance string, p desktops.Picture) screenOut {
+func screenOutOf(on onInstance, p desktops.Picture) screenOut {
 	o := screenOut{
-		Instance: instance, Width: p.Size.X, Height: p.Size.Y, Screen: areaOf(image.Rectangle{Max: p.Screen}), Shows: areaOf(p.Region),
+		onInstance: on, Width: p.Size.X, Height: p.Size.Y, Screen: areaOf(image.Rectangle{Max: p.Screen}), Shows: areaOf(p.Region),
 		Scale:  math.Round(float64(p.Size.X)/float64(p.Region.Dx())*1000) / 1000,
-		Format: p.MIME, Bytes: len(p.Data), Meaning: coordinates, picture: p,
+		Format: p.MIME, Bytes: len(p.Data), Picture: p.View, Meaning: coordinates, picture: p,
 	}
 	if p.Pointer != nil {
 		o.Pointer = &place{p.Pointer.X, p.Pointer.Y}
@@ -104,7 +106,7 @@ func screenOutOf(instance string, p desktops.Picture) screenOut {
 }
 
 func takeScreenshot(ctx context.Context, r *request, in takeScreenshotIn) (screenOut, error) {
-	req := desktops.Request{MaxWidth: in.MaxWidth, Format: in.Format}
+	req := desktops.Request{MaxWidth: in.MaxWidth, Format: in.Format, Of: in.Picture}
 	given := 0
 	for _, p := range []*int{in.X, in.Y, in.Width, in.Height} {
 		if p != nil {
@@ -132,7 +134,7 @@ func takeScreenshot(ctx context.Context, r *request, in takeScreenshotIn) (scree
 	if err != nil {
 		return screenOut{}, desktopError(err)
 	}
-	return screenOutOf(id, p), nil
+	return screenOutOf(r.on(id), p), nil
 }
 
 // desktop decides which instance a call is about, where there are desktops.
@@ -157,7 +159,7 @@ func (o screenOut) images() []Image {
 
 func (o screenOut) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "desktop of instance %s: a picture of %d×%d pixels (%s, %d bytes)", o.Instance, o.Width, o.Height, o.Format, o.Bytes)
+	fmt.Fprintf(&b, "desktop%s: a picture of %d×%d pixels (%s, %d bytes)", o.where("of"), o.Width, o.Height, o.Format, o.Bytes)
 	whole := "the whole screen of"
 	if o.Shows != o.Screen {
 		whole = fmt.Sprintf("the part of the screen at %d,%d of %d×%d, out of", o.Shows.X, o.Shows.Y, o.Shows.Width, o.Shows.Height)
@@ -166,27 +168,28 @@ func (o screenOut) text() string {
 	if o.Pointer != nil {
 		fmt.Fprintf(&b, "; the pointer is at %d,%d", o.Pointer.X, o.Pointer.Y)
 	}
-	b.WriteString("\n" + o.Meaning)
+	b.WriteString("\n" + o.Meaning + "; its name as `picture`: " + o.Picture)
 	return b.String()
 }
 
 type controlDesktopIn struct {
-	Action     string   `json:"action"`
-	Instance   string   `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
-	X          *int     `json:"x,omitempty"`
-	Y          *int     `json:"y,omitempty"`
-	ToX        *int     `json:"to_x,omitempty"`
-	ToY        *int     `json:"to_y,omitempty"`
-	Text       string   `json:"text,omitempty"`
-	Keys       string   `json:"keys,omitempty" jsonschema:"enter, ctrl+shift+t; held during clicks"`
-	Direction  string   `json:"direction,omitempty"`
+	Action     string   `json:"action" jsonschema:"what to do"`
+	Instance   string   `json:"instance,omitempty" jsonschema:"if several"`
+	X          *int     `json:"x,omitempty" jsonschema:"where: pixels from the left"`
+	Y          *int     `json:"y,omitempty" jsonschema:"pixels from the top"`
+	ToX        *int     `json:"to_x,omitempty" jsonschema:"where a drag ends"`
+	ToY        *int     `json:"to_y,omitempty" jsonschema:"where a drag ends"`
+	Text       string   `json:"text,omitempty" jsonschema:"to type"`
+	Keys       string   `json:"keys,omitempty" jsonschema:"enter, ctrl+shift+t; several with spaces between; held during clicks"`
+	Direction  string   `json:"direction,omitempty" jsonschema:"to scroll"`
 	Amount     int      `json:"amount,omitempty" jsonschema:"notches, times; wait: pixels"`
 	Seconds    *float64 `json:"seconds,omitempty" jsonschema:"longest wait"`
-	Screenshot bool     `json:"screenshot,omitempty"`
+	Screenshot bool     `json:"screenshot,omitempty" jsonschema:"show the screen afterwards"`
+	Picture    string   `json:"picture,omitempty" jsonschema:"whose pixels coordinates are; default: the last"`
 }
 
 type controlDesktopOut struct {
-	Instance      string     `json:"instance"`
+	onInstance
 	Action        string     `json:"action"`
 	At            *place     `json:"at,omitempty"` // on the screen
 	To            *place     `json:"to,omitempty"`
@@ -201,7 +204,7 @@ type controlDesktopOut struct {
 }
 
 func controlDesktop(ctx context.Context, r *request, in controlDesktopIn) (controlDesktopOut, error) {
-	a := desktops.Action{Kind: in.Action, Text: in.Text, Keys: in.Keys, Direction: in.Direction, Amount: in.Amount}
+	a := desktops.Action{Kind: in.Action, Of: in.Picture, Text: in.Text, Keys: in.Keys, Direction: in.Direction, Amount: in.Amount}
 	var err error
 	if a.At, err = placeOf("x", in.X, "y", in.Y); err != nil {
 		return controlDesktopOut{}, err
@@ -239,7 +242,7 @@ func controlDesktop(ctx context.Context, r *request, in controlDesktopIn) (contr
 		return controlDesktopOut{}, desktopError(err)
 	}
 	out := controlDesktopOut{
-		Instance: id, Action: in.Action, Typed: done.Typed, Changed: done.Changed > 0, ChangedPixels: done.Changed,
+		onInstance: r.on(id), Action: in.Action, Typed: done.Typed, Changed: done.Changed > 0, ChangedPixels: done.Changed,
 		Moving: done.Moving, Screen: areaOf(image.Rectangle{Max: done.Screen}),
 	}
 	if done.At != nil {
@@ -253,7 +256,7 @@ func controlDesktop(ctx context.Context, r *request, in controlDesktopIn) (contr
 		out.ChangedArea = &where
 	}
 	if done.Picture != nil {
-		shot := screenOutOf(id, *done.Picture)
+		shot := screenOutOf(r.on(id), *done.Picture)
 		out.Shot = &shot
 	} else {
 		out.Next = "take_screenshot shows the screen"
@@ -282,7 +285,7 @@ func (o controlDesktopOut) images() []Image {
 
 func (o controlDesktopOut) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s on the desktop of instance %s", strings.ReplaceAll(o.Action, "_", " "), o.Instance)
+	fmt.Fprintf(&b, "%s on the desktop%s", strings.ReplaceAll(o.Action, "_", " "), o.where("of"))
 	if o.At != nil {
 		fmt.Fprintf(&b, " at %d,%d of the screen", o.At.X, o.At.Y)
 	}

@@ -10,9 +10,9 @@ import (
 
 	_ "image/png" // what screenshots come as
 
-	"openclaw-mcp/client/rfb/rfbtest"
-	"openclaw-mcp/desktops"
-	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/desktops"
+	"openclaw-mcp/internal/emulator/emulatortest"
+	"openclaw-mcp/internal/rfb/rfbtest"
 )
 
 // desktopBench has a scripted desktop behind the bench's instance.
@@ -20,7 +20,7 @@ func desktopBench(t *testing.T) (*bench, *rfbtest.Server, func(name string, a ar
 	t.Helper()
 	vnc := rfbtest.New(400, 200)
 	vnc.Fill(image.Rect(0, 0, 400, 200), image.White)
-	b := newBench(t, emulator.Options{VNC: vnc.Listen(t)})
+	b := newBench(t, emulatortest.Options{VNC: vnc.Listen(t)})
 	services, err := b.deps.Services(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +44,7 @@ func desktopBench(t *testing.T) (*bench, *rfbtest.Server, func(name string, a ar
 }
 
 func TestScreenshot(t *testing.T) {
+	t.Parallel()
 	b, _, call := desktopBench(t)
 	r := call("take_screenshot", args{"max_width": 200})
 	if r.IsError || len(r.Images) != 1 {
@@ -80,7 +81,14 @@ func TestScreenshot(t *testing.T) {
 }
 
 func TestControlDesktop(t *testing.T) {
+	t.Parallel()
 	b, vnc, call := desktopBench(t)
+	if r := call("control_desktop", args{"action": "click", "x": 0, "y": 0}); !r.IsError || !strings.Contains(r.Text, "take a screenshot first") {
+		t.Errorf("a click in a picture that nobody has seen: %s", r.Text)
+	}
+	if r := call("take_screenshot", nil); r.IsError || !strings.Contains(r.Text, "its name as `picture`: 400x200") {
+		t.Error(r.Text)
+	}
 	for _, a := range []args{
 		{"action": "click", "x": 0, "y": 0}, {"action": "drag", "x": 1, "y": 2, "to_x": 30, "to_y": 40}, {"action": "scroll", "x": 9, "y": 9, "amount": 2},
 		{"action": "type", "text": "hi"}, {"action": "key", "keys": "enter"}, {"action": "wait", "seconds": 0.01},

@@ -7,12 +7,16 @@ import (
 	"strconv"
 
 	"openclaw-mcp/client"
-	"openclaw-mcp/runs"
-	"openclaw-mcp/terminals"
+	"openclaw-mcp/internal/fleet"
+	"openclaw-mcp/internal/hand"
+	"openclaw-mcp/internal/runs"
+	"openclaw-mcp/internal/runs/chat"
+	"openclaw-mcp/internal/runs/command"
+	"openclaw-mcp/internal/terminals"
 )
 
-// FailureCode puts an error into one of few words, for those who count them.
-// None of them comes from outside.
+// FailureCode gives one of a few fixed words for an error, for metrics. None of
+// them comes from outside.
 func FailureCode(err error) string {
 	var unconfirmed *unconfirmedError
 	var rail *railError
@@ -28,10 +32,14 @@ func FailureCode(err error) string {
 	case errors.Is(err, runs.ErrHandle), errors.Is(err, terminals.ErrHandle), errors.Is(err, terminals.ErrElsewhere),
 		errors.Is(err, terminals.ErrGone), errors.As(err, new(*terminals.EndedError)):
 		return "handle"
-	case errors.Is(err, runs.ErrBusy), errors.Is(err, runs.ErrKeyReused), errors.Is(err, terminals.ErrLimit):
+	case errors.Is(err, chat.ErrBusy), errors.Is(err, chat.ErrKeyReused), errors.Is(err, command.ErrKeyReused), errors.Is(err, terminals.ErrLimit), errors.As(err, new(*hand.HeldError)):
 		return "busy"
 	case errors.Is(err, runs.ErrClosed), errors.Is(err, terminals.ErrClosed):
 		return "shutdown"
+	case errors.As(err, new(*lostError)):
+		return "lost"
+	case errors.Is(err, fleet.ErrAway):
+		return "away"
 	case errors.As(err, &e):
 		return upstreamCode(e)
 	case errors.Is(err, context.DeadlineExceeded):

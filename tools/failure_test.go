@@ -7,8 +7,9 @@ import (
 	"testing"
 
 	"openclaw-mcp/client"
-	"openclaw-mcp/runs"
-	"openclaw-mcp/terminals"
+	"openclaw-mcp/internal/runs"
+	"openclaw-mcp/internal/runs/chat"
+	"openclaw-mcp/internal/terminals"
 )
 
 func TestFailureCode(t *testing.T) {
@@ -25,7 +26,7 @@ func TestFailureCode(t *testing.T) {
 		{terminals.ErrGone, "handle"},
 		{terminals.ErrElsewhere, "handle"},
 		{&terminals.EndedError{}, "handle"},
-		{runs.ErrBusy, "busy"},
+		{chat.ErrBusy, "busy"},
 		{terminals.ErrLimit, "busy"},
 		{runs.ErrClosed, "shutdown"},
 		{&client.Error{Status: 404, Code: "an id"}, "http_404"},

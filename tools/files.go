@@ -1,17 +1,29 @@
 package tools
 
+import "openclaw-mcp/client"
+
 func fileTools() []*Tool {
 	return []*Tool{
 		define(Spec{
 			Name: "list_files", Title: "List files", Family: "files", Effect: Reads,
 			Description: "Lists a directory, directories first; hidden files too, links not followed.",
 			Props: map[string]Prop{
-				"path":  {Default: workspaceRoot},
+				"path":  {Default: client.Workspace},
 				"depth": between(1, maxDepth),
 				"sort":  oneOf("name", "size", "modified").or("name"),
 				"limit": between(1, 1000).or(200),
 			},
 		}, listFiles),
+		define(Spec{
+			Name: "search_files", Title: "Search files", Family: "files", Effect: Reads,
+			Description: "Finds lines in files, as file:line:text: in hidden ones too, not in .git or binary ones.",
+			Props: map[string]Prop{
+				"pattern": notEmpty(),
+				"path":    {Default: client.Workspace},
+				"context": between(0, 10),
+				"limit":   between(1, maxMatches).or(100),
+			},
+		}, searchFiles),
 		define(Spec{
 			Name: "read_file", Title: "Read a file", Family: "files", Effect: Reads,
 			Description: "Reads a file by lines or bytes, as far as a result goes; `next` reads on. Shows images; dumps other binaries.",
@@ -23,7 +35,7 @@ func fileTools() []*Tool {
 		}, readFile),
 		define(Spec{
 			Name: "write_file", Title: "Write a file", Family: "files", Effect: Destroys,
-			Description: "Writes a file, making its directories. Mode overwrite DESTROYS what it held before; create refuses a file that exists.",
+			Description: "Writes a file, making its directories. Mode overwrite replaces what it held before; create refuses a file that exists.",
 			Props: map[string]Prop{
 				"path":     notEmpty(),
 				"mode":     oneOf("create", "overwrite", "append").or("overwrite"),
@@ -32,7 +44,7 @@ func fileTools() []*Tool {
 		}, writeFile),
 		define(Spec{
 			Name: "edit_file", Title: "Edit a file", Family: "files", Effect: Destroys,
-			Description: "Replaces an exact text in a file, all or nothing, also while others write. The old text is DESTROYED.",
+			Description: "Replaces an exact text in a file, all or nothing, also while others write.",
 			Props:       map[string]Prop{"path": notEmpty(), "old_text": notEmpty()},
 		}, editFile),
 		define(Spec{
@@ -42,7 +54,7 @@ func fileTools() []*Tool {
 		}, makeDirectory),
 		define(Spec{
 			Name: "manage_files", Title: "Move, copy or delete", Family: "files", Effect: Destroys,
-			Description: "Moves, copies or deletes a file or directory under /workspace. DESTROYS for good: delete what is at path (recursive: all in it), overwrite the file at destination.",
+			Description: "Moves, copies or deletes a file or directory under /workspace. Deleting and overwriting can't be undone.",
 			Props: map[string]Prop{
 				"action": oneOf("move", "copy", "delete"),
 				"path":   notEmpty(),

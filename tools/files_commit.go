@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/internal/sandbox"
 )
 
 const (
@@ -28,6 +29,7 @@ type change struct {
 	mode  string // overwrite, create, append
 	match string // SHA-256 that the file must have, "" for any
 	data  []byte
+	exec  bool // make the file executable for those who may read it
 }
 
 // changed is what became of a change.
@@ -53,14 +55,18 @@ func (e *conflict) Error() string {
 // lock that all scripts share compares and renames.
 func (r *request) commit(ctx context.Context, id string, p filePath, c change) (changed, error) {
 	if !p.inside() {
-		return changed{}, report{verb: "outside"}.refusal(p)
+		return changed{}, refusal(sandbox.Report{Verb: "outside"}, p)
 	}
 	name := ".openclaw-mcp-" + rand.Text()[:12]
 	if len(c.data) <= inlineLimit {
-		return r.runCommit(ctx, id, p, c, commitScript(p, c, name, base64.StdEncoding.EncodeToString(c.data), 0), false)
+		done, err := r.runCommit(ctx, id, p, c, c.script(p, name, sandbox.Encode(c.data), 0), false)
+		if !tooLong(err) {
+			return done, err
+		}
+		// The service takes only shorter commands: the content goes beside it.
 	}
 	// What would be refused is refused before megabytes are on their way.
-	if _, err := r.runCommit(ctx, id, p, c, commitScript(p, c, "", "", 0), true); err != nil {
+	if _, err := r.runCommit(ctx, id, p, c, c.script(p, "", "", 0), true); err != nil {
 		if why, ok := withoutScripts(err); ok {
 			err = &noScript{why: why}
 		}
@@ -70,14 +76,14 @@ func (r *request) commit(ctx context.Context, id string, p filePath, c change) (
 	parts := 0
 	for data := c.data; len(data) > 0; parts++ {
 		n := min(len(data), stageLimit)
-		err := r.Client.Files.Write(ctx, id, fmt.Sprintf("%s%s-%d", dir, name, parts), base64.StdEncoding.EncodeToString(data[:n]))
+		err := r.Client.Files.Put(ctx, id, fmt.Sprintf("%s%s-%d", dir, name, parts), base64.StdEncoding.EncodeToString(data[:n]))
 		if err != nil {
 			r.unstage(ctx, id, p, name, parts+1)
 			return changed{}, fmt.Errorf("the content did not arrive as a whole, and the file is as it was: %w", asNotSent(err))
 		}
 		data = data[n:]
 	}
-	done, err := r.runCommit(ctx, id, p, c, commitScript(p, c, name, "", parts), false)
+	done, err := r.runCommit(ctx, id, p, c, c.script(p, name, "", parts), false)
 	if err != nil || done.found {
 		r.unstage(ctx, id, p, name, parts)
 	}
@@ -89,13 +95,10 @@ func (r *request) commit(ctx context.Context, id string, p filePath, c change) (
 func (r *request) unstage(ctx context.Context, id string, p filePath, name string, parts int) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	_, _ = r.script(ctx, id, p.vars("d", "n")+fmt.Sprintf("q=%s c=%d\n", name, parts)+`
-root; enter "$d"; within || say outside
-i=0; while [ $i -lt $c ]; do rm -f "./$q-$i"; i=$((i+1)); done
-rm -f "./$q"; say done`)
+	_, _ = r.script(ctx, id, sandbox.New("file_unstage", p.params(sandbox.Params{"stage": name, "parts": parts})))
 }
 
-func (r *request) runCommit(ctx context.Context, id string, p filePath, c change, script string, dry bool) (changed, error) {
+func (r *request) runCommit(ctx context.Context, id string, p filePath, c change, script sandbox.Script, dry bool) (changed, error) {
 	report, err := r.script(ctx, id, script)
 	var e *client.Error
 	var no *noScript
@@ -105,11 +108,11 @@ func (r *request) runCommit(ctx context.Context, id string, p filePath, c change
 	if err != nil {
 		return changed{}, err
 	}
-	switch report.verb {
-	case "done":
-		return changed{size: report.number(0), hash: cleanHash(report.word(1))}, nil
+	switch report.Verb {
+	case "ok":
+		return changed{size: report.Number(0), hash: cleanHash(report.Word(1))}, nil
 	case "mismatch":
-		return changed{}, &conflict{report.word(0)}
+		return changed{}, &conflict{report.Word(0)}
 	case "exists":
 		return changed{}, &refused{fmt.Sprintf("%q exists, and mode \"create\" does not replace it", p), "write it with mode \"overwrite\", or choose another path."}
 	case "unstaged":
@@ -117,7 +120,7 @@ func (r *request) runCommit(ctx context.Context, id string, p filePath, c change
 	case "garbled":
 		return changed{}, &refused{fmt.Sprintf("the content for %q arrived garbled; it was dropped", p), "try again."}
 	}
-	return changed{}, report.refusal(p)
+	return changed{}, refusal(report, p)
 }
 
 // checkCommit finds out what became of a change whose report was lost: a file
@@ -125,7 +128,7 @@ func (r *request) runCommit(ctx context.Context, id string, p filePath, c change
 func (r *request) checkCommit(ctx context.Context, id string, p filePath, c change, cause error) (changed, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if c.mode != "append" {
+	if c.mode != "append" && !c.exec { // the mode of a file does not show
 		f, err := r.find(ctx, id, p, query{window: 1, hash: true})
 		if err == nil && f.hash == hashOf(c.data) {
 			return changed{int64(len(c.data)), f.hash, true}, nil
@@ -135,100 +138,13 @@ func (r *request) checkCommit(ctx context.Context, id string, p filePath, c chan
 	if errors.As(cause, &e) {
 		return changed{}, cause
 	}
-	return changed{}, &client.Error{Op: execOp, Message: cause.Error(), Outcome: client.OutcomeUnknown, Err: cause}
+	return changed{}, &client.Error{Op: sandbox.Op, Message: cause.Error(), Outcome: client.OutcomeUnknown, Err: cause}
 }
 
-// commitScript makes a change from a staged content: encoded within the script,
-// or in parts in files. Without a name for its own file it only checks.
-func commitScript(p filePath, c change, name, encoded string, parts int) string {
-	return p.vars("d", "n") + fmt.Sprintf("m=%s x=%s s=%s q=%s c=%d v=%s\n", c.mode, shellQuote(c.match), hashOf(c.data), name, parts, encoded) + `
-need base64 cat mv rm wc mkdir cksum
-[ "$(sum </dev/null)" != none ] || say lacks sha256sum
-root
-a=$d; while [ ! -d "$W/$a" ]; do a=${a%/*}; done
-enter "$a"; within || say outside
-if [ "$a" != "$d" ]; then
-  [ -z "$x" ] || say mismatch none
-  [ -n "$q" ] || say done
-  e=$(mkdir -p -- "$W/$d" 2>&1) || fail "$e"
-fi
-enter "$d"; within || say outside
-S=$PWD
-follow; within || say outside
-check() {
-  kind "./$n"; case $ty in file|none|dangling) ;; *) say notfile $ty;; esac
-  if [ -n "$x" ]; then
-    h=none; [ $ty = none ] || hash "./$n"
-    [ "$h" = "$x" ] || say mismatch $h
-  fi
-  [ $m != create ] || [ $ty = none ] || say exists
-  [ $ty = none ] || [ -w "./$n" ] || say denied
-}
-check
-[ -w . ] || say denied
-[ -n "$q" ] || say done
-clean() {
-  rm -f "./$q"; [ -z "$lk" ] || rm -rf "$lk"
-  i=0; while [ $i -lt $c ]; do rm -f "$S/$q-$i"; i=$((i+1)); done
-}
-lk=; trap clean EXIT; trap 'exit 1' HUP INT TERM
-D=-d; echo | base64 -d >/dev/null || D=-D
-if [ $c = 0 ]; then
-  e=$( { printf %s "$v" | base64 $D >"./$q"; } 2>&1 ) || fail "$e"
-else
-  i=0; while [ $i -lt $c ]; do [ -f "$S/$q-$i" ] || say unstaged; i=$((i+1)); done
-  e=$( { i=0; while [ $i -lt $c ]; do cat "$S/$q-$i"; i=$((i+1)); done | base64 $D >"./$q"; } 2>&1 ) || fail "$e"
-fi
-hash "./$q"; [ "$h" = "$s" ] || { [ -z "$e" ] || fail "$e"; say garbled; }
-lock() {
-  l=${TMPDIR:-/tmp}/openclaw-mcp-locks
-  mkdir -p "$l"; chmod 1777 "$l"; [ -w "$l" ] || l=$PWD
-  l=$l/.openclaw-mcp-lock-$(printf %s "$PWD/$n" | cksum | tr ' ' -)
-  if command -v flock >/dev/null && (: >>"$l"); then
-    exec 9>>"$l"; flock -w 10 9 || say busy
-    return
-  fi
-  i=0 old=
-  until mkdir "$l.d"; do
-    o=$(cat "$l.d/pid"); [ "$o" = "$old" ] || { old=$o; i=0; }
-    if [ -n "$o" ] && ! kill -0 "$o" || [ $i -ge 300 ]; then
-      mv "$l.d" "$l.$$" && { [ "$(cat "$l.$$/pid")" = "$o" ] || mv "$l.$$" "$l.d"; rm -rf "$l.$$"; }
-      i=0; continue
-    fi
-    [ $i -lt 150 ] || [ -z "$o" ] || say busy
-    i=$((i+1)); sleep 0.1 || sleep 1
-  done
-  lk=$l.d; echo $$ >"$lk/pid"
-}
-lock; check
-if [ $m = append ]; then
-  z=0; [ $ty = none ] || z=$(size "./$n")
-  e=$( { cat "./$q" >>"./$n"; } 2>&1 ) || { [ $ty = none ] || truncate -s $((z)) "./$n"; fail "$e"; }
-  hash "./$n"
-  z=$(size "./$n"); say done $((z)) $h
-fi
-if [ $ty = none ]; then
-  if [ $m != create ]; then e=$(mv -f "./$q" "./$n" 2>&1) || fail "$e"
-  elif ln "./$q" "./$n"; then :
-  else
-    check; (set -C; : >"./$n") || { check; fail "it can't be made"; }
-    e=$(mv -f "./$q" "./$n" 2>&1) || fail "$e"
-  fi
-else
-  u=$(stat -c %u:%g "./$n" || stat -f %u:%g "./$n")
-  b=$(stat -c %a "./$n" || stat -f %Lp "./$n")
-  if [ -n "$b" ]; then
-    [ "$u" = "$(stat -c %u:%g "./$q" || stat -f %u:%g "./$q")" ] || chown "$u" "./$q"
-    chmod "$b" "./$q"
-    e=$(mv -f "./$q" "./$n" 2>&1) || fail "$e"
-  else
-    # No way to copy the permissions: the content goes into the old file.
-    e=$( { cat "./$q" >"./$n"; } 2>&1 ) || fail "$e"
-  fi
-fi
-z=$(size "./$n")
-echo "` + fileMark + `done $((z)) $s"
-find . -maxdepth 1 -name '.openclaw-mcp-*' -mmin +1440 -exec rm -f {} + 2>/dev/null
-exit 0
-`
+// script gives the script that makes the change, from a staged content: within the script, or in
+// parts in files. Without a name for its own file it only checks.
+func (c change) script(p filePath, name, encoded string, parts int) sandbox.Script {
+	return sandbox.New("file_commit", p.params(sandbox.Params{
+		"mode": c.mode, "match": c.match, "sum": hashOf(c.data), "stage": name, "content": encoded, "parts": parts, "executable": c.exec,
+	}))
 }

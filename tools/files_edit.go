@@ -9,11 +9,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"openclaw-mcp/internal/sandbox"
+	"openclaw-mcp/internal/text"
 )
 
 const (
-	// maxEditTries bounds how often an edit is begun anew because somebody else
-	// changed the file meanwhile.
+	// maxEditTries bounds how often an edit starts again because somebody else
+	// changed the file in the meantime.
 	maxEditTries = 12
 
 	// inExec is the size up to which a file comes whole in a report.
@@ -21,19 +24,20 @@ const (
 )
 
 type editFileIn struct {
-	Path       string `json:"path"`
-	OldText    string `json:"old_text" jsonschema:"exact, line ends too; unique unless replace_all"`
-	NewText    string `json:"new_text"`
-	Instance   string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
-	ReplaceAll bool   `json:"replace_all,omitempty"`
-	IfMatch    string `json:"if_match,omitempty" jsonschema:"only if the file now has this SHA-256"`
+	Path       string `json:"path" jsonschema:"of the file"`
+	OldText    string `json:"old_text" jsonschema:"exact; unique unless replace_all"`
+	NewText    string `json:"new_text" jsonschema:"in its place"`
+	Instance   string `json:"instance,omitempty" jsonschema:"if several"`
+	ReplaceAll bool   `json:"replace_all,omitempty" jsonschema:"every occurrence"`
+	IfMatch    string `json:"if_match,omitempty" jsonschema:"only if its SHA-256 is this"`
 }
 
 type editFileOut struct {
-	Instance     string `json:"instance,omitempty"`
+	onInstance
 	Path         string `json:"path,omitempty"`
 	Replacements int    `json:"replacements,omitempty"`
 	Diff         string `json:"diff,omitempty"`
+	LineEnds     string `json:"line_ends,omitempty"` // crlf or lf, where the arguments were changed to the file's
 	Bytes        int64  `json:"bytes"`
 	SHA256       string `json:"sha256,omitempty"`
 }
@@ -89,7 +93,7 @@ func editFile(ctx context.Context, r *request, in editFileIn) (editFileOut, erro
 		return editFileOut{}, err
 	}
 	if !p.inside() {
-		return editFileOut{}, report{verb: "outside"}.refusal(p)
+		return editFileOut{}, refusal(sandbox.Report{Verb: "outside"}, p)
 	}
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
@@ -122,7 +126,7 @@ func editFile(ctx context.Context, r *request, in editFileIn) (editFileOut, erro
 // editOnce reads the file, edits it, and puts the result in place if it still
 // is what was read.
 func (r *request) editOnce(ctx context.Context, id string, p filePath, in editFileIn) (editFileOut, error) {
-	old, err := r.whole(ctx, id, p)
+	old, err := r.toEdit(ctx, id, p)
 	if err != nil {
 		return editFileOut{}, err
 	}
@@ -143,36 +147,27 @@ func (r *request) editOnce(ctx context.Context, id string, p filePath, in editFi
 		return editFileOut{}, changeError(p, err)
 	}
 	return editFileOut{
-		Instance: id, Path: string(p), Replacements: len(e.at), Bytes: done.size, SHA256: done.hash,
-		Diff: showHidden(e.diff(r.contentLimit() / 2)),
+		onInstance: r.on(id), Path: string(p), Replacements: len(e.at), Bytes: done.size, SHA256: done.hash,
+		Diff: visibleText(e.diff(r.contentLimit() / 2)), LineEnds: e.lineEnds,
 	}, nil
 }
 
-// whole reads a file of modest size as a whole.
-func (r *request) whole(ctx context.Context, id string, p filePath) ([]byte, error) {
-	report, err := r.script(ctx, id, p.vars("d", "n")+`
-need wc base64
-root; enter "$d"; follow
-kind "./$n"; [ $ty = file ] || { [ $ty != none ] || say missing; say notfile $ty; }
-within || say outside
-[ -r "./$n" ] || say denied
-z=$(size "./$n")
-echo "`+fileMark+`file $((z))"
-[ $z -gt `+fmt.Sprint(inExec)+` ] || { head -c `+fmt.Sprint(inExec)+` "./$n" | base64; echo .; }
-`)
+// toEdit reads a file of modest size as a whole.
+func (r *request) toEdit(ctx context.Context, id string, p filePath) ([]byte, error) {
+	report, err := r.script(ctx, id, sandbox.New("file_read", p.params(sandbox.Params{"most": inExec})))
 	if err != nil {
-		return nil, changeError(p, err)
+		return nil, changeError(p, whileReading(err))
 	}
-	size := report.number(0)
+	size := report.Number(0)
 	switch {
-	case report.verb != "file":
-		return nil, report.refusal(p)
+	case report.Verb != "file":
+		return nil, refusal(report, p)
 	case size > maxWhole:
 		return nil, &refused{fmt.Sprintf("%q has %d bytes, more than the %d that edit_file takes", p, size, maxWhole), "edit it with exec_command, for example with sed."}
-	case len(report.parts) == 1:
-		return report.parts[0], nil
+	case len(report.Parts) == 1:
+		return report.Parts[0], nil
 	}
-	return r.Client.Files.Read(ctx, id, string(p), maxWhole)
+	return r.whole(ctx, id, p, maxWhole)
 }
 
 // edit is a replacement in a content, worked out. All of it is in the bytes of
@@ -181,18 +176,53 @@ type edit struct {
 	old, result []byte
 	at          []int // where in old the replaced texts begin
 	from, to    []byte
+	lineEnds    string // what from and to were changed to: crlf, lf, or nothing
+}
+
+// lineEnds says how all lines of a text end: crlf or lf. It is empty where they
+// differ, and where there are none.
+func lineEnds(text []byte) string {
+	all, crlf := bytes.Count(text, []byte("\n")), bytes.Count(text, []byte("\r\n"))
+	switch {
+	case all == 0 || crlf != 0 && crlf != all:
+		return ""
+	case crlf == all:
+		return "crlf"
+	}
+	return "lf"
+}
+
+// withLineEnds gives text the line ends of a file. Where the file has no one kind
+// of them, the text stays as it is.
+func withLineEnds(text, ends string) []byte {
+	if ends == "" {
+		return []byte(text)
+	}
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	if ends == "crlf" {
+		text = strings.ReplaceAll(text, "\n", "\r\n")
+	}
+	return []byte(text)
 }
 
 func newEdit(content []byte, in editFileIn) (edit, error) {
-	e := edit{old: content, from: []byte(in.OldText), to: []byte(in.NewText)}
+	e := edit{old: content}
 	encoding, bom := detectBOM(content)
 	order := utf16Order(encoding)
 	if order != nil {
-		text := fromUTF16(content[bom:], order)
-		if !bytes.Equal(toUTF16(text, order), content[bom:]) {
+		plain := fromUTF16(content[bom:], order)
+		if !bytes.Equal(toUTF16(plain, order), content[bom:]) {
 			return edit{}, &refused{"the file begins like UTF-16 but is not valid as such, so it can't be edited as text", "exec_command can edit its bytes."}
 		}
-		e.old = []byte(text)
+		e.old = []byte(plain)
+	}
+	ends := lineEnds(e.old)
+	e.from, e.to = withLineEnds(in.OldText, ends), withLineEnds(in.NewText, ends)
+	if string(e.from) != in.OldText || string(e.to) != in.NewText {
+		e.lineEnds = ends
+	}
+	if bytes.Equal(e.from, e.to) {
+		return edit{}, &refused{"old_text and new_text differ only in their line ends, and an edit keeps those of the file", "exec_command can change them, for example with sed."}
 	}
 	for i := 0; ; {
 		k := bytes.Index(e.old[i:], e.from)
@@ -263,7 +293,7 @@ func notFound(content, old string) error {
 	if best > len(want) {
 		how = "differs, perhaps in spaces or further on, from"
 	}
-	return &refused{fmt.Sprintf("%s; its first line %s line %d: %q", why, how, bestLine, clip(strings.ToValidUTF8(bestText, "\uFFFD"), 200)), next}
+	return &refused{fmt.Sprintf("%s; its first line %s line %d: %q", why, how, bestLine, text.Line(strings.ToValidUTF8(bestText, "\uFFFD"), 200)), next}
 }
 
 // commonLen is the length of the common beginning of a and b.
@@ -312,7 +342,7 @@ func (e edit) diff(limit int) string {
 			before + minus + plus + after
 		if b.Len()+len(hunk) > limit {
 			if b.Len() == 0 {
-				b.WriteString(hunk[:runeCut(hunk, limit)] + "\n")
+				b.WriteString(text.Head(hunk, limit) + "\n")
 				i = j
 			}
 			if i < len(e.at) {
@@ -385,5 +415,9 @@ func markLines(mark string, text []byte) string {
 }
 
 func (o editFileOut) text() string {
-	return fmt.Sprintf("%s[%d replacement(s) in %s on instance %s, which has %d bytes now, sha256 %s]", o.Diff, o.Replacements, o.Path, o.Instance, o.Bytes, o.SHA256)
+	kept := ""
+	if o.LineEnds != "" {
+		kept = fmt.Sprintf("; its line ends (%s) were kept", strings.ToUpper(o.LineEnds))
+	}
+	return fmt.Sprintf("%s[%s in %s%s, which has %d bytes now, sha256 %s%s]", o.Diff, text.Count(o.Replacements, "replacement", "replacements"), o.Path, o.where("on"), o.Bytes, o.SHA256, kept)
 }

@@ -1,10 +1,13 @@
 package tools
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+
+	"openclaw-mcp/internal/sandbox"
 )
 
 // query is what of a file is wanted.
@@ -24,38 +27,72 @@ type found struct {
 	line   int64  // of the window's start, 0 when unknown
 	hash   string
 	cutOff bool // the service says that it gave only a part of the file
+
+	streamed bool // it came through files/read alone
+	lossy    bool // bytes that are not UTF-8 may have been lost on the way
 }
 
+// asText reports whether files/read gave something else than a file's bytes, as
+// far as that shows. Services that take every file for text put U+FFFD in place
+// of bytes that are not UTF-8, leave them out, or change line ends: then the size
+// is not that of the file. size is -1 where it is not known.
+func (f found) asText(size int64) bool {
+	if f.size >= 0 && size >= 0 {
+		return f.size != size
+	}
+	return bytes.Contains(f.head, replacement) || bytes.Contains(f.data, replacement)
+}
+
+var replacement = []byte("\uFFFD")
+
 // find reads what is wanted of a file: through a script where that can be, and
-// the beginning of a file of modest size through files/read.
+// the beginning of a file of modest size through files/read, if that gives its
+// true bytes.
 func (r *request) find(ctx context.Context, id string, p filePath, q query) (found, error) {
-	report, err := r.script(ctx, id, lookScript(p, q))
+	return r.look(ctx, id, p, q, readBelow)
+}
+
+// byScript has look read every file by script.
+const byScript = -1
+
+// look is find, where files that are larger than readBelow are read by script.
+func (r *request) look(ctx context.Context, id string, p filePath, q query, readBelow int) (found, error) {
+	report, err := r.script(ctx, id, sandbox.New("file_look", p.params(sandbox.Params{
+		"by_line": q.byLine, "start": q.start, "window": q.window, "hashed": q.hash, "sniff": sniffLen, "read_below": readBelow,
+	})))
 	if err != nil {
 		if _, ok := withoutScripts(err); !ok {
 			return found{}, err
 		}
-		return r.stream(ctx, id, p, q)
+		return r.streamAlone(ctx, id, p, q)
 	}
-	switch report.verb {
+	switch report.Verb {
 	case "file":
 	case "notfile":
-		if report.word(0) != "none" {
-			return found{}, report.refusal(p)
+		if report.Word(0) != "none" {
+			return found{}, refusal(report, p)
 		}
 		fallthrough
 	case "missing", "outside", "denied", "loop":
 		// The service decides, and says so in its own words.
-		return r.stream(ctx, id, p, q)
+		return r.streamAlone(ctx, id, p, q)
 	default:
-		return found{}, report.refusal(p)
+		return found{}, refusal(report, p)
 	}
-	size, offset, lines := report.number(0), report.number(1), report.number(2)
-	hash := cleanHash(report.word(4))
-	if report.word(3) == "0" {
-		q.hash = false
-		f, err := r.stream(ctx, id, p, q)
+	size, offset, lines := report.Number(0), report.Number(1), report.Number(2)
+	hash := cleanHash(report.Word(4))
+	if report.Word(3) == "0" {
+		part := q
+		part.hash = false
+		f, err := r.stream(ctx, id, p, part)
+		if noEndpoint(err) {
+			return r.look(ctx, id, p, q, byScript)
+		}
 		if err != nil {
 			return found{}, err
+		}
+		if f.asText(size) {
+			return r.look(ctx, id, p, q, byScript)
 		}
 		if f.last && f.size == int64(len(f.data)) { // all of it, as it was then
 			if hash != "" {
@@ -67,10 +104,10 @@ func (r *request) find(ctx context.Context, id string, p filePath, q query) (fou
 		f.hash = hash
 		return f, nil
 	}
-	if len(report.parts) != 2 || size < 0 || offset < 0 {
-		return found{}, report.refusal(p)
+	if len(report.Parts) != 2 || size < 0 || offset < 0 {
+		return found{}, refusal(report, p)
 	}
-	f := found{head: report.parts[0], window: window{data: report.parts[1]}, size: size, offset: offset, hash: hash}
+	f := found{head: report.Parts[0], window: window{data: report.Parts[1]}, size: size, offset: offset, hash: hash}
 	f.last = offset+int64(len(f.data)) >= size
 	if q.byLine {
 		switch {
@@ -88,6 +125,45 @@ func (r *request) find(ctx context.Context, id string, p filePath, q query) (fou
 	return f, nil
 }
 
+// whole reads a file of at most limit bytes whole, and makes sure that it has
+// its true bytes.
+func (r *request) whole(ctx context.Context, id string, p filePath, limit int64) ([]byte, error) {
+	content, err := r.Client.Files.Read(ctx, id, string(p), limit)
+	if err != nil && !noEndpoint(err) {
+		return nil, err
+	}
+	f, err := r.look(ctx, id, p, query{window: 1, hash: true}, byScript)
+	switch {
+	case err != nil:
+		return nil, err
+	case f.lossy:
+		return nil, lossy(p)
+	case f.streamed, f.hash == hashOf(content), f.hash == "" && f.size == int64(len(content)):
+		return content, nil
+	case f.size > limit:
+		return nil, &refused{fmt.Sprintf("%q has %d bytes, more than the %d that are read here", p, f.size, limit), ""}
+	}
+	content = nil
+	for {
+		part, err := r.look(ctx, id, p, query{start: int64(len(content)), window: maxWindow}, byScript)
+		if err != nil {
+			return nil, err
+		}
+		content = append(content, part.data...)
+		if part.last || len(part.data) == 0 || int64(len(content)) > limit {
+			return content, nil
+		}
+	}
+}
+
+// lossy is the error for a file that came as text and is not.
+func lossy(p filePath) error {
+	return &refused{
+		fmt.Sprintf("OpenClaw gave %q as text, and bytes of it that are not UTF-8 were lost on the way; without commands on the instance its true bytes can't be read", p),
+		"read_file with encoding \"text\" shows what came.",
+	}
+}
+
 func cleanHash(s string) string {
 	if b, err := hex.DecodeString(s); err != nil || len(b) != sha256.Size {
 		return ""
@@ -98,45 +174,4 @@ func cleanHash(s string) string {
 func hashOf(b []byte) string {
 	h := sha256.Sum256(b)
 	return hex.EncodeToString(h[:])
-}
-
-// lookScript reports a file's size and hash and where the wanted part begins,
-// and gives that part and the file's head, unless files/read is to be used:
-// "file", size, offset, number of lines (-1 when not needed or too dear),
-// whether the parts follow, hash.
-func lookScript(p filePath, q query) string {
-	mode, hash := "b", 0
-	if q.byLine {
-		mode = "l"
-	}
-	if q.hash {
-		hash = 1
-	}
-	return p.vars("d", "n") + fmt.Sprintf("m=%s a=%d l=%d x=%d\n", mode, q.start, q.window, hash) + `
-need wc tail head base64
-root; enter "$d"; follow
-kind "./$n"; [ $ty = file ] || say notfile $ty
-within || say outside
-[ -r "./$n" ] || say denied
-z=$(size "./$n"); z=$((z)) t=-1 o=0
-if [ $m = b ]; then
-  o=$a; [ $o -ge 0 ] || o=$((z+a)); [ $o -ge 0 ] || o=0
-elif [ $a -gt 1 ]; then
-  o=$(head -n $((a-1)) "./$n" | wc -c); o=$((o))
-elif [ $a -lt 0 ]; then
-  o=$(tail -n $((-a)) "./$n" | wc -c); o=$((z-o)); [ $o -ge 0 ] || o=0
-fi
-c=0; [ $m = b ] || if [ $a -lt 0 ]; then [ $z -gt 64000000 ] || c=1; else [ $o -lt $z ] || c=1; fi
-if [ $c = 1 ]; then
-  t=$(wc -l <"./$n"); t=$((t))
-  [ $z = 0 ] || [ $(tail -c 1 "./$n" | wc -l) -gt 0 ] || t=$((t+1))
-fi
-h=-; [ $x = 0 ] || hash "./$n"
-s=1; [ $o -gt 0 ] || [ $a -lt 0 ] || [ $z -gt ` + fmt.Sprint(readBelow) + ` ] || s=0
-echo "` + fileMark + `file $z $o $t $s $h"
-[ $s = 1 ] || exit 0
-part() { tail -c +$(($1+1)) "./$n" | head -c $2 | base64; echo .; }
-part 0 ` + fmt.Sprint(sniffLen) + `
-part $o $l
-`
 }

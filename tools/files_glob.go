@@ -2,72 +2,64 @@ package tools
 
 import (
 	"path"
-	"slices"
 	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
 )
 
+// maxAlternatives bounds what a pattern's braces multiply to: each alternative is
+// matched by itself.
+const maxAlternatives = 64
+
 // glob is a pattern for paths: * and ? stand for characters other than a slash,
-// [a-z] for one of a set, ** as a whole segment for any number of directories.
-// A pattern without a slash is for names, wherever they are.
+// [a-z] and [!a-z] for one character of a set, {a,b} for one of several texts,
+// and ** as a whole segment for any number of directories. A pattern without a
+// slash is for names, wherever they are.
 type glob struct {
-	segments []string
-	names    bool
+	pattern string
+	names   bool
 }
 
-func newGlob(pattern string) (glob, error) {
-	g := glob{segments: strings.Split(strings.Trim(strings.TrimPrefix(pattern, "./"), "/"), "/")}
-	g.names = len(g.segments) == 1 && g.segments[0] != "**"
-	for i, s := range g.segments {
-		// Sets are negated with ! in shells, with ^ in path.Match.
-		g.segments[i] = strings.ReplaceAll(s, "[!", "[^")
-		if _, err := path.Match(g.segments[i], ""); err != nil {
-			return glob{}, badArgument("argument \"glob\" must be a pattern with *, ?, [a-z] and **; %q is none", pattern)
+func newGlob(argument, pattern string) (glob, error) {
+	g := glob{pattern: strings.Trim(strings.TrimPrefix(pattern, "./"), "/")}
+	g.names = !strings.Contains(g.pattern, "/") && g.pattern != "**"
+	if !doublestar.ValidatePattern(g.pattern) {
+		return glob{}, badArgument("argument %q must be a pattern with *, ?, [a-z], {a,b} and **; got %q", argument, pattern)
+	}
+	if manyAlternatives(g.pattern) {
+		return glob{}, badArgument("argument %q may have at most %d combinations of alternatives in braces", argument, maxAlternatives)
+	}
+	return g, nil
+}
+
+// manyAlternatives reports whether the braces of a pattern multiply to more than
+// maxAlternatives. It may count too many, since it takes each comma behind a
+// brace for one of its own.
+func manyAlternatives(pattern string) bool {
+	all := 1
+	for _, group := range strings.Split(pattern, "{")[1:] {
+		if all *= 1 + strings.Count(group, ","); all > maxAlternatives {
+			return true
 		}
 	}
-	// Neighbours mean no more than one, and cost much more.
-	g.segments = slices.CompactFunc(g.segments, func(a, b string) bool { return a == "**" && b == "**" })
-	return g, nil
+	return false
 }
 
 // depth is how deep the pattern reaches, at most limit.
 func (g glob) depth(limit int) int {
-	if slices.Contains(g.segments, "**") {
+	switch {
+	case g.names:
+		return min(1, limit)
+	case strings.Contains(g.pattern, "**"):
 		return limit
 	}
-	return min(len(g.segments), limit)
+	return min(strings.Count(g.pattern, "/")+1, limit)
 }
 
 // match reports whether the pattern fits a path relative to the listed directory.
 func (g glob) match(rel string) bool {
 	if g.names {
-		ok, _ := path.Match(g.segments[0], path.Base(rel))
-		return ok
+		rel = path.Base(rel)
 	}
-	// A greedy walk that goes back to the last ** only: earlier ones can't do
-	// better, so that no pattern takes long.
-	names := strings.Split(rel, "/")
-	i, j, star, from := 0, 0, -1, 0
-	for j < len(names) {
-		if i < len(g.segments) && g.segments[i] == "**" {
-			star, from = i, j
-			i++
-			continue
-		}
-		if i < len(g.segments) {
-			if ok, _ := path.Match(g.segments[i], names[j]); ok {
-				i++
-				j++
-				continue
-			}
-		}
-		if star < 0 {
-			return false
-		}
-		from++
-		i, j = star+1, from
-	}
-	for i < len(g.segments) && g.segments[i] == "**" {
-		i++
-	}
-	return i == len(g.segments)
+	return doublestar.MatchUnvalidated(g.pattern, rel)
 }

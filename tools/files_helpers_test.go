@@ -18,12 +18,15 @@ import (
 
 	"openclaw-mcp/client"
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
+	"openclaw-mcp/internal/runs"
+	"openclaw-mcp/internal/text"
 )
 
 // bench is an instance of an embedded service, and the tools in front of it.
 type bench struct {
 	*testing.T
-	srv  *emulator.Server
+	srv  *emulatortest.Server
 	id   string
 	dir  string // of this machine: the workspace
 	deps *Deps
@@ -35,12 +38,15 @@ type bench struct {
 
 // newBench starts one. Its commands run without a namespace unless opts say
 // otherwise: that is faster.
-func newBench(t *testing.T, opts emulator.Options) *bench {
+func newBench(t *testing.T, opts emulatortest.Options) *bench {
 	t.Helper()
 	if opts.Sandbox == "" {
 		opts.Sandbox = emulator.SandboxOff
 	}
-	srv, err := emulator.New(opts)
+	if !thorough {
+		opts.Shell = "sh" // takes half the time of bash
+	}
+	srv, err := emulatortest.New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,13 +65,13 @@ func newBench(t *testing.T, opts emulator.Options) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	services := NewServices(c, nil)
+	services := NewServices(c, testRuns(t, c))
 	b.deps = &Deps{
 		Services:     func(context.Context) (*Services, error) { return services, nil },
 		Rails:        func(context.Context) *Rails { return &Rails{} },
 		Principal:    func(context.Context) string { return "local" },
 		Confirm:      NewConfirmer(ConfirmAllow),
-		SoftDeadline: time.Minute, MaxResultChars: 20000,
+		SoftDeadline: 10 * time.Minute, MaxResultChars: 20000,
 	}
 	t.Cleanup(func() {
 		if err := srv.Close(); err != nil {
@@ -83,8 +89,9 @@ type countingWriter struct {
 }
 
 func (w *countingWriter) Write(p []byte) (int, error) {
-	w.n.Add(int64(len(p)))
-	return w.ResponseWriter.Write(p)
+	n, err := w.ResponseWriter.Write(p)
+	w.n.Add(int64(n))
+	return n, err
 }
 
 func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
@@ -123,7 +130,7 @@ func (b *bench) try(name string, a args) Result {
 	}
 	r := b.tool(name).Call(b.Context(), b.deps, raw, Exchange{})
 	if len(r.Text) > b.deps.MaxResultChars {
-		b.Errorf("%s %v: the text has %d characters, beyond the budget", name, clip(string(raw), 100), len(r.Text))
+		b.Errorf("%s %v: the text has %d characters, beyond the budget", name, text.Line(string(raw), 100), len(r.Text))
 	}
 	return r
 }
@@ -152,7 +159,7 @@ func (b *bench) refuse(name string, a args, words ...string) {
 	b.Helper()
 	r := b.try(name, a)
 	if !r.IsError {
-		b.Errorf("%s %v: went through: %s", name, a, clip(r.Text, 300))
+		b.Errorf("%s %v: went through: %s", name, a, text.Line(r.Text, 300))
 		return
 	}
 	for _, w := range words {
@@ -178,7 +185,7 @@ func (b *bench) want(name, content string) {
 	b.Helper()
 	got, err := os.ReadFile(b.path(name))
 	if err != nil || string(got) != content {
-		b.Errorf("%s: got %q, %v; want %q", name, clip(string(got), 200), err, clip(content, 200))
+		b.Errorf("%s: got %q, %v; want %q", name, text.Line(string(got), 200), err, text.Line(content, 200))
 	}
 }
 
@@ -231,7 +238,7 @@ func (b *bench) rewriteExec(change func(string) string) {
 func (b *bench) without(names ...string) {
 	b.Helper()
 	dir := b.TempDir()
-	for _, n := range strings.Fields("sh bash cat head tail wc base64 stat sha256sum shasum openssl mv rm rmdir cp ln mkdir cksum tr chmod chown find gzip sleep readlink flock truncate ls rev dash") {
+	for n := range strings.FieldsSeq("sh bash cat head tail wc base64 stat sha256sum shasum openssl mv rm rmdir cp ln mkdir tr chmod chown find gzip sleep readlink flock truncate ls rev dash") {
 		p, err := exec.LookPath(n)
 		skip := false
 		for _, x := range names {
@@ -265,4 +272,15 @@ func decodeArgs(t *testing.T, s string) args {
 		t.Fatalf("%q: %v", s, err)
 	}
 	return a
+}
+
+// testRuns makes a manager of runs.
+func testRuns(t testing.TB, c *client.Client) *runs.Manager {
+	t.Helper()
+	m, err := runs.NewManager(runs.Config{Client: c, APIKey: "key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"openclaw-mcp/internal/text"
 )
 
 const (
@@ -84,7 +86,7 @@ func shown(name string) string {
 // appendLine shows an entry on a line, its path from dir on.
 func (f File) appendLine(b []byte, dir string) []byte {
 	name := strings.TrimPrefix(strings.TrimPrefix(f.Path, dir), "/")
-	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || hidden(r) }) || strings.TrimSpace(name) != name {
+	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || text.Hidden(r) }) || strings.TrimSpace(name) != name {
 		name = strconv.Quote(name) // as JSON has it, so that it can be copied
 	}
 	b = append(b, name...)
@@ -105,23 +107,23 @@ func (f File) appendLine(b []byte, dir string) []byte {
 }
 
 type listFilesIn struct {
-	Path     string `json:"path,omitempty"`
-	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
+	Path     string `json:"path,omitempty" jsonschema:"of the directory"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 	Depth    int    `json:"depth,omitempty" jsonschema:"default 1, or what glob needs"`
-	Glob     string `json:"glob,omitempty" jsonschema:"*.go for names, src/**/*.ts for paths"`
+	Glob     string `json:"glob,omitempty" jsonschema:"*.go in this directory, **/*.go below it too"`
 	Sort     string `json:"sort,omitempty" jsonschema:"size, modified: greatest first"`
-	Limit    int    `json:"limit,omitempty"`
+	Limit    int    `json:"limit,omitempty" jsonschema:"at most so many"`
 	Cursor   string `json:"cursor,omitempty" jsonschema:"from the page before"`
 }
 
 type listFilesOut struct {
-	Instance string `json:"instance,omitempty"`
-	Path     string `json:"path,omitempty"`
-	Entries  []File `json:"entries"`
-	Total    int    `json:"total"` // on all pages
-	Cursor   string `json:"cursor,omitempty"`
-	Note     string `json:"note,omitempty"`
-	Next     string `json:"next,omitempty"`
+	onInstance
+	Path    string `json:"path,omitempty"`
+	Entries []File `json:"entries"`
+	Total   int    `json:"total"` // on all pages
+	Cursor  string `json:"cursor,omitempty"`
+	Note    string `json:"note,omitempty"`
+	Next    string `json:"next,omitempty"`
 
 	lines []byte // the entries, as text
 }
@@ -147,7 +149,7 @@ func listFiles(ctx context.Context, r *request, in listFilesIn) (listFilesOut, e
 	depth := in.Depth
 	var g *glob
 	if in.Glob != "" {
-		pattern, err := newGlob(in.Glob)
+		pattern, err := newGlob("glob", in.Glob)
 		if err != nil {
 			return listFilesOut{}, err
 		}
@@ -169,11 +171,19 @@ func listFiles(ctx context.Context, r *request, in listFilesIn) (listFilesOut, e
 	var l listing
 	if depth == 1 {
 		err = r.listOne(ctx, id, p, "", &l)
+		if noEndpoint(err) && p.inside() {
+			if found, findErr := r.findFiles(ctx, id, p, depth); findErr == nil {
+				l, err = found, nil
+			}
+		}
 	} else {
 		l, err = r.listDeep(ctx, id, p, depth)
 	}
 	if err != nil {
 		return listFilesOut{}, err
+	}
+	if g != nil && g.names && depth == 1 && slices.ContainsFunc(l.entries, func(e fileEntry) bool { return e.kind == kindDirectory }) {
+		l.add(fmt.Sprintf("subfolders are not searched; glob: %q searches them", "**/"+g.pattern))
 	}
 	l.entries = slices.DeleteFunc(l.entries, func(e fileEntry) bool {
 		return g != nil && !g.match(e.rel) || r.rails.path(path.Join(string(p), e.rel)) != nil
@@ -181,7 +191,7 @@ func listFiles(ctx context.Context, r *request, in listFilesIn) (listFilesOut, e
 	order := fileOrder(in.Sort)
 	slices.SortFunc(l.entries, order)
 
-	out := listFilesOut{Instance: id, Path: string(p), Entries: []File{}, Total: len(l.entries)}
+	out := listFilesOut{onInstance: r.on(id), Path: string(p), Entries: []File{}, Total: len(l.entries)}
 	rest := l.entries
 	if after != nil {
 		// The first behind the last that was shown, whatever came or went since.
@@ -295,7 +305,7 @@ func readCursor(s string, key []byte) (*fileEntry, error) {
 
 func (o listFilesOut) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s on instance %s: %d of %d entries\n", o.Path, o.Instance, len(o.Entries), o.Total)
+	fmt.Fprintf(&b, "%s%s: %d of %d entries\n", o.Path, o.where("on"), len(o.Entries), o.Total)
 	b.Write(o.lines)
 	if o.Note != "" {
 		b.WriteString("note: " + o.Note + "\n")

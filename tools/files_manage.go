@@ -9,20 +9,22 @@ import (
 	"strings"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/internal/sandbox"
+	"openclaw-mcp/internal/text"
 )
 
 type manageFilesIn struct {
-	Action      string `json:"action"`
-	Path        string `json:"path"`
-	Instance    string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
+	Action      string `json:"action" jsonschema:"what to do"`
+	Path        string `json:"path" jsonschema:"what to move, copy or delete"`
+	Instance    string `json:"instance,omitempty" jsonschema:"if several"`
 	Destination string `json:"destination,omitempty" jsonschema:"for move, copy: the new path"`
 	Recursive   bool   `json:"recursive,omitempty" jsonschema:"copy or delete a directory with all in it"`
 	Overwrite   bool   `json:"overwrite,omitempty" jsonschema:"replace a file at destination"`
-	Confirm     string `json:"confirm,omitempty" jsonschema:"token that the first call gave, to delete"`
+	Confirm     string `json:"confirm,omitempty" jsonschema:"token of the first call, to delete"`
 }
 
 type manageFilesOut struct {
-	Instance    string `json:"instance,omitempty"`
+	onInstance
 	Action      string `json:"action,omitempty"`
 	Path        string `json:"path,omitempty"`
 	Destination string `json:"destination,omitempty"`
@@ -39,10 +41,10 @@ func managedPath(argument, path string) (filePath, error) {
 		return "", err
 	case slices.Contains(strings.Split(path, "/"), ".."):
 		return "", badArgument("argument %q must be a path without \"..\"; got %q", argument, path)
-	case p == "/" || p == workspaceRoot:
-		return "", badArgument("argument %q must be a path below %s, not %s", argument, workspaceRoot, p)
+	case p == "/" || p == client.Workspace:
+		return "", badArgument("argument %q must be a path below %s, not %s", argument, client.Workspace, p)
 	case !p.inside():
-		return "", badArgument("argument %q must be a path below %s; exec_command reaches the rest of the instance", argument, workspaceRoot)
+		return "", badArgument("argument %q must be a path below %s; exec_command reaches the rest of the instance", argument, client.Workspace)
 	}
 	return p, nil
 }
@@ -88,99 +90,74 @@ func manageFiles(ctx context.Context, r *request, in manageFilesIn) (manageFiles
 		return manageFilesOut{}, err
 	}
 	if in.Action == "delete" {
-		what := fmt.Sprintf("It deletes %q on instance %s.", from, id)
-		if in.Recursive {
-			what = fmt.Sprintf("It deletes %q on instance %s, with everything in it where it is a directory.", from, id)
+		what := ""
+		if r.Confirm.asks() { // nobody is asked about what can't be done anyway
+			found, err := r.manage(ctx, id, in, from, to, true)
+			if err != nil {
+				return manageFilesOut{}, err
+			}
+			what = fmt.Sprintf("It deletes the %s %q on instance %s.", found.Type, from, id)
+			if found.Type == kindDirectory && in.Recursive {
+				what = fmt.Sprintf("It deletes the directory %q on instance %s, with everything in it.", from, id)
+			}
 		}
 		if err := r.confirm(ctx, what, in.Confirm); err != nil {
 			return manageFilesOut{}, err
 		}
 	}
+	return r.manage(ctx, id, in, from, to, false)
+}
+
+// manage does what was asked for, or only checks whether a delete can be done.
+func (r *request) manage(ctx context.Context, id string, in manageFilesIn, from, to filePath, check bool) (manageFilesOut, error) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
-	report, err := r.script(ctx, id, manageScript(in, from, to))
+	report, err := r.script(ctx, id, manageScript(in, from, to, check))
+	if check {
+		err = whileReading(err)
+	}
 	var no *noScript
+	why, without := noShell(err)
 	switch {
 	case errors.As(err, &no) && no.begun:
-		return manageFilesOut{}, &client.Error{Op: execOp, Outcome: client.OutcomeUnknown, Err: err,
+		return manageFilesOut{}, &client.Error{Op: sandbox.Op, Outcome: client.OutcomeUnknown, Err: err,
 			Message: fmt.Sprintf("the %s of %q did not come to its end: %s; for much data use exec_command with background: true", in.Action, from, no.why)}
-	case errors.As(err, &no):
-		return manageFilesOut{}, &refused{no.Error(), "exec_command may still do it by other means."}
+	case without:
+		return manageFilesOut{}, &refused{(&noScript{why: why}).Error() + "; the service has no endpoint that does it", "exec_command may still do it by other means."}
 	case err != nil:
 		return manageFilesOut{}, err
 	}
-	switch report.verb {
-	case "done":
+	switch report.Verb {
+	case "ok":
 		return manageFilesOut{
-			Instance: id, Action: in.Action, Path: string(from), Destination: string(to),
-			Type: report.word(0), Entries: report.number(1), Replaced: report.word(2) == "1",
+			onInstance: r.on(id), Action: in.Action, Path: string(from), Destination: string(to),
+			Type: report.Word(0), Entries: report.Number(1), Replaced: report.Word(2) == "1",
 		}, nil
 	case "exists":
-		if report.word(0) == "directory" {
+		if report.Word(0) == "directory" {
 			return manageFilesOut{}, &refused{fmt.Sprintf("the destination %q is a directory, and a directory is never replaced", to), "give the full new path, name included, or delete the directory first."}
 		}
 		return manageFilesOut{}, &refused{fmt.Sprintf("the destination %q exists", to), "pass overwrite: true to replace it, or choose another destination."}
 	case "full":
-		return manageFilesOut{}, &refused{fmt.Sprintf("%q is a directory with %d entries in it", from, report.number(0)), fmt.Sprintf("pass recursive: true to %s all of it.", in.Action)}
+		return manageFilesOut{}, &refused{fmt.Sprintf("%q is a directory with %s in it", from, text.Count(report.Number(0), "entry", "entries")), fmt.Sprintf("pass recursive: true to %s all of it.", in.Action)}
 	case "notfile":
-		return manageFilesOut{}, &refused{fmt.Sprintf("%q is a %s, and copy takes files, directories and symbolic links", from, report.word(0)), ""}
+		return manageFilesOut{}, &refused{fmt.Sprintf("%q is a %s, and copy takes files, directories and symbolic links", from, report.Word(0)), ""}
 	case "into":
 		return manageFilesOut{}, &refused{fmt.Sprintf("%q lies in %q itself", to, from), "choose another destination."}
 	}
-	return manageFilesOut{}, report.refusal(from)
+	return manageFilesOut{}, refusal(report, from)
 }
 
-// manageScript moves, copies or deletes. A copy is made beside its destination
-// and renamed, so that it is there as a whole or not at all.
-func manageScript(in manageFilesIn, from, to filePath) string {
-	flag := map[bool]int{true: 1}
-	s := from.vars("d", "n")
+// manageScript gives the script that moves, copies or deletes.
+func manageScript(in manageFilesIn, from, to filePath, check bool) sandbox.Script {
+	p := from.params(sandbox.Params{
+		"action": in.Action, "recursive": in.Recursive, "overwrite": in.Overwrite, "stage": ".openclaw-mcp-" + rand.Text()[:12],
+		"to_dir": "", "to_name": "", "check": check,
+	})
 	if to != "" {
-		s += to.vars("D", "N")
+		p["to_dir"], p["to_name"] = to.split()
 	}
-	return s + fmt.Sprintf("act=%s rec=%d over=%d q=.openclaw-mcp-%s\n", in.Action, flag[in.Recursive], flag[in.Overwrite], rand.Text()[:12]) + `
-need find mv cp rm rmdir mkdir wc
-root; enter "$d"; within || say outside
-src() { if [ -L "$1" ]; then ty=symlink; else kind "$1"; fi; }
-src "./$n"; [ $ty != none ] || say missing
-P=$PWD was=$ty
-count() { find "$1" -exec sh -c 'for i do echo; done' sh {} + | wc -l; }
-c=1; [ $ty != directory ] || { c=$(count "./$n"); c=$((c)); }
-if [ $act = delete ]; then
-  if [ $ty != directory ]; then e=$(rm -f -- "./$n" 2>&1) || fail "$e"
-  elif [ $c -gt 1 ] && [ $rec = 0 ]; then say full $((c-1))
-  elif [ $rec = 0 ]; then e=$(rmdir -- "./$n" 2>&1) || fail "$e"
-  else e=$(rm -rf -- "./$n" 2>&1) || fail "$e"; fi
-  say done $was $c 0
-fi
-if [ $act = copy ]; then
-  case $ty in file|symlink) ;; directory) [ $rec = 1 ] || [ $c = 1 ] || say full $((c-1));; *) say notfile $ty;; esac
-fi
-a=$D; while [ ! -d "$W/$a" ]; do a=${a%/*}; done
-enter "$a"; within || say outside
-case $PWD/ in "$P/$n"/*) [ $was != directory ] || say into;; esac
-e=$(mkdir -p -- "$W/$D" 2>&1) || fail "$e"
-enter "$D"; within || say outside
-there() {
-  src "./$N"; r=0
-  [ $ty = none ] || { [ $ty != directory ] && [ $over = 1 ] || say exists $ty; r=1; }
-}
-there
-trap 'rm -rf "./$q"' EXIT; trap 'exit 1' HUP INT TERM
-x=$P/$n
-if [ $act = copy ]; then
-  e=$(cp -pPR -- "$x" "./$q" 2>&1) || fail "$e"
-  x=./$q; there
-fi
-# A link to a directory would have mv move into that.
-[ $ty != symlink ] || rm -f "./$N"
-if [ $over = 1 ] || [ $was = directory ]; then e=$(mv -f -- "$x" "./$N" 2>&1) || fail "$e"
-else
-  e=$(mv -n -- "$x" "./$N" 2>&1) || fail "$e"
-  src "$x"; [ $ty = none ] || { there; fail "it can't be moved"; }
-fi
-say done $was $c $r
-`
+	return sandbox.New("file_manage", p)
 }
 
 func (o manageFilesOut) text() string {
@@ -195,5 +172,5 @@ func (o manageFilesOut) text() string {
 	if o.Replaced {
 		text += ", replacing what was there"
 	}
-	return text + " (instance " + o.Instance + ")"
+	return text + o.where("on")
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 func TestManageFiles(t *testing.T) {
@@ -74,7 +74,7 @@ func TestManageFiles(t *testing.T) {
 		b.refuse("manage_files", args{"action": "delete", "path": "c", "destination": "d"}, "destination")
 		b.refuse("manage_files", args{"action": "rename", "path": "c"}, "action", "move")
 
-		for _, name := range oddNames {
+		for _, name := range someNames() {
 			b.put("odd/"+name, name)
 			manage(args{"action": "copy", "path": "odd/" + name, "destination": "even/" + name})
 			b.want("even/"+name, name)
@@ -124,7 +124,7 @@ func TestManageFiles(t *testing.T) {
 
 func TestManageWithoutCommands(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, emulator.Options{})
+	b := newBench(t, emulatortest.Options{})
 	b.put("a", "one")
 	b.noExec()
 	b.refuse("manage_files", args{"action": "delete", "path": "a"}, "sh: not found", "nothing was changed")
@@ -133,7 +133,7 @@ func TestManageWithoutCommands(t *testing.T) {
 
 func TestMakeDirectory(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, emulator.Options{})
+	b := newBench(t, emulatortest.Options{})
 	for range 2 {
 		if got := call[makeDirectoryOut](b, "make_directory", args{"path": "x/y/"}); got.Path != "/workspace/x/y" {
 			t.Errorf("got %+v", got)
@@ -148,7 +148,10 @@ func TestMakeDirectory(t *testing.T) {
 func TestFileSchemas(t *testing.T) {
 	total := 0
 	for _, tool := range fileTools() {
-		b := schemaJSON(tool.Definition())
+		b, err := json.Marshal(tool.Definition())
+		if err != nil {
+			t.Fatal(err)
+		}
 		total += len(b)
 		if len(b) > 1300 {
 			t.Errorf("%s: %d bytes", tool.Name, len(b))
@@ -160,9 +163,10 @@ func TestFileSchemas(t *testing.T) {
 	t.Log("bytes in all:", total)
 }
 
-// A delete is confirmed before anything is sent; a move is not.
+// A delete is confirmed before anything is deleted; a move is not. What can't be deleted is
+// refused without asking.
 func TestManageFilesConfirm(t *testing.T) {
-	b := newBench(t, emulator.Options{})
+	b := newBench(t, emulatortest.Options{})
 	b.deps.Confirm = NewConfirmer(ConfirmAsk)
 	b.put("f", "x")
 	b.put("g", "x")
@@ -191,6 +195,21 @@ func TestManageFilesConfirm(t *testing.T) {
 	a["path"] = "f"
 	if second := call(a); second.IsError || there("f") {
 		t.Fatalf("the confirmed call: %s", second.Text)
+	}
+	b.put("full/f", "x")
+	for _, tt := range []struct {
+		path  string
+		all   bool
+		words string
+	}{
+		{"none", false, "there is no"}, {"none/f", true, "there is no"}, {"full", false, "recursive: true"},
+		{"full", true, "the directory \"/workspace/full\" on instance " + b.id + ", with everything in it"}, {"g", true, "the file \"/workspace/g\""},
+	} {
+		r := call(args{"action": "delete", "path": tt.path, "recursive": tt.all, "instance": b.id})
+		asks := strings.HasPrefix(tt.words, "the ") && !strings.HasPrefix(tt.words, "there")
+		if !strings.Contains(r.Text, tt.words) || strings.Contains(r.Text, "needs a confirmation") != asks || !there("full/f") {
+			t.Errorf("%s: got %s", tt.path, r.Text)
+		}
 	}
 	if moved := call(args{"action": "move", "path": "g", "destination": "h", "instance": b.id}); moved.IsError {
 		t.Fatalf("a move: %s", moved.Text)

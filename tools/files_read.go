@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/internal/text"
 )
 
 const (
@@ -33,17 +34,17 @@ const (
 )
 
 type readFileIn struct {
-	Path     string `json:"path"`
-	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
+	Path     string `json:"path" jsonschema:"of the file"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 	Line     int64  `json:"line,omitempty" jsonschema:"first, from 1; -9: the last 9"`
 	Offset   *int64 `json:"offset,omitempty" jsonschema:"or first byte, from 0; -9: the last 9"`
 	Count    int64  `json:"count,omitempty" jsonschema:"of lines, or with offset of bytes"`
-	Encoding string `json:"encoding,omitempty"`
+	Encoding string `json:"encoding,omitempty" jsonschema:"auto: text, image or dump"`
 	Hash     bool   `json:"hash,omitempty" jsonschema:"give the file's SHA-256"`
 }
 
 type readFileOut struct {
-	Instance  string `json:"instance,omitempty"`
+	onInstance
 	Path      string `json:"path,omitempty"`
 	Content   string `json:"content"`
 	Encoding  string `json:"encoding,omitempty"` // of the file; of the content for base64 and hex
@@ -97,11 +98,16 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 	if err != nil {
 		return readFileOut{}, err
 	}
-	out := readFileOut{Instance: id, Path: string(p), Offset: f.offset, SHA256: f.hash}
+	out := readFileOut{onInstance: r.on(id), Path: string(p), Offset: f.offset, SHA256: f.hash}
 	if f.size >= 0 {
 		out.Size = &f.size
 	}
-	if in.Hash && f.hash == "" {
+	if f.lossy {
+		if in.Encoding == encBase64 || in.Encoding != "text" && isBinary(f.head) {
+			return readFileOut{}, lossy(p)
+		}
+		out.note("OpenClaw gave the file as text: bytes of it that are not UTF-8 are lost or shown as U+FFFD, and its SHA-256 is not known")
+	} else if in.Hash && f.hash == "" {
 		out.Note = "the SHA-256 is not known: the sandbox has no sha256sum, shasum or openssl"
 	}
 	if f.cutOff {
@@ -122,23 +128,26 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 	default:
 		err = r.readText(ctx, &out, f, in, limit, again)
 	}
-	// Whoever asks for text by name gets it exactly; see showHidden. What is made
+	// Whoever asks for text by name gets it exactly; see visibleText. What is made
 	// visible takes up to six times the room, so a part that outgrows the budget
 	// by that is read again, shorter.
+	if in.Encoding == "text" {
+		r.verbatim(ctx)
+	}
 	if in.Encoding != "auto" || err != nil {
 		return out, err
 	}
-	visible := showHidden(out.Content)
+	visible := visibleText(out.Content)
 	if len(visible) > limit && out.image == nil {
 		out = before
 		if err := r.readText(ctx, &out, f, in, limit/6, again); err != nil {
 			return out, err
 		}
-		visible = showHidden(out.Content)
+		visible = visibleText(out.Content)
 	}
 	if visible != out.Content {
 		out.Content = visible
-		out.note("invisible characters are shown as ⟨U+…⟩; encoding: \"text\" gives them as they are")
+		out.note("invisible and control characters are shown as ⟨U+…⟩; encoding: \"text\" gives them as they are")
 	}
 	return out, nil
 }
@@ -169,7 +178,7 @@ func (o *readFileOut) base64(f found, limit int, count int64, again callArgs) {
 	}
 }
 
-// readBinary shows an image, or the beginning of what is no text.
+// readBinary shows an image, or the beginning of content that is not text.
 func (r *request) readBinary(ctx context.Context, o *readFileOut, f found, in readFileIn, again callArgs) error {
 	o.MIMEType = mimeType(f.head)
 	whole := in.Line == 0 && in.Offset == nil && in.Count == 0
@@ -177,7 +186,7 @@ func (r *request) readBinary(ctx context.Context, o *readFileOut, f found, in re
 		content := f.data
 		var err error
 		if !f.last && f.size <= maxImage {
-			content, err = r.Client.Files.Read(ctx, o.Instance, o.Path, maxImage)
+			content, err = r.whole(ctx, o.Instance, filePath(o.Path), maxImage)
 		}
 		switch {
 		case f.size > maxImage, errors.Is(err, client.ErrTooLarge):
@@ -223,7 +232,7 @@ func (f found) shownPart(in readFileIn, limit int) part {
 	return f.cut(limit, 0, in.Count, false)
 }
 
-// partIsBinary reports whether what is to be shown is no text.
+// partIsBinary reports whether the part to show is not text.
 func (f found) partIsBinary(in readFileIn, limit int) bool {
 	if bytes.IndexByte(f.data, 0) < 0 && utf8.Valid(f.data) {
 		return false // as nearly always; no part of it is
@@ -243,7 +252,7 @@ func (r *request) readText(ctx context.Context, o *readFileOut, f found, in read
 		if f.size > maxWhole {
 			return badArgument("argument \"line\" does not go with a UTF-16 file of more than %d bytes; read it by \"offset\"", maxWhole)
 		}
-		whole, err := r.Client.Files.Read(ctx, o.Instance, o.Path, maxWhole)
+		whole, err := r.whole(ctx, o.Instance, filePath(o.Path), maxWhole)
 		if err != nil {
 			return err
 		}
@@ -337,7 +346,7 @@ func lineStart(text []byte, line int64) (int, int64) {
 }
 
 func beyond(line, total int64) error {
-	return badArgument("argument \"line\" is %d, but the file has %d lines", line, total)
+	return badArgument("argument \"line\" is %d, but the file has %s", line, text.Count(total, "line", "lines"))
 }
 
 func (o readFileOut) text() string {
@@ -370,7 +379,7 @@ func (o readFileOut) text() string {
 	if o.SHA256 != "" {
 		add("sha256 %s", o.SHA256)
 	}
-	fmt.Fprintf(&b, "[%s on instance %s: %s]", o.Path, o.Instance, strings.Join(what, ", "))
+	fmt.Fprintf(&b, "[%s%s: %s]", o.Path, o.where("on"), strings.Join(what, ", "))
 	if o.Note != "" {
 		b.WriteString("\nnote: " + o.Note)
 	}

@@ -9,7 +9,30 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 )
+
+// streamAlone is stream where no script tells how large the file is: its folder's
+// list may.
+func (r *request) streamAlone(ctx context.Context, id string, p filePath, q query) (found, error) {
+	f, err := r.stream(ctx, id, p, q)
+	if err != nil {
+		return f, err
+	}
+	f.streamed = true
+	listed := int64(-1)
+	if page, err := r.Client.Files.List(ctx, id, path.Dir(string(p))); err == nil {
+		for _, e := range page.Items {
+			if e.Name == p.base() && !e.IsDir {
+				listed = e.Size
+			}
+		}
+	}
+	if f.asText(listed) {
+		f.lossy, f.size, f.hash = true, listed, ""
+	}
+	return f, nil
+}
 
 // stream reads what is wanted of a file through files/read alone. It closes the
 // stream once it has that; what lies before it has to be passed over.
@@ -62,7 +85,7 @@ func (s *streamer) read() (found, error) {
 	}
 	in := bufio.NewReaderSize(src, int(buffer))
 	head, err := in.Peek(sniffLen)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return found{}, err
 	}
 	f := found{head: bytes.Clone(head), size: s.size}
@@ -92,7 +115,7 @@ func (s *streamer) fromStart(in *bufio.Reader, f *found) error {
 		for f.line = 1; f.line < s.start; f.line++ {
 			n, err := skipLine(in)
 			f.offset += n
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				if n == 0 {
 					f.line--
 				}
@@ -102,12 +125,12 @@ func (s *streamer) fromStart(in *bufio.Reader, f *found) error {
 				return err
 			}
 		}
-		if _, err := in.Peek(1); err == io.EOF && s.start > 1 {
+		if _, err := in.Peek(1); errors.Is(err, io.EOF) && s.start > 1 {
 			return beyond(s.start, s.start-1)
 		}
 	} else {
 		n, err := io.CopyN(io.Discard, in, s.start)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return badArgument("argument \"offset\" is %d, but the file has %d bytes", s.start, n)
 		}
 		if err != nil {
@@ -122,7 +145,7 @@ func (s *streamer) fromStart(in *bufio.Reader, f *found) error {
 	}
 	f.data = data.Bytes()
 	_, err := in.Peek(1)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		f.last = true
 		f.size = f.offset + int64(len(f.data))
 	} else if err != nil {
@@ -158,7 +181,7 @@ func (s *streamer) fromEnd(in *bufio.Reader, f *found) error {
 		if kept = append(kept, buf[:n]...); len(kept) > 2*maxWhole {
 			kept = append(kept[:0], kept[len(kept)-maxWhole:]...)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -11,6 +11,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"openclaw-mcp/internal/sandbox"
 )
 
 // listDeep lists several levels: with find in the sandbox, or directory by
@@ -59,11 +61,13 @@ func (r *request) listDeep(ctx context.Context, id string, p filePath, depth int
 // reports as it takes.
 func (r *request) findFiles(ctx context.Context, id string, p filePath, depth int) (listing, error) {
 	name := "openclaw-mcp-list-" + rand.Text()[:12]
-	report, err := r.script(ctx, id, p.vars("d", "n")+fmt.Sprintf("q=%s x=%d b=%d\n", name, depth, listChunk)+findScript)
+	report, err := r.script(ctx, id, sandbox.New("file_list", p.params(sandbox.Params{
+		"depth": depth, "list": name, "chunk": listChunk, "batch": sandbox.Text("file_list_batch"),
+	})))
 	if err != nil {
 		return listing{}, err
 	}
-	if report.verb == "missing" {
+	if report.Verb == "missing" {
 		// The service says so in its own words.
 		_, err := r.Client.Files.List(ctx, id, string(p))
 		if err == nil {
@@ -71,28 +75,25 @@ func (r *request) findFiles(ctx context.Context, id string, p filePath, depth in
 		}
 		return listing{}, err
 	}
-	size := report.number(0)
-	if report.verb != "list" || len(report.parts) != 1 {
-		return listing{}, report.refusal(p)
+	size := report.Number(0)
+	if report.Verb != "list" || len(report.Parts) != 1 {
+		return listing{}, refusal(report, p)
 	}
-	packed := report.parts[0]
+	packed := report.Parts[0]
 	for int64(len(packed)) < size {
-		more, err := r.script(ctx, id, fmt.Sprintf("q=%s o=%d b=%d z=%d\n", name, len(packed)+1, listChunk, size)+`
-f=${TMPDIR:-/tmp}/$q
-say_part() { echo "`+fileMark+`list $z"; tail -c "+$o" "$f" | head -c $b | base64; echo .; }
-say_part
-[ $((o-1+b)) -lt $z ] || rm -f "$f"
-`)
+		more, err := r.script(ctx, id, sandbox.New("file_list_more", sandbox.Params{
+			"list": name, "from": len(packed), "chunk": listChunk, "size": size,
+		}))
 		if err != nil {
 			return listing{}, err
 		}
-		if more.verb != "list" || len(more.parts) != 1 || len(more.parts[0]) == 0 {
+		if more.Verb != "list" || len(more.Parts) != 1 || len(more.Parts[0]) == 0 {
 			return listing{}, &noScript{why: "the listing broke off"}
 		}
-		packed = append(packed, more.parts[0]...)
+		packed = append(packed, more.Parts[0]...)
 	}
 	var in io.Reader = bytes.NewReader(packed)
-	if report.word(1) == "gzip" {
+	if report.Word(1) == "gzip" {
 		if in, err = gzip.NewReader(in); err != nil {
 			return listing{}, &noScript{why: "the listing is garbled"}
 		}
@@ -108,39 +109,7 @@ say_part
 	return l, nil
 }
 
-// findScript lists what find finds in batches: the number of names, a line from
-// stat for each, a line "#", and the names, each ended by NUL. Where a file is
-// gone before stat comes to it, or there is no stat that is understood, the
-// lines do not match the names: then they are only types.
-const findScript = `
-need find head tail base64 wc
-root; enter "$d"; follow
-kind "./$n"; [ $ty != none ] || say missing
-[ $ty = directory ] || say missing
-cd -P -- "./$n" || say denied
-within || say outside
-find . -maxdepth 0 >/dev/null || say lacks "find with -maxdepth"
-if stat -c %f . >/dev/null; then st='stat -c %f_%s_%Y'; elif stat -f %Xp . >/dev/null; then st='stat -f %Xp_%z_%m'; else st=false; fi
-if command -v gzip >/dev/null; then zip=gzip; else zip=cat; fi
-umask 077
-f=${TMPDIR:-/tmp}/$q
-find . -maxdepth $x -exec sh -c '
-st=$1; shift
-echo $#
-t=$($st -- "$@" 2>/dev/null) && echo "$t" || for i do
-  if [ -L "$i" ]; then echo l; elif [ -d "$i" ]; then echo d; elif [ -f "$i" ]; then echo f; else echo o; fi
-done
-echo "#"
-printf "%s\0" "$@"
-' sh "$st" {} + | head -c 33554432 | $zip >"$f" || fail "no room for the listing in ${TMPDIR:-/tmp}"
-z=$(size "$f"); z=$((z))
-echo "` + fileMark + `list $z $zip"
-head -c $b "$f" | base64; echo .
-[ $b -lt $z ] || rm -f "$f"
-find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'openclaw-mcp-list-*' -mmin +60 -exec rm -f {} +
-`
-
-// parseFind reads the batches as far as they are whole.
+// parseFind reads the batches that file_list.sh writes, as far as they are whole.
 func parseFind(raw []byte) listing {
 	var l listing
 	for len(raw) > 0 {

@@ -8,25 +8,29 @@ import (
 	"path"
 	"strings"
 	"unicode/utf8"
+
+	"openclaw-mcp/internal/text"
 )
 
 // plainLimit is the largest content that goes through one files/write as it is.
 const plainLimit = 4 << 20
 
 type writeFileIn struct {
-	Path     string `json:"path"`
-	Content  string `json:"content"`
-	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
-	Mode     string `json:"mode,omitempty"`
-	IfMatch  string `json:"if_match,omitempty" jsonschema:"only if the file now has this SHA-256"`
+	Path     string `json:"path" jsonschema:"of the file"`
+	Content  string `json:"content" jsonschema:"all of it, or what to append"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
+	Mode     string `json:"mode,omitempty" jsonschema:"how"`
+	IfMatch  string `json:"if_match,omitempty" jsonschema:"only if its SHA-256 is this"`
 	Encoding string `json:"encoding,omitempty" jsonschema:"of content"`
+	Exec     bool   `json:"executable,omitempty" jsonschema:"may be run"`
 }
 
 type writeFileOut struct {
-	Instance string `json:"instance,omitempty"`
-	Path     string `json:"path,omitempty"`
-	Bytes    int64  `json:"bytes"` // size of the file now
-	SHA256   string `json:"sha256,omitempty"`
+	onInstance
+	Path   string `json:"path,omitempty"`
+	Bytes  int64  `json:"bytes"` // size of the file now
+	SHA256 string `json:"sha256,omitempty"`
+	Exec   bool   `json:"executable,omitempty"`
 
 	did string
 }
@@ -59,15 +63,15 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
 
-	out := writeFileOut{Instance: id, Path: string(p), did: map[string]string{"create": "created", "append": "appended to"}[in.Mode]}
+	out := writeFileOut{onInstance: r.on(id), Path: string(p), did: map[string]string{"create": "created", "append": "appended to"}[in.Mode]}
 	if out.did == "" {
 		out.did = "wrote"
 	}
-	plain := in.Mode == "overwrite" && in.IfMatch == "" && utf8.ValidString(content)
+	plain := in.Mode == "overwrite" && in.IfMatch == "" && utf8.ValidString(content) && !in.Exec
 	if !plain || p.inside() && len(content) > plainLimit {
-		done, err := r.commit(ctx, id, p, change{mode: in.Mode, match: strings.ToLower(in.IfMatch), data: []byte(content)})
+		done, err := r.commit(ctx, id, p, change{mode: in.Mode, match: strings.ToLower(in.IfMatch), data: []byte(content), exec: in.Exec})
 		if err == nil {
-			out.Bytes, out.SHA256 = done.size, done.hash
+			out.Bytes, out.SHA256, out.Exec = done.size, done.hash, in.Exec
 			return out, nil
 		}
 		var no *noScript
@@ -75,7 +79,16 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 			return writeFileOut{}, changeError(p, err)
 		}
 	}
-	if err := r.Client.Files.Write(ctx, id, string(p), content); err != nil {
+	err = r.Client.Files.Put(ctx, id, string(p), content)
+	if noEndpoint(err) && p.inside() {
+		if done, scriptErr := r.commit(ctx, id, p, change{mode: in.Mode, data: []byte(content)}); scriptErr == nil {
+			out.Bytes, out.SHA256 = done.size, done.hash
+			return out, nil
+		} else if _, ok := noShell(scriptErr); !ok {
+			return writeFileOut{}, changeError(p, scriptErr)
+		}
+	}
+	if err != nil {
 		return writeFileOut{}, err
 	}
 	out.Bytes, out.SHA256 = int64(len(content)), hashOf([]byte(content))
@@ -84,40 +97,45 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 
 func checkMatch(hash string) error {
 	if hash != "" && cleanHash(strings.ToLower(hash)) == "" {
-		return badArgument("argument \"if_match\" must be a SHA-256 of 64 hexadecimal digits, as read_file with hash: true, write_file and edit_file give it; got %q", clip(hash, 80))
+		return badArgument("argument \"if_match\" must be a SHA-256 of 64 hexadecimal digits, as read_file with hash: true, write_file and edit_file give it; got %q", text.Line(hash, 80))
 	}
 	return nil
 }
 
 // changeError puts the failure of a change in words that are complete.
 func changeError(p filePath, err error) error {
-	var no *noScript
 	var c *conflict
+	why, without := noShell(err)
 	switch {
 	case errors.As(err, &c):
 		return &refused{fmt.Sprintf("argument \"if_match\" does not fit %q: %v", p, c), callArgs{{"path", string(p)}, {"hash", true}}.call("read_file") + " shows what it holds now."}
-	case errors.As(err, &no) && !no.begun:
-		return &refused{no.Error() + "; without that it would not be safe from half-done or lost changes", "write_file with mode \"overwrite\", without if_match and as text, does without."}
+	case without:
+		no := &noScript{why: why}
+		return &refusedWithout{refused{no.Error() + "; without that it would not be safe from half-done or lost changes",
+			"write_file with mode \"overwrite\", as text and without if_match or executable, does without."}, no}
 	}
 	return err
 }
 
 func (o writeFileOut) text() string {
-	text := fmt.Sprintf("%s %s on instance %s: it has %d bytes now", o.did, o.Path, o.Instance, o.Bytes)
+	said := fmt.Sprintf("%s %s%s: it has %s now", o.did, o.Path, o.where("on"), text.Count(o.Bytes, "byte", "bytes"))
 	if o.SHA256 != "" {
-		text += ", sha256 " + o.SHA256
+		said += ", sha256 " + o.SHA256
 	}
-	return text
+	if o.Exec {
+		said += ", executable"
+	}
+	return said
 }
 
 type makeDirectoryIn struct {
-	Path     string `json:"path"`
-	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
+	Path     string `json:"path" jsonschema:"of the directory"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 }
 
 type makeDirectoryOut struct {
-	Instance string `json:"instance,omitempty"`
-	Path     string `json:"path,omitempty"`
+	onInstance
+	Path string `json:"path,omitempty"`
 }
 
 func makeDirectory(ctx context.Context, r *request, in makeDirectoryIn) (makeDirectoryOut, error) {
@@ -129,12 +147,12 @@ func makeDirectory(ctx context.Context, r *request, in makeDirectoryIn) (makeDir
 	if err != nil {
 		return makeDirectoryOut{}, err
 	}
-	if err := r.Client.Files.Mkdir(ctx, id, string(p)); err != nil {
+	if err := r.mkdir(ctx, id, p); err != nil {
 		return makeDirectoryOut{}, err
 	}
-	return makeDirectoryOut{Instance: id, Path: path.Clean(string(p))}, nil
+	return makeDirectoryOut{onInstance: r.on(id), Path: path.Clean(string(p))}, nil
 }
 
 func (o makeDirectoryOut) text() string {
-	return fmt.Sprintf("%s is a directory on instance %s", o.Path, o.Instance)
+	return fmt.Sprintf("%s is a directory%s", o.Path, o.where("on"))
 }

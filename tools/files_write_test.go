@@ -1,21 +1,19 @@
 package tools
 
 import (
-	"context"
 	"encoding/base64"
-	"fmt"
-	"math/rand"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
+	"openclaw-mcp/internal/sandbox"
 )
 
 func TestWritePlain(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, emulator.Options{})
+	b := newBench(t, emulatortest.Options{})
 	got := call[writeFileOut](b, "write_file", args{"path": "new/dir/a.txt", "content": "hé\r\n"})
 	if got.Bytes != 5 || got.SHA256 != hashOf([]byte("hé\r\n")) || got.Path != "/workspace/new/dir/a.txt" {
 		t.Errorf("got %+v", got)
@@ -34,10 +32,14 @@ func TestWritePlain(t *testing.T) {
 	b.refuse("write_file", args{"path": "a\x00b", "content": ""}, "NUL")
 }
 
-// writers runs a test with and without a namespace, flock and stat.
+// writers runs a test with and without a namespace, flock and stat, or in one setting.
 func writers(t *testing.T, test func(*bench)) {
-	for name, opts := range map[string]emulator.Options{
-		"off": {}, "sandbox": {Sandbox: emulator.SandboxAuto}, "bare": {Exec: emulator.Bare, Messages: emulator.Wrapped}, "merged": {Exec: emulator.Output, RawFiles: true},
+	if !thorough {
+		test(newBench(t, emulatortest.Options{}))
+		return
+	}
+	for name, opts := range map[string]emulatortest.Options{
+		"off": {}, "sandbox": {Sandbox: emulator.SandboxAuto}, "bare": {Exec: emulatortest.Bare, Messages: emulatortest.Wrapped}, "merged": {Exec: emulatortest.Output, RawFiles: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -46,14 +48,14 @@ func writers(t *testing.T, test func(*bench)) {
 	}
 	t.Run("sh", func(t *testing.T) {
 		t.Parallel()
-		b := newBench(t, emulator.Options{})
-		b.rewriteExec(func(c string) string { return "exec sh -c " + shellQuote(c) })
+		b := newBench(t, emulatortest.Options{})
+		b.rewriteExec(func(c string) string { return "exec sh -c " + sandbox.Quote(c) })
 		test(b)
 	})
 	for _, lacking := range [][]string{{"flock", "sha256sum", "shasum"}} {
 		t.Run("without "+strings.Join(lacking, ", "), func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, emulator.Options{})
+			b := newBench(t, emulatortest.Options{})
 			b.without(lacking...)
 			test(b)
 		})
@@ -93,7 +95,7 @@ func TestWriteModes(t *testing.T) {
 		b.want("bin", binary)
 		call[writeFileOut](b, "write_file", args{"path": "empty", "content": "", "mode": "create"})
 		b.want("empty", "")
-		for _, name := range oddNames {
+		for _, name := range someNames() {
 			call[writeFileOut](b, "write_file", args{"path": "odd/" + name + "/" + name, "content": name, "mode": "create"})
 			b.want("odd/"+name+"/"+name, name)
 		}
@@ -121,149 +123,80 @@ func TestWriteModes(t *testing.T) {
 	})
 }
 
-var oddNames = []string{"-rf", "--", "a b", " lead", "new\nline", "end\n", `q"u'o$t\e` + "`x`", "*?[a]", "ünï\t☃", "$(touch evil)", ";rm", strings.Repeat("l", 255), "=", "!", "..."}
+var oddNames = []string{"-rf", "--", "a b", " lead", "new\nline", "end\n", `q"u'o$t\e` + "`x`", "*?[a]", "ünï\t☃", "$(touch evil)", ";rm", strings.Repeat("l", 255), "=", "!", "...", allOdd}
 
-// TestWriteLarge: 20 MB arrive as a whole or not at all.
-func TestWriteLarge(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, emulator.Options{})
-	content := strings.Repeat("0123456789abcde\n", 20<<20/16)
-	b.put("big", "old")
-	for i, f := range []emulator.Fault{
-		{Endpoint: writeEndpoint, Call: 4, Status: 500},
-		{Endpoint: writeEndpoint, Call: 2, Drop: true},
-		{Endpoint: execEndpoint, Call: 2, Status: 502, Body: "<html>"},
+// allOdd has much of what shells and programs misread.
+const allOdd = "-rf q\"u'o$t\\e`x`\n"
+
+// someNames is all odd names or, in the quick suite, the oddest.
+func someNames() []string {
+	if thorough {
+		return oddNames
+	}
+	return []string{allOdd}
+}
+
+// TestEditLineEnds: new text gets the line ends that the file has, if all are alike.
+func TestEditLineEnds(t *testing.T) {
+	for _, tt := range []struct{ name, content, from, to, want, lineEnds string }{
+		{"CRLF stays", "a\r\nb\r\nc\r\n", "b", "B1\nB2", "a\r\nB1\r\nB2\r\nc\r\n", "crlf"},
+		{"old text with LF is found", "a\r\nb\r\nc\r\n", "a\nb\n", "x\n", "x\r\nc\r\n", "crlf"},
+		{"CRLF as given", "a\r\nb\r\n", "a\r\n", "x\r\n", "x\r\nb\r\n", ""},
+		{"no end at the end", "a\r\nb", "b", "b\nc", "a\r\nb\r\nc", "crlf"},
+		{"LF stays", "a\nb\n", "b", "B1\r\nB2", "a\nB1\nB2\n", "lf"},
+		{"old text with CRLF is found", "a\nb\n", "a\r\nb", "x", "x\n", "lf"},
+		{"mixed: as given", "a\r\nb\nc\r\n", "b\n", "B1\nB2\n", "a\r\nB1\nB2\nc\r\n", ""},
+		{"one line: as given", "a", "a", "b\nc", "b\nc", ""},
+		{"a lone CR is no line end", "a\r\nb\r\n", "b", "b\rc", "a\r\nb\rc\r\n", ""},
+		{"UTF-16", "\xff\xfe" + string(toUTF16("a\r\nb\r\n", utf16Order(encUTF16LE))), "b", "c\nd",
+			"\xff\xfe" + string(toUTF16("a\r\nc\r\nd\r\n", utf16Order(encUTF16LE))), "crlf"},
 	} {
-		content := content
-		if i > 0 {
-			content = content[:5<<20] // is in parts, too, and faster
+		e, err := newEdit([]byte(tt.content), editFileIn{OldText: tt.from, NewText: tt.to})
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
 		}
-		b.srv.SetFaults(f)
-		b.refuse("write_file", args{"path": "big", "content": content})
-		b.want("big", "old")
-		b.clean()
+		if string(e.result) != tt.want || e.lineEnds != tt.lineEnds {
+			t.Errorf("%s: got %q and %q, want %q and %q", tt.name, e.result, e.lineEnds, tt.want, tt.lineEnds)
+		}
 	}
-	b.srv.SetFaults()
-	got := call[writeFileOut](b, "write_file", args{"path": "big", "content": content})
-	if got.Bytes != 20<<20 || got.SHA256 != hashOf([]byte(content)) {
-		t.Errorf("got %+v", got)
-	}
-	b.want("big", content)
-	b.clean()
-
-	// The answer to the last step is lost, but the step was made.
-	b.srv.SetFaults(emulator.Fault{Endpoint: execEndpoint, Call: 2, Drop: true, After: true})
-	small := strings.Repeat("x", 100<<10)
-	if got := call[writeFileOut](b, "write_file", args{"path": "big", "content": small, "if_match": got.SHA256}); got.SHA256 != hashOf([]byte(small)) {
-		t.Errorf("got %+v", got)
-	}
-	b.srv.SetFaults()
-	// What would be refused is refused before anything is sent.
-	before := b.srv.Calls(writeEndpoint)
-	b.refuse("write_file", args{"path": "big", "content": content[:5<<20], "mode": "create"}, "exists")
-	if n := b.srv.Calls(writeEndpoint); n != before {
-		t.Errorf("%d parts were sent in vain", n-before)
-	}
-	noise := make([]byte, 5<<20+1)
-	_, _ = rand.New(rand.NewSource(1)).Read(noise)
-	call[writeFileOut](b, "write_file", args{"path": "noise", "content": base64.StdEncoding.EncodeToString(noise), "encoding": "base64"})
-	b.want("noise", string(noise))
-
-	// With no commands, one request has to do.
-	b.noExec()
-	call[writeFileOut](b, "write_file", args{"path": "big", "content": content[:5<<20]})
-	b.want("big", content[:5<<20])
-	b.refuse("write_file", args{"path": "big", "content": "x", "mode": "append"}, "not found", "nothing was changed")
-	b.refuse("edit_file", args{"path": "big", "old_text": "abc", "new_text": "x"}, "nothing was changed")
-	b.clean()
-}
-
-// TestWriteRaces: of writers that go by the same content, one wins.
-func TestWriteRaces(t *testing.T) {
-	t.Parallel()
-	for _, lacking := range []string{"", "flock"} {
-		b := newBench(t, emulator.Options{})
-		if lacking != "" {
-			b.without(lacking)
-		}
-		b.put("f", "start")
-		hash := hashOf([]byte("start"))
-		var wg sync.WaitGroup
-		results := make([]Result, 10)
-		created := make([]Result, 10)
-		for i := range results {
-			wg.Go(func() {
-				results[i] = b.try("write_file", args{"path": "f", "content": fmt.Sprint("by ", i), "if_match": hash})
-				created[i] = b.try("write_file", args{"path": "g", "content": fmt.Sprint("by ", i), "mode": "create"})
-				if r := b.try("write_file", args{"path": "log", "content": fmt.Sprintf("line %d\n", i), "mode": "append"}); r.IsError {
-					t.Error(r.Text)
-				}
-			})
-		}
-		wg.Wait()
-		for name, all := range map[string][]Result{"f": results, "g": created} {
-			winner := -1
-			for i, r := range all {
-				switch {
-				case !r.IsError && winner >= 0:
-					t.Errorf("%s: both %d and %d won", name, winner, i)
-				case !r.IsError:
-					winner = i
-				case !strings.Contains(r.Text, "nothing was changed"):
-					t.Errorf("%s: %s", name, r.Text)
-				}
-			}
-			b.want(name, fmt.Sprint("by ", winner))
-		}
-		log, _ := os.ReadFile(b.path("log"))
-		if strings.Count(string(log), "\n") != len(results) || len(log) != 7*len(results) {
-			t.Errorf("the log is %q", log)
-		}
-		b.clean()
+	_, err := newEdit([]byte("a\r\nb\nc\n"), editFileIn{OldText: "a\nb", NewText: "x"})
+	if err == nil || !strings.Contains(err.Error(), "CRLF") {
+		t.Errorf("mixed line ends: got %v", err)
 	}
 }
 
-func TestEdit(t *testing.T) {
+// TestEditHardLink: all names of a file show its new content, and its mode stays.
+func TestEditHardLink(t *testing.T) {
 	t.Parallel()
 	writers(t, func(b *bench) {
-		b.put("a.go", "package a\n\nfunc one() {}\nfunc two() {}\nfunc one2() {}\n")
-		if err := os.Chmod(b.path("a.go"), 0o600); err != nil {
+		b.put("a", "one\n")
+		if err := os.Chmod(b.path("a"), 0o640); err != nil {
 			b.Fatal(err)
 		}
-		got := call[editFileOut](b, "edit_file", args{"path": "a.go", "old_text": "func two() {}", "new_text": "func two() {\n}"})
-		b.want("a.go", "package a\n\nfunc one() {}\nfunc two() {\n}\nfunc one2() {}\n")
-		if want := "@@ -2,4 +2,5 @@\n \n func one() {}\n-func two() {}\n+func two() {\n+}\n func one2() {}\n"; got.Diff != want {
-			b.Errorf("got the diff\n%swant\n%s", got.Diff, want)
+		if err := os.Link(b.path("a"), b.path("b")); err != nil {
+			b.Fatal(err)
 		}
-		b.refuse("edit_file", args{"path": "a.go", "old_text": "func", "new_text": "f"}, "3 times", "lines 3, 4, 6", "replace_all")
-		got = call[editFileOut](b, "edit_file", args{"path": "a.go", "old_text": "func", "new_text": "f", "replace_all": true, "if_match": got.SHA256})
-		if got.Replacements != 3 {
-			b.Errorf("got %+v", got)
+		for i, edit := range []func() string{
+			func() string {
+				return call[editFileOut](b, "edit_file", args{"path": "a", "old_text": "one", "new_text": "two"}).SHA256
+			},
+			func() string {
+				return call[writeFileOut](b, "write_file", args{"path": "b", "content": "two\n", "if_match": hashOf([]byte("two\n"))}).SHA256
+			},
+		} {
+			hash := edit()
+			b.want("a", "two\n")
+			b.want("b", "two\n")
+			if hash != hashOf([]byte("two\n")) {
+				b.Errorf("%d: got the hash %s", i, hash)
+			}
+			one, _ := os.Stat(b.path("a"))
+			two, _ := os.Stat(b.path("b"))
+			if !os.SameFile(one, two) || one.Mode().Perm() != 0o640 {
+				b.Errorf("%d: the link was parted, or the mode is %v", i, one.Mode())
+			}
 		}
-		b.refuse("edit_file", args{"path": "a.go", "old_text": "f two()  {", "new_text": ""}, "not in the file", "line 4")
-		b.refuse("edit_file", args{"path": "a.go", "old_text": "zzz", "new_text": ""}, "not in the file")
-		b.refuse("edit_file", args{"path": "a.go", "old_text": "f", "new_text": "f"}, "same")
-		b.refuse("edit_file", args{"path": "a.go", "old_text": "one()", "new_text": "", "if_match": strings.Repeat("a", 64)}, got.SHA256)
-		b.refuse("edit_file", args{"path": "none", "old_text": "a", "new_text": "b"}, "none")
-		b.refuse("edit_file", args{"path": "/etc/passwd", "old_text": "a", "new_text": "b"}, "leads out")
-		if info, _ := os.Stat(b.path("a.go")); info.Mode().Perm() != 0o600 {
-			b.Errorf("the permissions became %v", info.Mode())
-		}
-		b.put("crlf", "one\r\ntwo\r\n")
-		b.refuse("edit_file", args{"path": "crlf", "old_text": "one\ntwo", "new_text": "x"}, "CRLF")
-		call[editFileOut](b, "edit_file", args{"path": "crlf", "old_text": "one\r\ntwo", "new_text": "x\r\ny"})
-		b.want("crlf", "x\r\ny\r\n")
-		b.put("latin", "caf\xe9 one\n\x00")
-		call[editFileOut](b, "edit_file", args{"path": "latin", "old_text": "one", "new_text": "zwei"})
-		b.want("latin", "caf\xe9 zwei\n\x00")
-		le := utf16Order(encUTF16LE)
-		b.put("wide", "\xff\xfe"+string(toUTF16("one 😀\n", le)))
-		call[editFileOut](b, "edit_file", args{"path": "wide", "old_text": "one", "new_text": "Ж"})
-		b.want("wide", "\xff\xfe"+string(toUTF16("Ж 😀\n", le)))
-		large := strings.Repeat("0123456789abcde\n", 20000)
-		b.put("large", large+"here\n"+large)
-		call[editFileOut](b, "edit_file", args{"path": "large", "old_text": "here", "new_text": "there"})
-		b.want("large", large+"there\n"+large)
 		b.clean()
 	})
 }
@@ -290,78 +223,9 @@ func TestEditDiff(t *testing.T) {
 	}
 }
 
-// TestEditRaces: whatever succeeds is in the file, the rest is told, and
-// nothing is mixed up: through one bridge and through several.
-func TestEditRaces(t *testing.T) {
-	t.Parallel()
-	const n = 20
-	b := newBench(t, emulator.Options{})
-	second := newServicesOf(b)
-	var all []string
-	for i := range n {
-		all = append(all, fmt.Sprintf("line %d: old", i))
-	}
-	b.put("f", strings.Join(all, "\n")+"\nshared\n")
-	var wg sync.WaitGroup
-	own, shared := make([]Result, n), make([]Result, n)
-	for i := range n {
-		tools := b
-		if i%5 == 0 {
-			tools = second
-		}
-		wg.Go(func() {
-			own[i] = tools.try("edit_file", args{"path": "f", "old_text": fmt.Sprintf("line %d: old", i), "new_text": fmt.Sprintf("line %d: new", i)})
-		})
-		wg.Go(func() {
-			shared[i] = tools.try("edit_file", args{"path": "f", "old_text": "\nshared\n", "new_text": fmt.Sprintf("\nby %d\n", i)})
-		})
-	}
-	wg.Wait()
-	winner := -1
-	for i := range n {
-		if !own[i].IsError {
-			all[i] = fmt.Sprintf("line %d: new", i)
-		} else if !strings.Contains(own[i].Text, "nothing was changed") {
-			t.Errorf("%d: %s", i, own[i].Text)
-		}
-		switch {
-		case !shared[i].IsError && winner >= 0:
-			t.Errorf("both %d and %d won", winner, i)
-		case !shared[i].IsError:
-			winner = i
-		case !strings.Contains(shared[i].Text, "nothing was changed"):
-			t.Errorf("%d: %s", i, shared[i].Text)
-		}
-	}
-	b.want("f", strings.Join(all, "\n")+fmt.Sprintf("\nby %d\n", winner))
-	lost := 0
-	for _, r := range own {
-		if r.IsError {
-			lost++
-		}
-	}
-	if lost > n/4 {
-		t.Errorf("%d of %d edits of different lines gave up", lost, n)
-	}
-	b.clean()
-}
-
-// newServicesOf is a second bridge to the same instance.
-func newServicesOf(b *bench) *bench {
-	s, err := b.deps.Services(b.Context())
-	if err != nil {
-		b.Fatal(err)
-	}
-	deps := *b.deps
-	other := NewServices(s.Client, nil)
-	deps.Services = func(context.Context) (*Services, error) { return other, nil }
-	c := &bench{T: b.T, srv: b.srv, id: b.id, dir: b.dir, deps: &deps}
-	return c
-}
-
 // A written file is linked as the resource that shows it.
 func TestWriteFileLink(t *testing.T) {
-	b := newBench(t, emulator.Options{})
+	b := newBench(t, emulatortest.Options{})
 	out := call[writeFileOut](b, "write_file", args{"path": "/workspace/a b/ü#?.txt", "content": "x"})
 	links := out.links()
 	want := "openclaw://instances/" + b.id + "/files/workspace/a%20b/%C3%BC%23%3F.txt"

@@ -6,95 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/internal/text"
 )
-
-// instanceCache remembers, briefly, which instance is meant when none is named.
-type instanceCache struct {
-	mu sync.Mutex
-	id string
-	at time.Time
-}
-
-const instanceMemory = 15 * time.Second
-
-// instance decides which instance a call is about: the one it names, else the
-// configured one, else the only one, else the only one that is ready.
-func (r *request) instance(ctx context.Context, named string) (id string, err error) {
-	defer func() {
-		if id != "" {
-			r.observer(ctx).Instance(id)
-		}
-	}()
-	if named = strings.TrimSpace(named); named == "" {
-		named = r.Deps.Instance
-	}
-	if named != "" {
-		return named, r.rails.instance(named)
-	}
-	r.found.mu.Lock()
-	defer r.found.mu.Unlock()
-	if r.found.id != "" && time.Since(r.found.at) < instanceMemory && r.rails.instance(r.found.id) == nil {
-		return r.found.id, nil
-	}
-	page, err := r.Client.Instances.List(ctx)
-	if err != nil {
-		return "", fmt.Errorf("no instance was named, and finding one failed: %w", asNotSent(err))
-	}
-	id, err = chooseInstance(r.allowedInstances(page.Items))
-	if err != nil {
-		return "", err
-	}
-	r.found.id, r.found.at = id, time.Now()
-	return id, nil
-}
-
-// asNotSent marks an error of a preparation: what was to follow was not sent.
-func asNotSent(err error) error {
-	var e *client.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	c := *e
-	c.Outcome = client.OutcomeNotSent
-	return &c
-}
-
-func chooseInstance(all []client.Instance) (string, error) {
-	if len(all) == 1 {
-		return all[0].ID, nil
-	}
-	var ready []client.Instance
-	for _, in := range all {
-		if in.State == client.StateReady {
-			ready = append(ready, in)
-		}
-	}
-	switch {
-	case len(all) == 0:
-		return "", badArgument("there is no instance yet; create_instance makes one")
-	case len(ready) == 1:
-		return ready[0].ID, nil
-	}
-	choices := all
-	what := "none of the instances is ready"
-	if len(ready) > 1 {
-		choices = ready
-		what = "several instances are ready"
-	}
-	var list []string
-	for _, in := range choices {
-		list = append(list, in.ID+" ("+in.Status+")")
-		if len(list) == 20 && len(choices) > 20 {
-			list = append(list, fmt.Sprintf("and %d more, see list_instances", len(choices)-20))
-			break
-		}
-	}
-	return "", badArgument("argument \"instance\" is needed, since %s: %s", what, strings.Join(list, ", "))
-}
 
 // Instance is an instance in results.
 type Instance struct {
@@ -145,8 +61,8 @@ func stamp(t time.Time) string {
 func instanceTools() []*Tool {
 	return []*Tool{
 		define(Spec{
-			Name: "list_instances", Title: "List instances", Family: "instances", Effect: Reads,
-			Description: "Lists the OpenClaw instances of this API key with their status. Prefer one that is ready over creating one.",
+			Name: "list_instances", Title: "List instances", Family: "instances", Effect: Reads, Page: pageWork,
+			Description: "Lists the OpenClaw instances of this API key. Prefer a ready one to a new one.",
 		}, listInstances),
 		define(Spec{
 			Name: "get_instance", Title: "Get an instance", Family: "instances", Effect: Reads,
@@ -154,16 +70,16 @@ func instanceTools() []*Tool {
 		}, getInstance),
 		define(Spec{
 			Name: "create_instance", Title: "Create an instance", Family: "instances", Effect: Writes,
-			Description: "Creates an instance and waits until it is ready, which may take minutes: status \"running\" comes with a `run` for wait_run. Prefer an existing ready one. Cancelling the request stops the waiting, not the creation.",
+			Description: "Creates an instance and waits until it is ready, which may take minutes. Prefer an existing ready one.",
 			Props:       map[string]Prop{"wait_seconds": waitProp()},
 		}, createInstance),
 		define(Spec{
 			Name: "reboot_instance", Title: "Reboot an instance", Family: "instances", Effect: Destroys,
-			Description: "Reboots an instance. DESTROYS what runs on it: commands, terminals and the agent's current work are interrupted. Files stay.",
+			Description: "Reboots an instance. What runs on it is interrupted. Files stay.",
 		}, rebootInstance),
 		define(Spec{
 			Name: "shutdown_instance", Title: "Shut an instance down", Family: "instances", Effect: Destroys,
-			Description: "Shuts an instance down. DESTROYS what runs on it, and it can't be used until it is rebooted.",
+			Description: "Shuts an instance down. What runs on it ends, and it can't be used until it is rebooted.",
 		}, shutdownInstance),
 	}
 }
@@ -181,6 +97,7 @@ func listInstances(ctx context.Context, r *request, _ noInput) (listInstancesOut
 	if err != nil {
 		return listInstancesOut{}, err
 	}
+	r.found.sees(page)
 	page.Items = r.allowedInstances(page.Items)
 	out := listInstancesOut{Instances: []Instance{}, More: page.More}
 	left := r.MaxResultChars
@@ -203,7 +120,7 @@ func listInstances(ctx context.Context, r *request, _ noInput) (listInstancesOut
 
 func (o listInstancesOut) text() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "%d instance(s)\n", len(o.Instances))
+	s.WriteString(text.Count(len(o.Instances), "instance", "instances") + "\n")
 	for _, in := range o.Instances {
 		s.WriteString(in.line() + "\n")
 	}
@@ -211,7 +128,7 @@ func (o listInstancesOut) text() string {
 }
 
 type instanceIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 }
 
 type getInstanceOut struct {
@@ -225,6 +142,9 @@ func getInstance(ctx context.Context, r *request, in instanceIn) (getInstanceOut
 		return getInstanceOut{}, err
 	}
 	got, err := r.Client.Instances.Current(ctx, id)
+	if noEndpoint(err) {
+		got, err = r.listed(ctx, id, err)
+	}
 	if err != nil {
 		return getInstanceOut{}, err
 	}
@@ -244,16 +164,38 @@ func (o getInstanceOut) text() string { return withNext(o.Instance.line(), o.Nex
 
 type createInstanceIn struct {
 	InviteCode  string `json:"invite_code,omitempty" jsonschema:"where the account needs one"`
-	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's"`
+	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait"`
 }
 
 func createInstance(ctx context.Context, r *request, in createInstanceIn) (*runOut, error) {
-	run, err := r.Runs.CreateInstance(ctx, client.CreateInstanceRequest{InviteCode: in.InviteCode})
+	r.found.creating()
+	run, err := r.Creations.Start(ctx, client.CreateInstanceRequest{InviteCode: in.InviteCode})
 	if err != nil {
 		return nil, err
 	}
-	r.stopOnCancel(ctx, run)
-	return r.waitFor(ctx, run, in.WaitSeconds, false)
+	defer run.Answered()
+	r.stopOnCancel(ctx, run.Run)
+	out, err := r.waitFor(ctx, run.Run, "", in.WaitSeconds, false)
+	if err != nil {
+		return nil, err
+	}
+	if r.exchange.Answer == nil && r.exchange.CanOpen && r.Website != "" && needsSubscription(out.err) {
+		return nil, &unconfirmedError{text: out.text(), ask: &Question{
+			Text: "OpenClaw asks for a subscription or an invite code before it creates an instance. Subscribe on the page, then go on: the instance is asked for again.",
+			URL:  r.Website,
+		}}
+	}
+	if run.Joined != "" {
+		out.Notes = append([]string{run.Joined}, out.Notes...)
+	}
+	return out, nil
+}
+
+// needsSubscription reports whether the service refused to create an instance for want of
+// a subscription.
+func needsSubscription(err error) bool {
+	e, ok := errors.AsType[*client.Error](err)
+	return ok && (e.Status == http.StatusForbidden || e.Status == http.StatusPaymentRequired) && e.Outcome == client.OutcomeRejected
 }
 
 type lifecycleOut struct {
@@ -263,8 +205,8 @@ type lifecycleOut struct {
 }
 
 type lifecycleIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
-	Confirm  string `json:"confirm,omitempty" jsonschema:"token that the first call gave"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
+	Confirm  string `json:"confirm,omitempty" jsonschema:"token of the first call"`
 }
 
 func rebootInstance(ctx context.Context, r *request, in lifecycleIn) (lifecycleOut, error) {
@@ -301,9 +243,7 @@ func (r *request) lifecycle(ctx context.Context, in lifecycleIn, do lifecycle) (
 	if err != nil {
 		var e *client.Error
 		if errors.As(err, &e) && e.Status == http.StatusNotFound {
-			r.found.mu.Lock()
-			r.found.id = ""
-			r.found.mu.Unlock()
+			r.found.forget()
 		}
 		return lifecycleOut{}, err
 	}

@@ -12,20 +12,20 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 )
 
-// Link points from a result to a resource that shows more of it, or goes on
-// when the result is over.
+// Link points from a result to a resource that shows more of it, or that can be
+// followed afterwards.
 type Link struct {
 	URI, Name, Title, Description, MIMEType string
 }
 
-// linker is an output that has resources to point to.
+// linker is an output with links to resources.
 type linker interface{ links() []Link }
 
-// firstWithLinks is the protocol version that brought resource links. Clients of
-// earlier ones refuse results that have any.
+// firstWithLinks is the protocol version that introduced resource links. Clients of
+// earlier ones refuse results with links.
 const firstWithLinks = mcp.ProtocolVersion20250618
 
-// withLinks adds links to a result, where the client of ctx's request knows them.
+// withLinks adds links to a result if the client of ctx's request supports them.
 func withLinks(ctx context.Context, result *mcp.CallToolResult, links []Link) *mcp.CallToolResult {
 	if len(links) == 0 || server.RequestProtocolVersion(ctx) < firstWithLinks {
 		return result
@@ -38,8 +38,7 @@ func withLinks(ctx context.Context, result *mcp.CallToolResult, links []Link) *m
 	return result
 }
 
-// messagesLink points to a session's history; none where the session is not
-// known.
+// messagesLink points to a session's history, if the session is known.
 func messagesLink(instance, session string) []Link {
 	if instance == "" || session == "" {
 		return nil
@@ -47,7 +46,7 @@ func messagesLink(instance, session string) []Link {
 	name := "instances/" + url.PathEscape(instance) + "/sessions/" + url.PathEscape(session) + "/messages"
 	return []Link{{
 		URI: "openclaw://" + name, Name: name, Title: "Chat history",
-		Description: "The session's messages; subscribe to hear of each new one.", MIMEType: "text/markdown",
+		Description: "The session's messages; subscribe to be told of each new one.", MIMEType: "text/markdown",
 	}}
 }
 
@@ -63,7 +62,7 @@ func fileLink(instance, file string) []Link {
 	name := "instances/" + url.PathEscape(instance) + "/files/" + strings.Join(segments, "/")
 	return []Link{{
 		URI: "openclaw://" + name, Name: name, Title: path.Base(file),
-		Description: "The file; subscribe to hear of changes.",
+		Description: "The file; subscribe to be told of changes.",
 		MIMEType:    cmp.Or(mime.TypeByExtension(path.Ext(file)), "application/octet-stream"),
 	}}
 }

@@ -8,11 +8,11 @@ type arg struct {
 	value any
 }
 
-// callArgs are the arguments that all calls suggested by one result share.
+// callArgs are the arguments that all calls suggested by one result have in common.
 type callArgs []arg
 
-// call spells a tool call, so that a model can make it as it stands. Empty
-// strings are left out.
+// call writes a tool call that a model can make as it stands. Empty strings are
+// left out.
 func (a callArgs) call(tool string, more ...arg) string {
 	b := []byte(tool + " {")
 	first := true

@@ -47,7 +47,7 @@ func TestRailsTools(t *testing.T) {
 
 func TestRailsCheck(t *testing.T) {
 	for _, r := range []*Rails{{Toolsets: []string{"fils"}}, {Tools: []string{"read"}}, {ExcludeTools: []string{"x"}}} {
-		if err := r.Check(); err == nil || !strings.Contains(err.Error(), "there are: ") {
+		if err := r.Check(); err == nil || !strings.Contains(err.Error(), "s are: ") {
 			t.Errorf("%+v: got %v", r, err)
 		}
 	}
@@ -87,6 +87,34 @@ func TestRailsPaths(t *testing.T) {
 		if got := r.path(p) == nil; got != want {
 			t.Errorf("%s: allowed %v, want %v", p, got, want)
 		}
+	}
+}
+
+// Characters other than * stand for themselves: names of folders have them.
+func TestRailsPathsAreNotFullGlobs(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, path string
+		want          bool
+	}{
+		{"/app/[id]/*", "/app/[id]/page", true}, {"/app/[id]/*", "/app/i/page", false},
+		{"/a?/*", "/a?/x", true}, {"/a?/*", "/ab/x", false},
+		{"/{a,b}/*", "/{a,b}/x", true}, {"/{a,b}/*", "/a/x", false},
+		{`/a\*`, `/a\b`, true}, {`/a\*`, "/a*", false},
+		{"/.env*", "/.env", true}, {"/.env***", "/.env", true}, {"/a***b", "/a/b", false},
+		{"/a*/**", "/a", true}, {"/a/**/**", "/a", true}, {"/**/**/b", "/b/c", true}, {"/**", "/", true}, {"/", "/x", true},
+	} {
+		if got := within(tt.pattern, tt.path); got != tt.want {
+			t.Errorf("%s of %s: got %v", tt.pattern, tt.path, got)
+		}
+	}
+}
+
+// A pattern whose every ** may stand for many segments is matched in no time: a
+// search through all of their combinations would never end.
+func TestRailsPathsWithManyStars(t *testing.T) {
+	pattern, p := strings.Repeat("/**/a*", 40)+"/b", strings.Repeat("/aaaa", 300)
+	if within(pattern, p+"/c") || !within(pattern, p+"/b") {
+		t.Error("the wrong paths match")
 	}
 }
 

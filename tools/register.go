@@ -1,52 +1,60 @@
 package tools
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 
+	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+
+	"openclaw-mcp/internal/runs"
 )
 
-// Register adds tools to an MCP server.
-func Register(s *server.MCPServer, d *Deps, tools ...*Tool) {
+// Register adds tools to an MCP server, which lists them. Their handlers take the
+// arguments in Params.RawArguments; wrap sees each call.
+func Register(s *server.MCPServer, d *Deps, wrap func(server.ToolHandlerFunc) server.ToolHandlerFunc, tools ...*Tool) {
 	for _, t := range tools {
-		s.AddTool(t.Definition(), t.handler(d))
+		s.AddTool(t.Definition(), wrap(t.handler(d)))
 	}
-}
-
-// Plain gives the handlers of the tools that never ask the user, by name: their
-// calls need nothing that an MCP server does beyond handing them on.
-func Plain(d *Deps, tools ...*Tool) map[string]server.ToolHandlerFunc {
-	handlers := make(map[string]server.ToolHandlerFunc, len(tools))
-	for _, t := range tools {
-		if _, asks := t.Input.Properties["confirm"]; !asks {
-			handlers[t.Name] = t.handler(d)
-		}
-	}
-	return handlers
 }
 
 func (t *Tool) handler(d *Deps) server.ToolHandlerFunc {
 	return func(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		args := d.arguments(ctx)
-		if args == nil {
-			var err error
-			if args, err = json.Marshal(req.GetRawArguments()); err != nil {
-				return nil, err
-			}
+		r := t.Call(ctx, d, req.Params.RawArguments, exchangeOf(ctx, req))
+		if r.Task != nil {
+			d.BecomeTask(ctx, *r.Task)
 		}
-		r := t.Call(ctx, d, args, exchangeOf(ctx, req))
-		return withLinks(ctx, r.mcp(), r.Links), nil
+		result := d.result(ctx, r)
+		if t.AppOnly && !r.IsError {
+			result.StructuredContent = r.Structured // a page is a program
+		}
+		return result, nil
 	}
 }
 
-// HideForbidden takes the tools out of every tools/list that the rails of the
-// request at hand do not allow. A call of one is refused by the tool itself,
-// with the reason, which mcp-go's own filter would not give.
-func HideForbidden(h *server.Hooks, d *Deps, all []*Tool) {
+// result is a Result as ctx's client wants it.
+func (d *Deps) result(ctx context.Context, r Result) *mcp.CallToolResult {
+	result := r.mcp()
+	switch {
+	case d.wantsStructured(ctx):
+		result.StructuredContent = r.Structured
+		return withLinks(ctx, result, r.Links)
+	case r.Facts != nil:
+		result.Meta = &mcp.Meta{AdditionalFields: map[string]any{factsKey: r.Facts}}
+	}
+	return result
+}
+
+// FitList makes each tools/list fit its request: without the tools that its limits
+// do not allow, and without output schemas unless it wants structured results. A
+// call of a forbidden tool is refused by the tool itself, with the reason, which
+// mcp-go's own filter would not give.
+func FitList(h *server.Hooks, d *Deps, all []*Tool) {
 	byName := make(map[string]*Tool, len(all))
 	for _, t := range all {
 		byName[t.Name] = t
@@ -55,22 +63,39 @@ func HideForbidden(h *server.Hooks, d *Deps, all []*Tool) {
 		rails := d.Rails(ctx)
 		result.Tools = slices.DeleteFunc(slices.Clone(result.Tools), func(m mcp.Tool) bool {
 			t, ok := byName[m.Name]
-			return ok && (rails.tool(t) != nil || d.localOnly(ctx, t) != nil)
+			return ok && cmp.Or(rails.tool(t), d.localOnly(ctx, t), onlyForApps(ctx, t)) != nil
 		})
+		if ShowsApps(ctx) {
+			for i := range result.Tools {
+				if t, ok := byName[result.Tools[i].Name]; ok {
+					result.Tools[i].Meta = t.appMeta()
+				}
+			}
+		}
+		if !d.wantsStructured(ctx) {
+			for i := range result.Tools {
+				result.Tools[i].RawOutputSchema = nil
+			}
+		}
 	})
 }
 
-// confirmID names the question in multi-round-trip requests.
-const confirmID = "confirm"
+// The questions of multi-round-trip requests, by kind: a form, and a page.
+const (
+	confirmID = "confirm"
+	pageID    = "page"
+)
 
 // exchangeOf reads what a request says of its client's ability to ask the user,
 // and the user's answer where it brings one.
 func exchangeOf(ctx context.Context, req mcp.CallToolRequest) Exchange {
 	var x Exchange
 	if info := server.RequestProtocolInfoFromContext(ctx); info != nil && info.Modern {
-		x.CanAsk = info.ClientCapabilities != nil && info.ClientCapabilities.Elicitation != nil
+		if c := info.ClientCapabilities; c != nil {
+			x.CanAsk, x.CanOpen = asksForms(*c), opensPages(*c)
+		}
 	} else if s, ok := server.ClientSessionFromContext(ctx).(server.SessionWithClientInfo); ok {
-		x.CanAsk = s.GetClientCapabilities().Elicitation != nil
+		x.CanAsk, x.CanOpen = asksForms(s.GetClientCapabilities()), opensPages(s.GetClientCapabilities())
 	}
 	if _, ok := req.Params.InputResponses[confirmID]; ok {
 		x.Answer = &Answer{State: req.Params.RequestState}
@@ -79,7 +104,22 @@ func exchangeOf(ctx context.Context, req mcp.CallToolRequest) Exchange {
 			x.Answer.Yes, _ = content[confirmID].(bool)
 		}
 	}
+	if _, ok := req.Params.InputResponses[pageID]; ok {
+		r := server.ElicitationResponse(req.Params.InputResponses, pageID)
+		x.Answer = &Answer{Yes: r != nil && r.Action == mcp.ElicitationResponseActionAccept}
+	}
 	return x
+}
+
+// asksForms reports whether a client can put a form to its user: one that names only
+// URLs can't.
+func asksForms(c mcp.ClientCapabilities) bool {
+	return c.Elicitation != nil && (c.Elicitation.URL == nil || c.Elicitation.Form != nil)
+}
+
+// opensPages reports whether a client can send its user to a page.
+func opensPages(c mcp.ClientCapabilities) bool {
+	return c.Elicitation != nil && c.Elicitation.URL != nil
 }
 
 // Definition is the tool as tools/list shows it.
@@ -95,15 +135,24 @@ func (t *Tool) Definition() mcp.Tool {
 	}
 }
 
-func schemaJSON(s any) json.RawMessage {
+func schemaJSON(s *jsonschema.Schema) json.RawMessage {
 	b, err := json.Marshal(s)
 	if err != nil { // a schema that was resolved can be encoded
 		panic(fmt.Sprintf("a tool's schema: %v", err))
+	}
+	if len(s.Properties) == 0 && s.Type == "object" {
+		// OpenAI-style clients refuse the whole list for one tool without it.
+		b = bytes.Replace(b, []byte(`"type":"object"`), []byte(`"type":"object","properties":{}`), 1)
 	}
 	return b
 }
 
 func (r Result) mcp() *mcp.CallToolResult {
+	if q := r.Ask; q != nil && q.URL != "" {
+		return server.NewInputRequestBuilder(q.State).Elicit(pageID, mcp.ElicitationParams{
+			Mode: mcp.ElicitationModeURL, Message: q.Text, URL: q.URL, ElicitationID: runs.NewID(),
+		}).ToolResult()
+	}
 	if q := r.Ask; q != nil {
 		return server.NewInputRequestBuilder(q.State).Elicit(confirmID, mcp.ElicitationParams{
 			Message: q.Text,
@@ -121,8 +170,7 @@ func (r Result) mcp() *mcp.CallToolResult {
 		content = append(content, mcp.NewImageContent(i.Data, i.MIMEType))
 	}
 	return &mcp.CallToolResult{
-		Content:           content,
-		StructuredContent: r.Structured,
-		IsError:           r.IsError,
+		Content: content,
+		IsError: r.IsError,
 	}
 }

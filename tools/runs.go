@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"openclaw-mcp/runs"
+	"openclaw-mcp/internal/runs"
+	"openclaw-mcp/internal/text"
 )
 
 func runTools() []*Tool {
 	return []*Tool{
 		define(Spec{
-			Name: "wait_run", Title: "Wait for runs", Family: "runs", Effect: Reads,
-			Description: "Waits for runs that earlier calls left behind, and reads what is new since each handle: a reply's text, a command's output. Returns when any has ended or stalls, or the wait is over (status \"running\": call again with the new `run`). Handles outlive restarts of this server. Cancelling this request stops only the waiting.",
+			Name: "wait_run", Title: "Wait for runs", Family: "runs", Effect: Reads, Page: pageWork,
+			Description: "Waits for runs, and reads what is new since each handle: a reply's text, a command's output. Returns when any has ended or stalls, or the wait is over (status \"running\": call again with the new `run`).",
 			Props: map[string]Prop{
 				"runs":         {MaxItems: 20},
 				"wait_seconds": waitProp(),
@@ -25,20 +27,20 @@ func runTools() []*Tool {
 		}, waitRun),
 		define(Spec{
 			Name: "cancel_run", Title: "Cancel a run", Family: "runs", Effect: Destroys,
-			Description: "Stops a run. DESTROYS a background command: it is killed with all it started. A chat reply or a creation is only no longer followed: the service has no way to stop it.",
+			Description: "Stops a run. A command is killed with all it started. A chat reply or a creation is only no longer followed: the service can't stop it.",
 			Props:       map[string]Prop{"run": notEmpty()},
 		}, cancelRun),
 		define(Spec{
-			Name: "list_runs", Title: "List runs", Family: "runs", Effect: Reads,
-			Description: "Lists the runs that this server process knows of, newest first, with handles that read them from the start. Runs of other processes are not listed, but their handles work.",
+			Name: "list_runs", Title: "List runs", Family: "runs", Effect: Reads, Page: pageWork,
+			Description: "Lists your runs, newest first: what each is, how it stands, and the `run` that reads it from the start.",
 		}, listRuns),
 	}
 }
 
 type waitRunIn struct {
 	Runs        []string `json:"runs" jsonschema:"run handles from earlier results"`
-	WaitSeconds *int     `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's"`
-	Raw         bool     `json:"raw,omitempty" jsonschema:"keep control sequences in output"`
+	WaitSeconds *int     `json:"wait_seconds,omitempty" jsonschema:"longest wait"`
+	Raw         bool     `json:"raw,omitempty" jsonschema:"keep control sequences"`
 	Until       string   `json:"until,omitempty" jsonschema:"done: any run ended or stalled. news: any new text, too"`
 }
 
@@ -48,7 +50,11 @@ type runsOut struct {
 }
 
 // open opens a handle, within the rails.
-func (r *request) open(ctx context.Context, handle string) (*runs.Run, error) {
+func (r *request) open(ctx context.Context, handle string) (runs.Run, error) {
+	handle, err := r.sealedHandle(ctx, handle)
+	if err != nil {
+		return nil, err
+	}
 	if err := r.inspect(ctx, handle); err != nil {
 		return nil, err
 	}
@@ -58,7 +64,7 @@ func (r *request) open(ctx context.Context, handle string) (*runs.Run, error) {
 	}
 	if id := run.Instance(); id != "" {
 		r.observer(ctx).Instance(id)
-		if err := r.rails.instance(id); err != nil {
+		if _, err := r.allowInstance(ctx, id); err != nil {
 			return nil, err
 		}
 	}
@@ -68,56 +74,69 @@ func (r *request) open(ctx context.Context, handle string) (*runs.Run, error) {
 // waitRun waits for all the runs at once and returns when the first of them has
 // something to say; the others are then read as they stand.
 func waitRun(ctx context.Context, r *request, in waitRunIn) (runsOut, error) {
-	until := runs.UntilDone
-	if in.Until == "news" {
-		until = runs.UntilNews
+	if in.Raw {
+		r.verbatim(ctx)
 	}
 	handles := slices.Compact(slices.Clone(in.Runs))
-	opened := make([]*runs.Run, len(handles))
+	all := make([]*reading, len(handles))
 	for i, h := range handles {
 		run, err := r.open(ctx, h)
 		if err != nil {
 			return runsOut{}, fmt.Errorf("runs[%d]: %w", i, err)
 		}
-		opened[i] = run
+		all[i] = &reading{run: run}
 	}
 	wait, note := r.waitTime(in.WaitSeconds)
-	waiting, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	p := r.Progress(ctx)
-	defer p.Close()
-	clean := cleanProgress{p}
+	return r.waitAll(ctx, standing{raw: in.Raw, news: in.Until == "news", several: true, until: time.Now().Add(wait)}, note, all)
+}
 
-	updates := make([]*runs.Update, len(opened))
-	errs := make([]error, len(opened))
-	limit := r.MaxResultChars / len(opened)
+// waitAll waits for runs until the first of them has something to say or the time is
+// over.
+func (r *request) waitAll(ctx context.Context, s standing, note string, all []*reading) (runsOut, error) {
+	ctx, cancel := context.WithDeadline(ctx, s.until)
+	defer cancel()
+	r.resumable(ctx, s, all...)
+	idle := waitingFor(all[0].run.Kind(), "")
+	if len(all) > 1 {
+		idle = waitingFor("", fmt.Sprintf("waiting for %d runs", len(all)))
+	}
+	p := r.Progress(ctx, idle)
+	defer p.Close()
+
+	handles := make([]string, len(all))
+	updates := make([]*runs.Update, len(all))
+	errs := make([]error, len(all))
+	limit := r.MaxResultChars / len(all)
 	defer r.observer(ctx).Waiting()()
 	var wg sync.WaitGroup
-	for i, run := range opened {
-		shown := p
-		if run.Kind() == runs.KindCommand {
-			shown = clean
+	for i, one := range all {
+		handles[i] = r.runWord(ctx, one.start(r))
+		label := ""
+		if len(all) > 1 {
+			label = fmt.Sprintf("run %d: ", i+1)
 		}
 		wg.Go(func() {
-			updates[i], errs[i] = run.Wait(waiting, until, limit, labelled(shown, i, len(opened)))
-			if errs[i] != nil || updates[i].Status != runs.StatusRunning || until == runs.UntilNews {
+			updates[i], errs[i] = one.wait(ctx, r, s, limit, p, label)
+			if errs[i] != nil || updates[i].Status != runs.StatusRunning || s.news {
 				cancel()
 			}
 		})
 	}
 	wg.Wait()
-	out := runsOut{Runs: make([]runOut, len(opened))}
+	out := runsOut{Runs: make([]runOut, len(all))}
 	running := false
 	for i, u := range updates {
 		if errs[i] != nil {
-			if len(opened) == 1 {
+			if len(all) == 1 {
 				return runsOut{}, errs[i]
 			}
-			out.Runs[i] = runOut{Status: "unknown", Kind: string(opened[i].Kind()), Run: handles[i], Error: errs[i].Error(),
+			out.Runs[i] = runOut{Status: "unknown", Kind: string(all[i].run.Kind()), Run: handles[i], Error: errs[i].Error(),
 				Next: fmt.Sprintf("its state could not be read; wait_run {\"runs\":[%q]} tries again", handles[i])}
 			continue
 		}
-		out.Runs[i] = *r.runOut(u, in.Raw)
+		r.updateIfStopped(ctx, u)
+		out.Runs[i] = *r.runOut(ctx, u, s.raw)
+		out.Runs[i].noteRedrawn(func() string { return handles[i] })
 		running = running || !u.Status.Over()
 	}
 	if running && note != "" {
@@ -146,14 +165,7 @@ func (o runsOut) text() string {
 
 func (o runsOut) failed() bool { return len(o.Runs) == 1 && o.Runs[0].failed() }
 
-// labelled tells the runs of one wait apart in its progress.
-func labelled(p runs.Progress, i, n int) runs.Progress {
-	if n == 1 {
-		return p
-	}
-	return labelledProgress{p, fmt.Sprintf("run %d: ", i+1)}
-}
-
+// labelledProgress tells the runs of one wait apart.
 type labelledProgress struct {
 	runs.Progress
 	label string
@@ -173,6 +185,9 @@ type cancelRunOut struct {
 	Session  string `json:"session,omitempty"`
 	Run      string `json:"run"`
 	Note     string `json:"note"`
+
+	alone  bool   // the instance goes without saying
+	handle string // the sealed form of Run, where that is short
 }
 
 func cancelRun(ctx context.Context, r *request, in cancelRunIn) (cancelRunOut, error) {
@@ -192,32 +207,79 @@ func cancelRun(ctx context.Context, r *request, in cancelRunIn) (cancelRunOut, e
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return cancelRunOut{}, err
 	}
-	return cancelRunOut{
-		Status: string(u.Status), Kind: string(run.Kind()), Instance: u.Instance, Session: u.Session,
-		Run: run.Handle(), Note: note,
-	}, nil
+	out := cancelRunOut{
+		Status: string(u.Status), Kind: string(run.Kind()), Instance: u.Instance, Session: u.Session, Note: note,
+	}
+	out.Run, out.handle = r.runHandles(ctx, run.Handle())
+	out.alone = r.alone(u.Instance)
+	return out, nil
 }
 
 func (o cancelRunOut) text() string {
-	where := runOut{Status: o.Status, Instance: o.Instance, Session: o.Session}
+	where := runOut{Status: o.Status, Instance: o.Instance, Session: o.Session, alone: o.alone}
 	return fmt.Sprintf("[%s]\nnote: %s\nrun: %s", where.headline(), o.Note, o.Run)
 }
 
-func listRuns(_ context.Context, r *request, _ noInput) (runsOut, error) {
-	out := runsOut{Runs: []runOut{}, Notes: []string{"these are the runs of this server process since it started; those of other processes are not among them, but their handles work"}}
+// listedRuns are runs without what they said.
+type listedRuns struct{ runsOut }
+
+func listRuns(ctx context.Context, r *request, _ noInput) (listedRuns, error) {
+	out := listedRuns{runsOut{Runs: []runOut{}, Notes: []string{
+		"these are the runs that this server process began or was asked about, and your others that it can ask; a command stands here as it was last seen, and wait_run looks again",
+	}}}
 	left := r.MaxResultChars
-	all := slices.DeleteFunc(r.Runs.List(), func(u runs.Update) bool {
+	all, err := r.Runs.ListEverywhere(ctx)
+	if err != nil {
+		out.Notes = append(out.Notes, err.Error())
+	}
+	all = slices.DeleteFunc(all, func(u runs.Update) bool {
 		return u.Instance != "" && r.rails.instance(u.Instance) != nil
 	})
 	for i := range all {
 		u := &all[i]
-		o := r.runOut(u, false)
-		o.Run, o.Tools, o.Next = u.Handle, nil, ""
-		if left -= len(o.text()) + 2; left < 0 {
+		o := r.runOut(ctx, u, false)
+		o.Run, o.handle = r.runHandles(ctx, u.Handle)
+		o.About, o.Notes, o.Next = u.About, nil, ""
+		o.replyOut = nil
+		if c := o.commandOut; c != nil {
+			o.commandOut = &commandOut{ExitCode: c.ExitCode, TimedOut: c.TimedOut}
+		}
+		if left -= len(o.listed()) + 1; left < 0 {
 			out.Notes = append(out.Notes, fmt.Sprintf("%d older runs are left out", len(all)-i))
 			break
 		}
 		out.Runs = append(out.Runs, *o)
 	}
 	return out, nil
+}
+
+// listed is the run in a line of a list.
+func (o runOut) listed() string {
+	what := o.Kind
+	switch t := o.Transfer; {
+	case t != nil:
+		what += fmt.Sprintf(" %s, %s: %d of %d files", t.LocalPath, t.Path, t.Files, t.TotalFiles)
+	case o.About != "":
+		what += " " + strconv.Quote(o.About)
+	}
+	line := fmt.Sprintf("%s: %s [%s]", o.Run, what, o.headline())
+	if o.Error != "" {
+		line += " error: " + o.Error
+	}
+	return line
+}
+
+// failed is false: a list of what failed has not failed.
+func (o listedRuns) failed() bool { return false }
+
+func (o listedRuns) text() string {
+	var b strings.Builder
+	b.WriteString(text.Count(len(o.Runs), "run", "runs") + "\n")
+	for _, run := range o.Runs {
+		b.WriteString(run.listed() + "\n")
+	}
+	for _, n := range o.Notes {
+		b.WriteString("note: " + n + "\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -3,7 +3,9 @@ package tools
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"reflect"
@@ -12,9 +14,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/google/jsonschema-go/jsonschema"
+	"openclaw-mcp/internal/text"
 
-	"openclaw-mcp/internal/jsonspan"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/jsonschema-go/jsonschema"
 )
 
 // inputSchema derives a tool's input schema from its In type and the Spec's
@@ -28,7 +31,7 @@ func inputSchema[In any](spec Spec) *jsonschema.Schema {
 	for name, p := range spec.Props {
 		prop := s.Properties[name]
 		if prop == nil {
-			panic(fmt.Sprintf("tool %s: Props names %q, which is no argument", spec.Name, name))
+			panic(fmt.Sprintf("tool %s: Props has %q, but there is no such argument", spec.Name, name))
 		}
 		prop.Minimum, prop.Maximum, prop.Enum = p.Min, p.Max, p.Enum
 		if p.Default != nil {
@@ -41,7 +44,7 @@ func inputSchema[In any](spec Spec) *jsonschema.Schema {
 		if p.MaxLength > 0 {
 			prop.MaxLength = &p.MaxLength
 		}
-		if p.EmptyError != "" {
+		if p.NotEmpty {
 			one := 1
 			prop.MinLength = &one
 		}
@@ -70,7 +73,11 @@ func outputSchema[Out any]() *jsonschema.Schema {
 	})
 	s.Required = nil
 	for name, p := range s.Properties {
-		s.Properties[name] = &jsonschema.Schema{Type: p.Type}
+		short := &jsonschema.Schema{Type: p.Type}
+		if p.Items != nil { // some clients refuse a list that does not say of what
+			short.Items = &jsonschema.Schema{Type: p.Items.Type, Types: p.Items.Types}
+		}
+		s.Properties[name] = short
 	}
 	return s
 }
@@ -176,17 +183,45 @@ func split(raw json.RawMessage) (map[string]argument, error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return args, nil
 	}
-	if raw[0] != '{' || !jsonspan.Valid(raw) {
+	// Half of an emoji that somebody cut, in an escape, reads as U+FFFD.
+	d := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowInvalidUTF8(true))
+	if d.PeekKind() != '{' {
 		return nil, badArgument("the arguments must be a JSON object")
 	}
-	for m := range jsonspan.Members(raw) {
-		a := argument{raw: json.RawMessage(raw[m.From:m.To])}
-		if a.raw[0] == '"' {
-			a.value = jsonspan.Text(a.raw)
-		} else if err := json.Unmarshal(a.raw, &a.value); err != nil { // a number that is too large
-			return nil, badArgument("argument %q can't be read: %v", jsonspan.Text(m.Key), err)
+	_, err := d.ReadToken()
+	for err == nil && d.PeekKind() != '}' {
+		var name jsontext.Token
+		if name, err = d.ReadToken(); err != nil {
+			break
 		}
-		args[jsonspan.Text(m.Key)] = a
+		key := name.String()
+		var value jsontext.Value
+		if value, err = d.ReadValue(); err != nil {
+			break
+		}
+		end := d.InputOffset() // value itself lasts only until the next read
+		a := argument{raw: raw[end-int64(len(value)) : end]}
+		if a.raw[0] == '"' {
+			text, _ := jsontext.AppendUnquote(nil, a.raw) // an error is such an emoji
+			a.value = string(text)
+		} else if err := json.Unmarshal(a.raw, &a.value); err != nil { // a number that is too large
+			return nil, badArgument("argument %q can't be read: %v", key, err)
+		}
+		args[key] = a
+	}
+	if err == nil {
+		_, err = d.ReadToken()
+	}
+	if err == nil {
+		if _, more := d.ReadToken(); !errors.Is(more, io.EOF) {
+			return nil, badArgument("the arguments must be a JSON object, and nothing after it")
+		}
+	}
+	if syntax := (*jsontext.SyntacticError)(nil); errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName) {
+		return nil, badArgument("argument %q is given twice", strings.TrimPrefix(string(syntax.JSONPointer), "/"))
+	}
+	if err != nil {
+		return nil, badArgument("the arguments must be a JSON object: %v", err)
 	}
 	return args, nil
 }
@@ -213,8 +248,9 @@ func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
 			delete(args, name) // clients send null for what is not given
 			continue
 		}
+		args[name] = lenient(s, args[name])
 		if !fits(s, args[name].value) {
-			wrong = append(wrong, fmt.Sprintf("argument %q must be %s; got %s", name, describeSchema(s), clip(string(args[name].raw), 80)))
+			wrong = append(wrong, fmt.Sprintf("argument %q must be %s; got %s", name, describeSchema(s), text.Line(string(args[name].raw), 80)))
 		}
 	}
 	for _, name := range c.schema.Required {
@@ -240,6 +276,44 @@ func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
 		}
 	}
 	return nil
+}
+
+// lenient gives an argument in the form that its schema wants, where there is no doubt
+// what was meant: 5.0 for an integer, and a number, a boolean or a list as JSON text.
+// Models and clients send these.
+func lenient(s *jsonschema.Schema, a argument) argument {
+	if written, ok := a.value.(string); ok && s.Type != "string" && len(s.Enum) == 0 {
+		meant := argument{raw: json.RawMessage(strings.TrimSpace(written))}
+		if json.Unmarshal(meant.raw, &meant.value) != nil {
+			return a
+		}
+		if _, again := meant.value.(string); again || !fits(s, meant.value) {
+			return a
+		}
+		a = meant
+	}
+	whole := func(s *jsonschema.Schema, value any) bool {
+		f, ok := value.(float64)
+		return ok && s.Type == "integer" && f == math.Trunc(f) && math.Abs(f) < 1<<53
+	}
+	list, isList := a.value.([]any)
+	switch {
+	case whole(s, a.value):
+		a.raw = strconv.AppendInt(nil, int64(a.value.(float64)), 10)
+	case isList && s.Type == "array" && s.Items != nil && s.Items.Type == "integer":
+		raw := []byte{'['}
+		for i, item := range list {
+			if !whole(s.Items, item) {
+				return a
+			}
+			if i > 0 {
+				raw = append(raw, ',')
+			}
+			raw = strconv.AppendInt(raw, int64(item.(float64)), 10)
+		}
+		a.raw = append(raw, ']')
+	}
+	return a
 }
 
 func (c *argumentChecker) allowedNames() string {
@@ -309,4 +383,4 @@ func (p Prop) or(v any) Prop {
 func oneOf(values ...any) Prop { return Prop{Enum: values} }
 
 // notEmpty is for arguments where "" is surely a mistake.
-func notEmpty() Prop { return Prop{EmptyError: "is empty"} }
+func notEmpty() Prop { return Prop{NotEmpty: true} }

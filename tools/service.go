@@ -3,21 +3,36 @@ package tools
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/internal/text"
 )
 
 func serviceTools() []*Tool {
 	return []*Tool{
 		define(Spec{
 			Name: "check_service", Title: "Check the service", Family: "service", Effect: Reads,
-			Description: "Checks that the OpenClaw service can be reached and that the API key works, and shows how this server is set up. Call it first when something fails.",
+			Description: "Checks that OpenClaw can be reached and the API key works, and shows how this server is set up. Call it first when something fails. With document, reads what the service publishes.",
+			Props:       map[string]Prop{"document": {Enum: documentNames()}, "offset": atLeast(0)},
 		}, checkService),
 	}
+}
+
+func documentNames() (all []any) {
+	for _, name := range client.DocumentNames() {
+		all = append(all, name)
+	}
+	return all
+}
+
+type checkIn struct {
+	Document string `json:"document,omitempty" jsonschema:"to read"`
+	Offset   int    `json:"offset,omitempty" jsonschema:"byte to begin at"`
 }
 
 type checkOut struct {
@@ -28,7 +43,18 @@ type checkOut struct {
 	Instances []Instance  `json:"instances,omitempty"`
 	Wait      string      `json:"longest_wait"`
 	Budget    int         `json:"result_budget"`
+	Document  *document   `json:"document,omitempty"`
 	Next      string      `json:"next,omitempty"`
+}
+
+// document is a part of a document that the service publishes.
+type document struct {
+	Name      string `json:"name"`
+	Path      string `json:"path"` // on the service's host
+	MediaType string `json:"media_type"`
+	Offset    int    `json:"offset"`
+	Bytes     int    `json:"bytes"` // of the whole document
+	Content   string `json:"content"`
 }
 
 type checkLine struct {
@@ -38,10 +64,16 @@ type checkLine struct {
 	Millis int64  `json:"ms"`
 }
 
-func checkService(ctx context.Context, r *request, _ noInput) (checkOut, error) {
+func checkService(ctx context.Context, r *request, in checkIn) (checkOut, error) {
+	if in.Document == "" && in.Offset > 0 {
+		return checkOut{}, badArgument("offset is for a document: give document, too")
+	}
 	out := checkOut{
 		OK: true, Service: r.Client.BaseURL(), Server: "openclaw-mcp " + r.Version,
 		Wait: r.SoftDeadline.String(), Budget: r.MaxResultChars,
+	}
+	if in.Document != "" {
+		return readDocument(ctx, r, out, in)
 	}
 	var (
 		wg        sync.WaitGroup
@@ -78,7 +110,7 @@ func checkService(ctx context.Context, r *request, _ noInput) (checkOut, error) 
 		out.Next = next(Reads, asClientError(keyErr))
 		out.OK = false
 	} else {
-		key.Detail = fmt.Sprintf("the key works; it sees %d instance(s)", len(page.Items))
+		key.Detail = "the key works; it sees " + text.Count(len(page.Items), "instance", "instances")
 		for i, in := range page.Items {
 			if i == 20 {
 				key.Detail += ", 20 of which are shown; list_instances has all"
@@ -91,9 +123,28 @@ func checkService(ctx context.Context, r *request, _ noInput) (checkOut, error) 
 	return out, nil
 }
 
+// readDocument reads a document, or the part of it from an offset on.
+func readDocument(ctx context.Context, r *request, out checkOut, in checkIn) (checkOut, error) {
+	doc, err := r.Client.Documents.Get(ctx, in.Document)
+	if err != nil {
+		return checkOut{}, err
+	}
+	whole := text.Plain(doc.Text)
+	if in.Offset > len(whole) {
+		return checkOut{}, badArgument("offset is %d, but %s has %d bytes", in.Offset, doc.Name, len(whole))
+	}
+	part, from, end := text.Part(whole, in.Offset, r.contentLimit())
+	out.Checks = []checkLine{}
+	out.Document = &document{Name: doc.Name, Path: doc.Path, MediaType: doc.MediaType, Offset: from, Bytes: len(whole), Content: part}
+	if end < len(whole) {
+		out.Next = callArgs{{"document", doc.Name}}.call("check_service", arg{"offset", end}) + " reads on"
+	}
+	return out, nil
+}
+
 func asClientError(err error) *client.Error {
-	e, _ := asNotSent(err).(*client.Error)
-	if e == nil {
+	e, ok := errors.AsType[*client.Error](asNotSent(err))
+	if !ok {
 		e = &client.Error{Err: err}
 	}
 	return e
@@ -101,6 +152,10 @@ func asClientError(err error) *client.Error {
 
 func (o checkOut) text() string {
 	var b strings.Builder
+	if d := o.Document; d != nil {
+		fmt.Fprintf(&b, "%s of %s (the service's own words), byte %d to %d of %d:\n\n%s", d.Path, o.Service, d.Offset, d.Offset+len(d.Content), d.Bytes, d.Content)
+		return withNext(strings.TrimSuffix(b.String(), "\n")+"\n", o.Next)
+	}
 	word := map[bool]string{true: "ok", false: "FAILED"}
 	fmt.Fprintf(&b, "service %s: %s\nserver %s, longest wait %s, result budget %d characters\n", o.Service, word[o.OK], o.Server, o.Wait, o.Budget)
 	for _, c := range o.Checks {

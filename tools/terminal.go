@@ -5,32 +5,36 @@ import (
 	"strings"
 	"time"
 
-	"openclaw-mcp/runs"
+	"openclaw-mcp/internal/runs"
+	"openclaw-mcp/internal/runs/command"
+	"openclaw-mcp/internal/text"
 )
 
 func terminalTools() []*Tool {
 	return append([]*Tool{
 		define(Spec{
 			Name: "exec_command", Title: "Run a command", Family: "terminal", Effect: Destroys,
-			Description: "Runs a shell command on the instance and returns its output and exit code. It can DESTROY anything there. One that outlasts the call goes on and survives restarts: wait_run reads on with its `run`; background: true returns at once. Cancelling this request stops the command, unless the reason is a time-out; a lost connection never does.",
+			Description: "Runs a shell command on the instance and returns its output (stdout and stderr in the order written) and exit code. It can change or delete anything there. One that outlasts the call goes on: wait_run reads on with its `run`.",
 			Props: map[string]Prop{
 				"command":         notEmpty(),
 				"timeout_seconds": between(1, 86400),
 				"wait_seconds":    waitProp(),
 				"background":      {},
+				"idempotency_key": {MaxLength: 200},
 			},
 		}, execCommand),
 	}, terminalSessionTools()...)
 }
 
 type execIn struct {
-	Command        string `json:"command"`
-	Instance       string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
+	Command        string `json:"command" jsonschema:"for the shell"`
+	Instance       string `json:"instance,omitempty" jsonschema:"if several"`
 	Cwd            string `json:"cwd,omitempty" jsonschema:"working directory"`
-	TimeoutSeconds int    `json:"timeout_seconds,omitempty" jsonschema:"the command is ended after this long"`
-	Background     bool   `json:"background,omitempty" jsonschema:"run it on its own and return at once"`
-	Raw            bool   `json:"raw,omitempty" jsonschema:"keep control sequences in output"`
-	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait; default and cap: the server's"`
+	TimeoutSeconds int    `json:"timeout_seconds,omitempty" jsonschema:"end it after this long"`
+	Background     bool   `json:"background,omitempty" jsonschema:"return at once"`
+	Raw            bool   `json:"raw,omitempty" jsonschema:"keep control sequences"`
+	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait"`
+	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"any string; the same runs once"`
 }
 
 func execCommand(ctx context.Context, r *request, in execIn) (*runOut, error) {
@@ -50,15 +54,35 @@ func execCommand(ctx context.Context, r *request, in execIn) (*runOut, error) {
 	}
 	wait, _ := r.waitTime(seconds)
 	timeout := time.Duration(in.TimeoutSeconds) * time.Second
-	run, err := r.Runs.StartCommand(ctx, runs.CommandRequest{
+	watched := r.Watched != nil && r.Watched(ctx)
+	title := "exec: " + text.Line(in.Command, 80)
+	run, err := r.Commands.Start(ctx, command.Request{
 		Instance: id, Command: in.Command, Dir: in.Cwd, Timeout: timeout,
-		// What is sure to end within the wait needs no files to be followed by.
-		Detach: in.Background || timeout == 0 || timeout > wait,
-		Wait:   wait, Inline: r.MaxResultChars,
+		// A model reads them as a person at a terminal does; a program may want them apart.
+		Together: !r.wantsStructured(ctx),
+		// What is sure to end within the wait, and is not watched, needs no files to be
+		// followed by.
+		Detach: in.Background || timeout == 0 || timeout > wait || watched,
+		Wait:   wait, Inline: r.MaxResultChars, Watched: watched, Raw: in.Raw,
+		IdempotencyKey: in.IdempotencyKey,
+		Begins: func(run runs.Run) {
+			r.resumable(ctx, standing{raw: in.Raw, until: time.Now().Add(wait)}, &reading{run: run})
+			if r.Begins != nil {
+				r.Begins(ctx, waitingFor(run.Kind(), title)(0), run.Handle())
+			}
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	r.stopOnCancel(ctx, run)
-	return r.waitFor(ctx, run, seconds, in.Raw)
+	defer run.Answered()
+	r.stopOnCancel(ctx, run.Run)
+	if in.Raw {
+		r.verbatim(ctx)
+	}
+	out, err := r.waitFor(ctx, run.Run, title, seconds, in.Raw)
+	if run.Joined != "" && err == nil {
+		out.Notes = append([]string{run.Joined}, out.Notes...)
+	}
+	return out, err
 }

@@ -6,16 +6,16 @@ import (
 	"strings"
 	"testing"
 
-	"openclaw-mcp/internal/emulator"
-	"openclaw-mcp/terminals"
+	"openclaw-mcp/internal/emulator/emulatortest"
+	"openclaw-mcp/internal/terminals"
 )
 
 // These tests use programs that have to be installed: vim, top and less.
 
 func TestTerminalVim(t *testing.T) {
-	for _, family := range []emulator.TerminalFamily{emulator.TerminalT1, emulator.TerminalT2, emulator.TerminalT3, emulator.TerminalT4} {
+	for _, family := range []emulatortest.TerminalFamily{emulatortest.TerminalT1, emulatortest.TerminalT2, emulatortest.TerminalT3, emulatortest.TerminalT4} {
 		t.Run(string(family), func(t *testing.T) {
-			b := newTerminalBench(t, emulator.Options{Terminal: family}, terminals.Config{})
+			b := newTerminalBench(t, emulatortest.Options{Terminal: family}, terminals.Config{})
 			term := b.open(nil)
 			s := b.write(term, "vim -u NONE -N poem.txt", enter, `^~$`)
 			if !strings.Contains(s.Position, "full-screen") {
@@ -41,7 +41,7 @@ func TestTerminalVim(t *testing.T) {
 }
 
 func TestTerminalTop(t *testing.T) {
-	b := newTerminalBench(t, emulator.Options{}, terminals.Config{})
+	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{})
 	term := b.open(args{"cols": 100, "rows": 30})
 	s := b.write(term, "top -d 0.5", enter, `PID +USER`)
 	first := s.Text
@@ -62,7 +62,7 @@ func TestTerminalTop(t *testing.T) {
 }
 
 func TestTerminalLess(t *testing.T) {
-	b := newTerminalBench(t, emulator.Options{}, terminals.Config{})
+	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{})
 	term := b.open(args{"rows": 12})
 	s := b.write(term, "seq 1 500 | less", enter, `^:`)
 	if !strings.HasPrefix(s.Text, "1\n2\n3\n") {

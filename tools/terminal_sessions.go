@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"openclaw-mcp/terminals"
+	"openclaw-mcp/internal/terminals"
+	"openclaw-mcp/internal/text"
 )
 
 const (
@@ -29,20 +30,20 @@ func terminalSessionTools() []*Tool {
 	}
 	return []*Tool{
 		define(Spec{
-			Name: "open_terminal", Title: "Open a terminal", Family: "terminal", Effect: Writes,
-			Description: "Opens an interactive shell for programs that ask or draw (vim, top, a REPL); exec_command suits the rest. Returns its screen and the handle `terminal`.",
+			Name: "open_terminal", Title: "Open a terminal", Family: "terminal", Effect: Writes, Page: pageTerminal,
+			Description: "Opens an interactive shell for programs that ask or draw (vim, top, a REPL); exec_command suits the rest.",
 			Props: map[string]Prop{
 				"cols": between(20, 400).or(80),
 				"rows": between(2, 200).or(24),
 			},
 		}, openTerminal),
 		define(Spec{
-			Name: "write_terminal", Title: "Type into a terminal", Family: "terminal", Effect: Destroys,
-			Description: "Types text, then presses keys (a command needs enter), waits (by default for 300 ms of quiet) and returns the screen. What is typed can DESTROY anything there.",
+			Name: "write_terminal", Title: "Type into a terminal", Family: "terminal", Effect: Destroys, Page: pageTerminal,
+			Description: "Types text, then presses keys (a command needs enter), waits (300 ms of quiet) and shows the screen, or what has changed on it. What is typed can change or delete anything there.",
 			Props:       waits(map[string]Prop{}),
 		}, writeTerminal),
 		define(Spec{
-			Name: "read_terminal", Title: "Read a terminal", Family: "terminal", Effect: Reads,
+			Name: "read_terminal", Title: "Read a terminal", Family: "terminal", Effect: Reads, Page: pageTerminal,
 			Description: "Shows a terminal, at once or after a wait: its screen, output since a cursor, or what scrolled off.",
 			Props: waits(map[string]Prop{
 				"cursor": atLeast(0),
@@ -51,15 +52,15 @@ func terminalSessionTools() []*Tool {
 		}, readTerminal),
 		define(Spec{
 			Name: "close_terminal", Title: "Close a terminal", Family: "terminal", Effect: Destroys,
-			Description: "Closes a terminal. DESTROYS its shell and what runs in it.",
+			Description: "Closes a terminal. Its shell and what runs in it end.",
 		}, closeTerminal),
 	}
 }
 
 type openTerminalIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"default: the configured or only ready one"`
-	Cols     int    `json:"cols,omitempty"`
-	Rows     int    `json:"rows,omitempty"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
+	Cols     int    `json:"cols,omitempty" jsonschema:"width in characters"`
+	Rows     int    `json:"rows,omitempty" jsonschema:"height in lines"`
 	Command  string `json:"command,omitempty" jsonschema:"to run first"`
 }
 
@@ -70,21 +71,21 @@ type waitIn struct {
 }
 
 type writeTerminalIn struct {
-	Terminal string   `json:"terminal"`
-	Text     string   `json:"text,omitempty"`
-	Keys     []string `json:"keys,omitempty" jsonschema:"enter, tab, escape, backspace, delete, up, page_up, home, f1, ctrl-c, alt-x, …"`
+	Terminal string   `json:"terminal" jsonschema:"from open_terminal"`
+	Text     string   `json:"text,omitempty" jsonschema:"to type; a line end is enter"`
+	Keys     []string `json:"keys,omitempty" jsonschema:"such as enter, escape, ctrl-c, up, shift-tab, page_up, f1"`
 	waitIn
 }
 
 type readTerminalIn struct {
-	Terminal string `json:"terminal"`
-	View     string `json:"view,omitempty"`
-	Cursor   *int64 `json:"cursor,omitempty" jsonschema:"from an earlier result; default: unread (new), end (scrollback)"`
+	Terminal string `json:"terminal" jsonschema:"from open_terminal"`
+	View     string `json:"view,omitempty" jsonschema:"new: output since cursor; scrollback: above the screen"`
+	Cursor   *int64 `json:"cursor,omitempty" jsonschema:"of an earlier result; default: unread (new), newest (scrollback)"`
 	waitIn
 }
 
 type closeTerminalIn struct {
-	Terminal string `json:"terminal"`
+	Terminal string `json:"terminal" jsonschema:"from open_terminal"`
 }
 
 // shell refuses terminals where commands are limited by patterns: what is typed
@@ -127,20 +128,24 @@ func openTerminal(ctx context.Context, r *request, in openTerminalIn) (terminalO
 		_, closeErr := s.Close(context.WithoutCancel(ctx))
 		return terminalOut{}, errors.Join(err, closeErr)
 	}
-	return r.terminalOut(handle, terminals.PartScreen, v, settle), nil
+	return r.terminalOut(ctx, handle, terminals.PartScreen, v, settle, false), nil
 }
 
-// terminal finds the terminal of a handle, within the rails.
-func (r *request) terminal(ctx context.Context, handle string) (terminals.Session, error) {
+// terminal finds the terminal of a handle, within the rails, and gives its sealed handle.
+func (r *request) terminal(ctx context.Context, handle string) (s terminals.Session, sealed string, err error) {
 	if r.Terminals == nil {
-		return nil, errNoTerminals
+		return nil, "", errNoTerminals
 	}
-	s, instance, err := r.Terminals.Find(handle)
+	if sealed, err = r.sealedHandle(ctx, handle); err != nil {
+		return nil, "", err
+	}
+	s, instance, err := r.Terminals.Find(sealed)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	r.observer(ctx).Instance(instance)
-	return s, r.rails.instance(instance)
+	_, err = r.allowInstance(ctx, instance)
+	return s, sealed, err
 }
 
 // terminalWait gives the terms of a wait; standard is the silence that is waited
@@ -167,7 +172,7 @@ func writeTerminal(ctx context.Context, r *request, in writeTerminalIn) (termina
 	if err := r.rails.shell(); err != nil {
 		return terminalOut{}, err
 	}
-	s, err := r.terminal(ctx, in.Terminal)
+	s, sealed, err := r.terminal(ctx, in.Terminal)
 	if err != nil {
 		return terminalOut{}, err
 	}
@@ -184,11 +189,11 @@ func writeTerminal(ctx context.Context, r *request, in writeTerminalIn) (termina
 	if err != nil {
 		return terminalOut{}, terminalError(err)
 	}
-	return r.terminalOut(in.Terminal, terminals.PartScreen, v, w), nil
+	return r.terminalOut(ctx, sealed, terminals.PartScreen, v, w, true), nil
 }
 
 func readTerminal(ctx context.Context, r *request, in readTerminalIn) (terminalOut, error) {
-	s, err := r.terminal(ctx, in.Terminal)
+	s, sealed, err := r.terminal(ctx, in.Terminal)
 	if err != nil {
 		return terminalOut{}, err
 	}
@@ -206,11 +211,11 @@ func readTerminal(ctx context.Context, r *request, in readTerminalIn) (terminalO
 	if err != nil {
 		return terminalOut{}, terminalError(err)
 	}
-	return r.terminalOut(in.Terminal, q.Part, v, w), nil
+	return r.terminalOut(ctx, sealed, q.Part, v, w, false), nil
 }
 
 func closeTerminal(ctx context.Context, r *request, in closeTerminalIn) (terminalOut, error) {
-	s, err := r.terminal(ctx, in.Terminal)
+	s, sealed, err := r.terminal(ctx, in.Terminal)
 	if err != nil {
 		return terminalOut{}, err
 	}
@@ -218,7 +223,7 @@ func closeTerminal(ctx context.Context, r *request, in closeTerminalIn) (termina
 	if err != nil {
 		return terminalOut{}, err
 	}
-	return r.terminalOut(in.Terminal, terminals.PartScreen, v, terminals.Wait{}), nil
+	return r.terminalOut(ctx, sealed, terminals.PartScreen, v, terminals.Wait{}, true), nil
 }
 
 // terminalError makes a mistake in the arguments one of the call.
@@ -233,7 +238,7 @@ func terminalError(err error) error {
 // terminalOut is a terminal in results.
 type terminalOut struct {
 	Terminal string   `json:"terminal"`
-	Status   string   `json:"status"` // open, exited, lost, closed
+	Status   string   `json:"status"` // open, exited, lost, moved, closed
 	ExitCode *int     `json:"exit_code,omitempty"`
 	Text     string   `json:"text"`
 	Position string   `json:"position"`        // of the cursor, and the size
@@ -242,15 +247,22 @@ type terminalOut struct {
 	Notes    []string `json:"notes,omitempty"`
 	Next     string   `json:"next,omitempty"`
 
-	part terminals.Part
+	part   terminals.Part
+	partly bool   // Text is what has changed on the screen
+	handle string // the sealed form of Terminal, where that is short
 }
 
-// terminalOut renders a view within the budget.
-func (r *request) terminalOut(handle string, part terminals.Part, v terminals.View, w terminals.Wait) terminalOut {
+// terminalOut renders a view within the budget. changed: of the screen, what has changed is
+// enough where that is little.
+func (r *request) terminalOut(ctx context.Context, sealed string, part terminals.Part, v terminals.View, w terminals.Wait, changed bool) terminalOut {
+	handle := r.terminalWord(ctx, sealed)
 	o := terminalOut{
 		Terminal: handle, Status: string(v.Status), ExitCode: v.ExitCode,
 		Cursor: v.Cursor, Ended: v.Ended, Notes: v.Notes, part: part,
 		Position: fmt.Sprintf("row %d of %d, column %d of %d", v.Row, v.Rows, v.Col, v.Cols),
+	}
+	if handle != sealed {
+		o.handle = sealed
 	}
 	if v.FullScreen {
 		o.Position += ", full-screen program"
@@ -259,15 +271,21 @@ func (r *request) terminalOut(handle string, part terminals.Part, v terminals.Vi
 		o.Position += ", cursor hidden"
 	}
 	if v.Title != "" {
-		o.Position += ", title " + strconv.Quote(clip(showHidden(v.Title), 80))
+		o.Position += ", title " + strconv.Quote(text.Line(showHidden(v.Title), 80))
 	}
-	text := showHidden(v.Text)
+	screen := showHidden(v.Text)
 	if part == terminals.PartNew {
-		text = cleanOutput(v.Text)
+		screen = cleanOutput(v.Text)
 	}
-	head, tail, omitted := headTail(text, r.MaxResultChars)
-	if o.Text = text; omitted > 0 {
-		o.Text = head + omission(int64(omitted)) + tail
+	if part == terminals.PartScreen {
+		changes, few := r.changes(ctx, sealed, screen)
+		if o.partly = few && changed; o.partly {
+			screen = changes
+		}
+	}
+	head, tail, omitted := text.HeadTail(screen, r.MaxResultChars)
+	if o.Text = screen; omitted > 0 {
+		o.Text = head + text.Omission(int64(omitted)) + tail
 	}
 	note := func(format string, a ...any) { o.Notes = append(o.Notes, fmt.Sprintf(format, a...)) }
 	if v.Dropped > 0 {
@@ -289,7 +307,11 @@ func (r *request) terminalOut(handle string, part terminals.Part, v terminals.Vi
 		if v.Reason != string(v.Status) {
 			note("%s", v.Reason)
 		}
-		if v.Status != terminals.StatusClosed {
+		switch v.Status {
+		case terminals.StatusClosed:
+		case terminals.StatusMoved:
+			o.Next = "any call with this handle takes it up again: " + read.call("read_terminal")
+		default:
 			o.Next = "open_terminal starts a new shell"
 		}
 	case v.Ended == terminals.EndTime && w.Pattern != "":
@@ -308,6 +330,8 @@ func (o terminalOut) text() string {
 	b.WriteString(o.Text)
 	switch {
 	case o.Text != "":
+	case o.partly:
+		b.WriteString("(the screen is as it was)")
 	case o.part == terminals.PartScreen:
 		b.WriteString("(the screen is empty)")
 	default:
@@ -319,6 +343,9 @@ func (o terminalOut) text() string {
 		fmt.Fprintf(&b, ", exit code %d", *o.ExitCode)
 	}
 	fmt.Fprintf(&b, ", cursor at %s", o.Position)
+	if o.partly && o.Text != "" {
+		b.WriteString(", the rest of the screen is as shown before")
+	}
 	if o.part != terminals.PartScreen {
 		fmt.Fprintf(&b, ", read up to %d", o.Cursor)
 	}

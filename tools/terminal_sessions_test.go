@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http/httptest"
 	"regexp"
 	"runtime"
@@ -12,9 +13,9 @@ import (
 	"time"
 
 	"openclaw-mcp/client"
-	"openclaw-mcp/internal/emulator"
-	"openclaw-mcp/runs"
-	"openclaw-mcp/terminals"
+	"openclaw-mcp/internal/emulator/emulatortest"
+	"openclaw-mcp/internal/runs"
+	"openclaw-mcp/internal/terminals"
 	"openclaw-mcp/tools"
 )
 
@@ -23,7 +24,7 @@ const terminalEndpoint = "GET /instances/{instance}/terminal/ws"
 // terminalBench is a caller with all its tools, before the embedded service.
 type terminalBench struct {
 	*testing.T
-	service  *emulator.Server
+	service  *emulatortest.Server
 	instance string
 	deps     *tools.Deps
 	manager  *terminals.Manager
@@ -32,16 +33,17 @@ type terminalBench struct {
 
 type silent struct{}
 
-func (silent) Text(string) {}
-func (silent) Line(string) {}
-func (silent) Close()      {}
+func (silent) Text(string)                   {}
+func (silent) Line(string)                   {}
+func (silent) Together(tell, sending func()) { tell(); sending() }
+func (silent) Close()                        {}
 
-func newTerminalBench(t *testing.T, o emulator.Options, cfg terminals.Config) *terminalBench {
+func newTerminalBench(t *testing.T, o emulatortest.Options, cfg terminals.Config) *terminalBench {
 	t.Helper()
 	if runtime.GOOS == "windows" {
 		cfg.Family = client.TerminalLines // it has no pseudo-terminals, and no test here needs one then
 	}
-	service, err := emulator.New(o)
+	service, err := emulatortest.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +80,7 @@ func newTerminalBench(t *testing.T, o emulator.Options, cfg terminals.Config) *t
 	s.Terminals = b.manager
 	b.deps = &tools.Deps{
 		Services:  func(context.Context) (*tools.Services, error) { return s, nil },
-		Progress:  func(context.Context) tools.Progress { return silent{} },
+		Progress:  func(context.Context, func(int) string) tools.Progress { return silent{} },
 		Principal: func(context.Context) string { return "p" },
 		Rails:     func(context.Context) *tools.Rails { return b.rails },
 		OnCancel:  func(context.Context, func(string)) {},
@@ -153,9 +155,7 @@ func (b *terminalBench) refused(tool string, in args, want ...string) {
 func (b *terminalBench) open(more args) string {
 	b.Helper()
 	in := args{"instance": b.instance}
-	for k, v := range more {
-		in[k] = v
-	}
+	maps.Copy(in, more)
 	s := b.call("open_terminal", in)
 	if s.Status != "open" || s.Terminal == "" || !strings.Contains(s.plain, s.Terminal) {
 		b.Fatalf("open_terminal: %s", s.plain)
@@ -185,7 +185,8 @@ func (b *terminalBench) write(terminal, text string, keys []string, waitFor stri
 var enter = []string{"enter"}
 
 func TestTerminalPrompt(t *testing.T) {
-	b := newTerminalBench(t, emulator.Options{}, terminals.Config{})
+	t.Parallel()
+	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{})
 	term := b.open(args{"cols": 100, "rows": 30})
 	b.write(term, "stty size", enter, "30 100")
 	b.write(term, `read -p "your name: " name; echo "<$name>"`, enter, `^your name: $`)
@@ -197,14 +198,15 @@ func TestTerminalPrompt(t *testing.T) {
 	if s.Status != "exited" || s.ExitCode == nil || *s.ExitCode != 3 || !strings.Contains(s.plain, "exit code 3") {
 		t.Errorf("after exit: %s", s.plain)
 	}
-	b.refused("write_terminal", args{"terminal": term, "text": "x"}, "exited", "open_terminal")
+	b.refused("write_terminal", args{"terminal": term, "text": "x"}, "its shell has ended", "open_terminal")
 	if s := b.call("read_terminal", args{"terminal": term}); !strings.Contains(s.Text, "<Ada>") {
 		t.Errorf("the screen of an ended terminal is gone: %s", s.plain)
 	}
 }
 
 func TestTerminalInterrupt(t *testing.T) {
-	b := newTerminalBench(t, emulator.Options{}, terminals.Config{})
+	t.Parallel()
+	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{})
 	term := b.open(nil)
 	b.write(term, "sleep 100; echo code=$?", enter, "")
 	s := b.write(term, "", []string{"ctrl-c"}, `\$ $|# $`)
@@ -223,7 +225,8 @@ func TestTerminalInterrupt(t *testing.T) {
 }
 
 func TestTerminalViews(t *testing.T) {
-	b := newTerminalBench(t, emulator.Options{}, terminals.Config{})
+	t.Parallel()
+	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{})
 	term := b.open(args{"rows": 10, "command": "PS1='> '"})
 	s := b.write(term, `for i in $(seq 1 60); do printf '\033[3%dmline %d\033[0m\n' $((i%8)) $i; done`, enter, "^line 60$")
 	if !strings.Contains(s.Text, "line 60") || strings.Contains(s.Text, "line 40\n") {
@@ -258,7 +261,8 @@ func TestTerminalViews(t *testing.T) {
 }
 
 func TestTerminalWideCharacters(t *testing.T) {
-	b := newTerminalBench(t, emulator.Options{}, terminals.Config{})
+	t.Parallel()
+	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{})
 	term := b.open(args{"cols": 20, "command": "PS1='> '; clear"})
 	s := b.write(term, `printf '12345678901234567890\nx漢字かな交じり文のテスト\ne\314\201x 🙂|\n\033[18;6Hat'`, enter, "     at")
 	// A wide character that has no room at the end of a line goes to the next.
@@ -270,7 +274,8 @@ func TestTerminalWideCharacters(t *testing.T) {
 }
 
 func TestTerminalRails(t *testing.T) {
-	b := newTerminalBench(t, emulator.Options{}, terminals.Config{Limit: 2})
+	t.Parallel()
+	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{Limit: 2})
 	term := b.open(nil)
 	b.refused("write_terminal", args{"terminal": term}, "nothing to type")
 	b.refused("write_terminal", args{"terminal": term, "keys": []string{"hyper"}}, "hyper", "page_up")
@@ -297,16 +302,68 @@ func TestTerminalRails(t *testing.T) {
 }
 
 func TestTerminalRefusals(t *testing.T) {
-	b := newTerminalBench(t, emulator.Options{}, terminals.Config{})
-	b.service.SetFaults(emulator.Fault{Endpoint: terminalEndpoint, Status: 403, Body: `{"error":"forbidden","message":"terminals need a plan"}`})
+	t.Parallel()
+	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{})
+	b.service.SetFaults(emulatortest.Fault{Endpoint: terminalEndpoint, Status: 403, Body: `{"error":"forbidden","message":"terminals need a plan"}`})
 	b.refused("open_terminal", args{"instance": b.instance}, "terminals need a plan", "HTTP 403", "What happened: nothing")
-	b.service.SetFaults(emulator.Fault{Endpoint: terminalEndpoint, Socket: &emulator.SocketFault{CloseCode: 4401, CloseReason: "expired"}})
+	b.service.SetFaults(emulatortest.Fault{Endpoint: terminalEndpoint, Socket: &emulatortest.SocketFault{CloseCode: 4401, CloseReason: "expired"}})
 	b.refused("open_terminal", args{"instance": b.instance}, "close code 4401", "expired", "What happened: nothing")
-	b.service.SetFaults(emulator.Fault{Endpoint: terminalEndpoint, Socket: &emulator.SocketFault{CutBytes: 200, CloseCode: 1011, CloseReason: "out of memory"}})
+	b.service.SetFaults(emulatortest.Fault{Endpoint: terminalEndpoint, Socket: &emulatortest.SocketFault{CutBytes: 200, CloseCode: 1011, CloseReason: "out of memory"}})
 	term := b.open(nil)
-	s := b.write(term, "seq 1000", enter, "")
+	s := b.call("write_terminal", args{"terminal": term, "text": "seq 1000", "keys": enter, "wait_for": "nothing prints this"})
 	if s.Status != "lost" || !strings.Contains(s.plain, "the shell was lost") || !strings.Contains(s.plain, "out of memory") {
 		t.Errorf("%s", s.plain)
 	}
 	b.refused("write_terminal", args{"terminal": term, "text": "x"}, "lost", "nothing was typed")
+}
+
+// A model gets a short handle, and what has changed on the screen where that is little.
+func TestTerminalChanges(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		return // without pseudo-terminals there is no screen to speak of
+	}
+	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{})
+	b.deps.Handles = tools.NewShortHandles()
+	term := b.open(args{"cols": 80, "rows": 24, "command": "PS1='> '; clear; seq -f 'line %.0f of some file' 101 118"})
+	if term != "term-1" {
+		t.Errorf("the terminal is %q", term)
+	}
+	s := b.write(term, "echo one-$((40+2))", enter, "^one-42$")
+	if !strings.Contains(s.plain, "one-42") || strings.Contains(s.plain, "105") || !strings.Contains(s.plain, "the rest of the screen is as shown before") {
+		t.Errorf("after a line: %s", s.plain)
+	}
+	s = b.write(term, "seq 201 204; echo done-$((40+2))", enter, "^done-42$")
+	if !strings.HasPrefix(s.plain, "(scrolled up by ") || !strings.Contains(s.plain, "201\n202\n203\n204\ndone-42\n") || strings.Contains(s.plain, "115") {
+		t.Errorf("after it has scrolled: %s", s.plain)
+	}
+	if s := b.call("read_terminal", args{"terminal": term}); !strings.Contains(s.plain, "115 of") || strings.Contains(s.plain, "as shown before") {
+		t.Errorf("the whole screen: %s", s.plain)
+	}
+	if s := b.write(term, "clear; echo all-$((40+2))", enter, "^all-42$"); !strings.HasPrefix(s.plain, "all-42") {
+		t.Errorf("after all has changed: %s", s.plain)
+	}
+	// A program gets the screen.
+	b.deps.Structured = func(context.Context) bool { return true }
+	b.write(term, "seq 301 318", enter, "^318$")
+	if s := b.write(term, "echo two-$((40+2))", enter, "^two-42$"); !strings.Contains(s.Text, "310") || !strings.HasPrefix(s.Terminal, "term_") {
+		t.Errorf("a program gets %+v", s)
+	}
+}
+
+// Several lines reach a program as a paste where it has asked for that, and keys by any of
+// their usual names.
+func TestTerminalPaste(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		return // it has no pseudo-terminals
+	}
+	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{})
+	term := b.open(nil)
+	b.write(term, `stty -icanon -echo -icrnl; printf '\033[?2004hready-%d\n' 42; head -c 22 | od -An -w22 -c`, enter, "^ready-42$")
+	s := b.write(term, "a\nb\n", []string{"Shift+ArrowUp"}, `033\s+\[\s+1\s+;\s+2\s+A`)
+	if !regexp.MustCompile(`033\s+\[\s+2\s+0\s+0\s+~\s+a\s+\\r\s+b\s+033\s+\[\s+2\s+0\s+1\s+~\s+\\r\s+033\s+\[\s+1\s+;\s+2\s+A`).MatchString(s.plain) {
+		t.Errorf("the program got %s", s.plain)
+	}
+	b.refused("write_terminal", args{"terminal": term, "keys": []string{"entr"}}, "the nearest is enter", "page_up")
 }

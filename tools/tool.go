@@ -8,6 +8,7 @@
 package tools
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,9 +20,14 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"openclaw-mcp/client"
-	"openclaw-mcp/desktops"
-	"openclaw-mcp/runs"
-	"openclaw-mcp/terminals"
+	"openclaw-mcp/internal/desktops"
+	"openclaw-mcp/internal/fleet"
+	"openclaw-mcp/internal/runs"
+	"openclaw-mcp/internal/runs/chat"
+	"openclaw-mcp/internal/runs/command"
+	"openclaw-mcp/internal/runs/create"
+	"openclaw-mcp/internal/terminals"
+	"openclaw-mcp/internal/transfers"
 )
 
 // Effect is what a tool may do at its worst. The MCP annotations follow from it.
@@ -41,7 +47,10 @@ type Spec struct {
 	Description string
 	Family      string
 	Effect      Effect
-	LocalOnly   bool // touches files of this machine: only over stdio, and only where that is configured
+	LocalOnly   bool   // touches files of this machine: only over stdio, and only where that is configured
+	Page        string // that a client shows beside the results, if it shows pages; "": none
+	AppOnly     bool   // for pages alone: no model sees it
+	As          string // with AppOnly: the tool whose limits it is held to
 	// Props says of each argument what its Go type can't: bounds, defaults and
 	// allowed values.
 	Props map[string]Prop
@@ -49,12 +58,12 @@ type Spec struct {
 
 // Prop narrows an argument.
 type Prop struct {
-	Min, Max   *float64
-	Default    any
-	Enum       []any
-	MaxLength  int
-	MaxItems   int
-	EmptyError string // set where "" is no value: the error that it gets
+	Min, Max  *float64
+	Default   any
+	Enum      []any
+	MaxLength int
+	MaxItems  int
+	NotEmpty  bool // "" is refused
 }
 
 // Tool is a tool ready to be registered and called.
@@ -67,15 +76,17 @@ type Tool struct {
 	call    func(ctx context.Context, d *Deps, args json.RawMessage, x Exchange) (Result, error)
 }
 
-// Result is what a tool answers: once as text for a model that sees only text,
-// once as data; each is complete without the other.
+// Result is what a tool answers: as text for a model, and as data for programs
+// that ask for it; each is complete without the other.
 type Result struct {
 	Text       string
 	Structured any
+	Facts      any // the short part of Structured, for programs beside the text; nil: there is none
 	IsError    bool
 	Images     []Image   // beside the text
 	Links      []Link    // to resources that go on where the text ends
 	Ask        *Question // instead of an answer: something to ask the user first
+	Task       *Task     // instead of an answer: the work goes on as a task
 }
 
 // Question is a yes-or-no question that the client is to put to its user. The
@@ -83,12 +94,14 @@ type Result struct {
 type Question struct {
 	Text  string
 	State string // comes back with the answer
+	URL   string // a page where the user does something before the yes; "": a form asks
 }
 
 // Exchange is what a call knows of the client beyond its arguments.
 type Exchange struct {
-	CanAsk bool    // the client can put a question to its user
-	Answer *Answer // to the question of the call before this one
+	CanAsk  bool    // the client can put a question to its user
+	CanOpen bool    // the client can send its user to a page
+	Answer  *Answer // to the question of the call before this one
 }
 
 // Answer is the user's answer to a Question, as far as there is one: a client
@@ -110,29 +123,53 @@ type failer interface{ failed() bool }
 type Deps struct {
 	// Services gives what belongs to the principal that ctx's call is from.
 	Services func(ctx context.Context) (*Services, error)
-	// Progress reports on ctx's call. It is closed before the call returns.
-	Progress func(ctx context.Context) Progress
+	// Progress reports on ctx's call; waiting says what it waits for after so many
+	// seconds. It is closed before the call returns.
+	Progress func(ctx context.Context, waiting func(seconds int) string) Progress
 	// Principal names who ctx's call is from.
 	Principal func(ctx context.Context) string
 	// Rails gives the limits that ctx's call is held to.
 	Rails func(ctx context.Context) *Rails
+	// Watched reports whether ctx's call wants progress; nil: none does.
+	Watched func(ctx context.Context) bool
+	// Structured reports whether the client of ctx's call is a program that wants
+	// results as data, too, and links to resources; nil: none does.
+	Structured func(ctx context.Context) bool
+	// Resumable says how another process goes on with ctx's call (see [Resume]): place
+	// is asked for with each message that goes out about it; nil: it ends with this one.
+	Resumable func(ctx context.Context, place func() []byte)
+	// Begins tells the client of ctx's call the handle of what it is about to begin, with
+	// a message for a person; nil: it learns that from the result.
+	Begins func(ctx context.Context, message, handle string)
+	// BecomeTask has ctx's call answered with a task.
+	BecomeTask func(ctx context.Context, t Task)
 	// OnCancel has f called when the client cancels ctx's call explicitly.
 	OnCancel func(ctx context.Context, f func(reason string))
-	// Arguments gives the arguments of ctx's call as the client sent them, nil
-	// where they are to be taken from mcp-go; nil: they always are.
-	Arguments func(ctx context.Context) json.RawMessage
 	// Transfers reports whether ctx's call may touch files of this machine; nil:
 	// none may.
 	Transfers func(ctx context.Context) bool
+	// Verbatim has the texts of ctx's result go out as they are: else they are made
+	// plain. nil: there is nobody to tell.
+	Verbatim func(ctx context.Context)
 	// Observe gives what is told about ctx's call for those who run the server;
 	// nil: nothing is.
 	Observe func(ctx context.Context) Observer
 
 	Confirm        *Confirmer    // asks before what destroys
+	Handles        *ShortHandles // nil: callers get sealed handles
+	Website        string        // where people subscribe to the service; "" where that is not known
 	Instance       string        // used when a call names none; "" to find one
 	SoftDeadline   time.Duration // the longest that a call waits
+	TaskAfter      time.Duration // how long a call waits before it becomes a task, where the client takes tasks
 	MaxResultChars int           // budget of a result's text
 	Version        string        // of this program
+}
+
+// verbatim is for calls that ask for texts as they are.
+func (d *Deps) verbatim(ctx context.Context) {
+	if d.Verbatim != nil {
+		d.Verbatim(ctx)
+	}
 }
 
 // Observer is told about a call: nothing that the call says.
@@ -152,6 +189,10 @@ func (nobody) Failed(string)   {}
 func (nobody) Instance(string) {}
 func (nobody) Waiting() func() { return func() {} }
 
+func (d *Deps) wantsStructured(ctx context.Context) bool {
+	return d.Structured != nil && d.Structured(ctx)
+}
+
 func (d *Deps) observer(ctx context.Context) Observer {
 	if d.Observe == nil {
 		return nobody{}
@@ -159,16 +200,12 @@ func (d *Deps) observer(ctx context.Context) Observer {
 	return d.Observe(ctx)
 }
 
-func (d *Deps) arguments(ctx context.Context) json.RawMessage {
-	if d.Arguments == nil {
-		return nil
-	}
-	return d.Arguments(ctx)
-}
-
 // Progress tells the client how a call goes on.
 type Progress interface {
 	runs.Progress
+	// Together has tell report some news, which go out all at once, and calls sending
+	// right before that.
+	Together(tell, sending func())
 	Close()
 }
 
@@ -176,15 +213,21 @@ type Progress interface {
 type Services struct {
 	Client    *client.Client
 	Runs      *runs.Manager
+	Fleet     fleet.Fleet // what the principal's processes share, sealed
+	Chat      *chat.Service
+	Commands  *command.Service
+	Creations *create.Service
+	Files     *transfers.Service // nil: no files may be transferred
 	Desktops  desktops.Desktops  // nil: there are none
 	Terminals *terminals.Manager // nil: there are none
 	found     instanceCache
 	edits     editLocks
+	screens   shownScreens
 }
 
 // NewServices makes the services of one principal.
 func NewServices(c *client.Client, r *runs.Manager) *Services {
-	return &Services{Client: c, Runs: r}
+	return &Services{Client: c, Runs: r, Fleet: r.Config.Fleet, Chat: chat.New(r), Commands: command.New(r), Creations: create.New(r)}
 }
 
 // request is one call of a tool.
@@ -194,6 +237,8 @@ type request struct {
 	tool     *Tool
 	rails    *Rails
 	exchange Exchange
+	used     string     // the instance that the call is about, once that is decided
+	paths    []filePath // that it names there
 }
 
 // define makes a tool of a handler.
@@ -205,7 +250,7 @@ func define[In any, Out texter](spec Spec, handle func(context.Context, *request
 		if err := rails.tool(t); err != nil {
 			return Result{}, err
 		}
-		if err := d.localOnly(ctx, t); err != nil {
+		if err := cmp.Or(d.localOnly(ctx, t), onlyForApps(ctx, t)); err != nil {
 			return Result{}, err
 		}
 		if rails.ReadOnly {
@@ -219,23 +264,35 @@ func define[In any, Out texter](spec Spec, handle func(context.Context, *request
 		if err != nil {
 			return Result{}, err
 		}
-		out, err := handle(ctx, &request{Deps: d, Services: s, tool: t, rails: rails, exchange: x}, in)
+		req := &request{Deps: d, Services: s, tool: t, rails: rails, exchange: x}
+		out, err := handle(ctx, req, in)
 		if err != nil {
-			return Result{}, err
+			return Result{}, req.aboutPath(ctx, req.ifStopped(ctx, req.used, err))
 		}
-		r := Result{Text: out.text(), Structured: out}
-		if i, ok := any(out).(imager); ok {
-			r.Images = i.images()
-		}
-		if l, ok := any(out).(linker); ok {
-			r.Links = l.links()
-		}
-		if f, ok := any(out).(failer); ok {
-			r.IsError = f.failed()
-		}
-		return r, nil
+		return resultOf(out), nil
 	}
 	return t
+}
+
+// resultOf renders a tool's output.
+func resultOf(out texter) Result {
+	if o, ok := out.(*runOut); ok && o.taskOffer != nil {
+		return Result{Task: o.taskOffer}
+	}
+	r := Result{Text: out.text(), Structured: out}
+	if f, ok := out.(factual); ok {
+		r.Facts = f.facts()
+	}
+	if i, ok := out.(imager); ok {
+		r.Images = i.images()
+	}
+	if l, ok := out.(linker); ok {
+		r.Links = l.links()
+	}
+	if f, ok := out.(failer); ok {
+		r.IsError = f.failed()
+	}
+	return r
 }
 
 // Call runs the tool. Errors are answers, too: they come as a Result that says

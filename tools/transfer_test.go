@@ -10,33 +10,31 @@ import (
 	"strings"
 	"testing"
 
-	"openclaw-mcp/internal/emulator"
-	"openclaw-mcp/runs"
+	"openclaw-mcp/internal/emulator/emulatortest"
+	"openclaw-mcp/internal/transfers"
 )
 
 // startTransfers is a bench whose tools may touch a folder of this machine.
-func startTransfers(t *testing.T, opts emulator.Options) (b *bench, root string) {
+func startTransfers(t *testing.T, opts emulatortest.Options) (b *bench, root string) {
 	t.Helper()
 	b, root = newBench(t, opts), t.TempDir()
 	s, err := b.deps.Services(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Runs, err = runs.NewManager(runs.Config{Client: s.Client, APIKey: "key", TransferRoots: []string{root}}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Runs.Close)
+	s.Files = transfers.New(s.Runs, transfers.Config{Roots: []string{root}})
 	b.deps.Transfers = func(context.Context) bool { return true }
-	b.deps.Progress = func(context.Context) Progress { return silent{} }
+	b.deps.Progress = func(context.Context, func(int) string) Progress { return silent{} }
 	b.deps.OnCancel = func(context.Context, func(string)) {}
 	return b, root
 }
 
 type silent struct{}
 
-func (silent) Text(string) {}
-func (silent) Line(string) {}
-func (silent) Close()      {}
+func (silent) Text(string)                   {}
+func (silent) Line(string)                   {}
+func (silent) Together(tell, sending func()) { tell(); sending() }
+func (silent) Close()                        {}
 
 func callTransfer(b *bench, name string, a args) Result {
 	b.Helper()
@@ -53,62 +51,46 @@ func callTransfer(b *bench, name string, a args) Result {
 	return Result{}
 }
 
-func TestTransferTools(t *testing.T) {
+// What would run on this machine is asked about, once the rest is there; and what was
+// agreed to is what is written.
+func TestDownloadAsks(t *testing.T) {
 	t.Parallel()
-	b, root := startTransfers(t, emulator.Options{})
-	for name, content := range map[string]string{"src/a": "1", "src/b/c": "22", "src/x.log": "3", "src/.gitignore": "*.log"} {
-		path := filepath.Join(root, name)
-		_ = os.MkdirAll(filepath.Dir(path), 0o755)
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	b, root := startTransfers(t, emulatortest.Options{})
+	b.put("app/main.go", "1")
+	b.put("app/.envrc", "touch pwned")
+	b.put("app/.vscode/tasks.json", "{}")
+	a := args{"local_path": "dst", "path": "app"}
+	exists := func(name string) bool {
+		_, err := os.Lstat(filepath.Join(root, "dst", name))
+		return err == nil
 	}
-	r := callTransfer(b, "upload_files", args{"local_path": "src", "path": "app"})
-	out, ok := r.Structured.(*runOut)
-	if r.IsError || !ok || out.Status != "completed" || out.Run != "" || out.Transfer.Files != 3 || out.Transfer.Bytes != 8 || out.Transfer.Ignored != 1 {
-		t.Fatalf("%s %+v", r.Text, out.Transfer)
+	b.deps.Confirm = NewConfirmer(ConfirmDeny)
+	r := callTransfer(b, "download_files", a)
+	if r.IsError || !strings.Contains(r.Text, "1 of 1 files in place") || !strings.Contains(r.Text, "2 held back") || !strings.Contains(r.Text, "OPENCLAW_MCP_CONFIRM=deny") {
+		t.Errorf("denied: %s", r.Text)
 	}
-	if !strings.Contains(r.Text, "3 of 3 files in place, 8 of 8 bytes, 1 left out by .gitignore") {
-		t.Errorf("the text is %q", r.Text)
+	b.deps.Confirm = NewConfirmer(ConfirmAsk)
+	r = callTransfer(b, "download_files", a)
+	if !r.IsError || !strings.Contains(r.Text, "1 of 1 files in place") || !strings.Contains(r.Text, ".envrc, .vscode/tasks.json") || strings.Contains(r.Text, "Nothing was done") {
+		t.Errorf("asked: %s", r.Text)
 	}
-	if got, _ := os.ReadFile(filepath.Join(b.dir, "app/b/c")); string(got) != "22" {
-		t.Errorf("app/b/c holds %q", got)
+	if !exists("main.go") || exists(".envrc") || exists(".vscode/tasks.json") {
+		t.Fatal("what would run is there before anybody agreed, or the rest is not")
 	}
-	r = callTransfer(b, "upload_files", args{"local_path": filepath.Join(root, "src"), "path": "/workspace/app", "ignore": false, "overwrite": false})
-	if out := r.Structured.(*runOut); out.Transfer.Files != 4 || out.Transfer.Unchanged != 3 {
-		t.Errorf("%s %+v", r.Text, out.Transfer)
+	_, rest, _ := strings.Cut(r.Text, `confirm: "`)
+	token, _, _ := strings.Cut(rest, `"`)
+	b.put("app/.envrc", "touch worse")
+	a["confirm"] = token
+	if r = callTransfer(b, "download_files", a); !r.IsError || exists(".envrc") {
+		t.Errorf("the agreement to one content is good for another: %s", r.Text)
 	}
-	r = callTransfer(b, "download_files", args{"local_path": "back", "path": "app"})
-	if got, _ := os.ReadFile(filepath.Join(root, "back/x.log")); r.IsError || string(got) != "3" {
-		t.Errorf("%s: %q", r.Text, got)
+	b.put("app/.envrc", "touch pwned")
+	if r = callTransfer(b, "download_files", a); r.IsError || !exists(".envrc") || !exists(".vscode/tasks.json") || !strings.Contains(r.Text, "3 of 3 files") {
+		t.Errorf("agreed: %s", r.Text)
 	}
-
-	// What went wrong is named, and told as a failure.
-	_ = os.MkdirAll(filepath.Join(b.dir, "bad/a/in the way"), 0o755)
-	r = callTransfer(b, "upload_files", args{"local_path": "src", "path": "bad"})
-	if !r.IsError || !strings.Contains(r.Text, "failed: a: it can't be put in place") || !strings.Contains(r.Text, "2 of 3 files") {
-		t.Errorf("%s", r.Text)
-	}
-
-	// A wait without time gives the handle, and wait_run the end.
-	hold := make(chan struct{})
-	b.srv.SetFaults(emulator.Fault{Endpoint: "POST /instances/{instance}/terminal/exec", Call: 1, Release: hold})
-	r = callTransfer(b, "upload_files", args{"local_path": "src", "path": "later", "wait_seconds": 0})
-	out = r.Structured.(*runOut)
-	if r.IsError || out.Status != "running" || out.Run == "" || !strings.Contains(out.Next, "wait_run") {
-		t.Errorf("%s", r.Text)
-	}
-	r2 := callTransfer(b, "upload_files", args{"local_path": "src", "path": "later", "wait_seconds": 0})
-	if !strings.Contains(r2.Text, "joins it") {
-		t.Errorf("%s", r2.Text)
-	}
-	close(hold)
-	r = callTransfer(b, "wait_run", args{"runs": []string{out.Run}})
-	if r.IsError || !strings.Contains(r.Text, "3 of 3 files") {
-		t.Errorf("%s", r.Text)
-	}
-	if r := callTransfer(b, "list_runs", args{}); r.IsError || !strings.Contains(r.Text, "download") && !strings.Contains(r.Text, "3 of 3 files") {
-		t.Errorf("%s", r.Text)
+	delete(a, "confirm")
+	if r = callTransfer(b, "download_files", a); r.IsError || !strings.Contains(r.Text, "3 were there already") {
+		t.Errorf("again: %s", r.Text)
 	}
 }
 
@@ -124,7 +106,7 @@ func TestTransferToolsAreShort(t *testing.T) {
 
 func TestTransferToolsAreLimited(t *testing.T) {
 	t.Parallel()
-	b, root := startTransfers(t, emulator.Options{})
+	b, root := startTransfers(t, emulatortest.Options{})
 	if err := os.WriteFile(filepath.Join(root, "f"), []byte("1"), 0o644); err != nil {
 		t.Fatal(err)
 	}

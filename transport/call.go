@@ -7,8 +7,12 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"openclaw-mcp/internal/text"
 )
 
 // Why a request's context ended, as context.Cause reports it. None of them
@@ -17,10 +21,11 @@ var (
 	ErrCancelled    = errors.New("the client cancelled the request")
 	ErrDisconnected = errors.New("the client closed the connection")
 	ErrDraining     = errors.New("the server is shutting down")
+	ErrUnauthorized = errors.New("the caller may not call any more: its authorization has ended")
 )
 
-// errCallDone is returned to whoever notifies about a request that was already
-// answered: MCP allows nothing about a request behind its result.
+// errCallDone is for notifications about a request that was already answered: MCP
+// allows none after the result.
 var errCallDone = errors.New("the request was already answered")
 
 // Call is one request that is being served: its own way back to the client.
@@ -30,13 +35,15 @@ type Call struct {
 	send   func(msg []byte) error  // writes one message to the request's own stream
 	cancel context.CancelCauseFunc // ends the request's context
 	log    *slog.Logger
-	active *gate // the end of the connection or server waits for what is in it
+	askFor time.Duration // Options.AskFor
+	active *gate         // the end of the connection or server waits for what is in it
 
-	arguments json.RawMessage // see Arguments
+	verbatim atomic.Bool // the result goes out as it is
 
-	writing sync.Mutex // held while a message goes out, so that they keep their order
-	done    bool       // the result is out
-	steps   float64    // progress so far
+	writing sync.Mutex  // held while a message goes out, so that they keep their order
+	done    bool        // the result is out
+	steps   float64     // progress so far
+	plain   text.Stream // of progress
 
 	// A second lock, because a client that does not read blocks the first one,
 	// and must still be able to cancel.
@@ -45,6 +52,12 @@ type Call struct {
 	hooks  []func(reason string) // to call when it does
 
 	failure *mcp.JSONRPCErrorDetails // see Fail
+	task    *Task                    // see BecomeTask
+
+	place    atomic.Pointer[func() []byte] // see Resumable
+	asking   atomic.Bool                   // nothing was done yet: the user is asked first
+	prime    func() error                  // gives the client an id to come back with; nil: it can't
+	takeOver *cursor                       // where another process left the call; nil: it begins here
 }
 
 type callKey struct{}
@@ -57,15 +70,6 @@ func CallFrom(ctx context.Context) *Call {
 
 func withCall(ctx context.Context, c *Call) context.Context {
 	return context.WithValue(ctx, callKey{}, c)
-}
-
-// Arguments gives the arguments of a tools/call as the client sent them. It is nil
-// where mcp-go has them: when they are no object, or spelt in an odd way.
-func (c *Call) Arguments() json.RawMessage {
-	if c == nil {
-		return nil
-	}
-	return c.arguments
 }
 
 // WantsProgress reports whether the client sent a progress token.
@@ -83,14 +87,24 @@ type progressParams struct {
 	Progress      float64         `json:"progress"`
 	Total         float64         `json:"total,omitempty"`
 	Message       string          `json:"message,omitempty"`
+	Meta          *progressMeta   `json:"_meta,omitempty"`
+}
+
+// progressMeta is what a progress notification tells programs.
+type progressMeta struct {
+	Text   string   `json:"openclaw-mcp/text,omitempty"`
+	Events []string `json:"openclaw-mcp/events,omitempty"`
+	Run    string   `json:"openclaw-mcp/run,omitempty"`
 }
 
 // Progress sends one notifications/progress now, and returns when it is
 // written. Its progress value is one more than the last one's, so it rises
 // strictly however many callers there are. Without a progress token it does
-// nothing. Errors: the client is gone, it cancelled the request, or the request
-// was already answered.
-func (c *Call) Progress(text string) error {
+// nothing. What is not plain text in it is left out or made visible. Errors: the
+// client is gone, it cancelled the request, or the request was already answered.
+func (c *Call) Progress(message string) error { return c.progress(message, nil) }
+
+func (c *Call) progress(message string, meta *progressMeta) error {
 	if !c.WantsProgress() {
 		return nil
 	}
@@ -102,12 +116,58 @@ func (c *Call) Progress(text string) error {
 	c.steps++
 	msg, err := encode(notification{
 		JSONRPC: "2.0", Method: "notifications/progress",
-		Params: progressParams{ProgressToken: c.token, Progress: c.steps, Message: text},
+		Params: progressParams{ProgressToken: c.token, Progress: c.steps, Message: text.Outgoing(message), Meta: c.plainMeta(meta)},
 	})
 	if err != nil {
 		return err
 	}
 	return c.send(msg)
+}
+
+// plainMeta makes what programs get plain, also where a sequence is cut between two
+// notifications.
+func (c *Call) plainMeta(meta *progressMeta) *progressMeta {
+	if meta == nil {
+		return nil
+	}
+	plain := &progressMeta{Text: c.plain.Next(meta.Text), Run: meta.Run}
+	for _, e := range meta.Events {
+		plain.Events = append(plain.Events, text.Outgoing(e))
+	}
+	return plain
+}
+
+// Begins tells the client the handle of what the call is about to begin, so that it
+// can be found again whatever happens to this process: in a progress notification with
+// this message, else, where the stream can be resumed, by its first event's id.
+func (c *Call) Begins(message, handle string) {
+	switch {
+	case c.WantsProgress():
+		_ = c.progress(message, &progressMeta{Run: handle}) // a client that is gone is noticed later
+	case c != nil:
+		_ = c.primed()
+	}
+}
+
+// primed gives the client an id to come back with before there is anything to say.
+func (c *Call) primed() error {
+	if c.prime == nil {
+		return nil
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.over() != nil {
+		return nil
+	}
+	return c.prime()
+}
+
+// Resumable says how another process goes on with the call: place is asked for with
+// each message that goes out, and what it gives comes back to HTTPOptions.Resume.
+func (c *Call) Resumable(place func() []byte) {
+	if c != nil {
+		c.place.Store(&place)
+	}
 }
 
 // sendMessage writes any other message about the request to its stream, such as

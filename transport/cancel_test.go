@@ -219,7 +219,7 @@ func TestDisconnectThenCancel(t *testing.T) {
 func TestOnCancelLateAndPanicking(t *testing.T) {
 	f := newFixture()
 	logs := make(chan string, 4)
-	c := newStdioClient(t, f, StdioOptions{Log: logTo(logs)}, modern)
+	c := newStdioClient(t, f, StdioOptions{Options: Options{Log: logTo(logs)}}, modern)
 	call(t, c, "1", "block", params{"name": "a"})
 	of := recv(t, f.calls, "the call")
 	of.OnCancel(func(string) { panic("oh") })

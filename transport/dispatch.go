@@ -14,22 +14,45 @@ import (
 // DefaultMaxMessage bounds one incoming JSON-RPC message, in bytes.
 const DefaultMaxMessage = 64 << 20
 
-// dispatcher hands messages to mcp-go, each with its call and its session in
-// the context. Both transports share one kind of it.
-type dispatcher struct {
-	mcp        *server.MCPServer
-	log        *slog.Logger
-	inflight   *inflight
-	subscriber Subscriber    // nil: subscriptions are left to mcp-go, which refuses them
-	tools      Tools         // those that are not left to mcp-go
-	parkAfter  time.Duration // HTTPOptions.ParkAfter; 0 on stdio
+// Options are what both transports take; the zero value is ready to use.
+type Options struct {
+	Log        *slog.Logger
+	MaxMessage int        // bytes of one incoming message (DefaultMaxMessage); more is refused
+	Subscriber Subscriber // watches resources; nil: no subscriptions
+	Tasks      Tasks      // what tool calls became; nil: none becomes a task
+
+	// AskFor is how long an answer to a question to the user is waited for (10 min).
+	AskFor time.Duration
+	// Info is this server as initialize names it: since 2026-07-28, every result
+	// carries it.
+	Info mcp.Implementation
+	// OnError is told of every tools/call that is answered with an error; its id is
+	// a json.RawMessage, its message nil. nil: nobody is.
+	OnError server.OnErrorHookFunc
 }
 
-func newDispatcher(s *server.MCPServer, log *slog.Logger, sub Subscriber, tools Tools) dispatcher {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+// dispatcher serves requests, each with its call and its session in the context:
+// tools/call and subscriptions itself, the rest by mcp-go.
+type dispatcher struct {
+	Options
+	mcp        *server.MCPServer
+	inflight   *inflight
+	room       *room
+	parkAfter  time.Duration                                                      // HTTPOptions.ParkAfter; 0 on stdio
+	resumeCall func(context.Context, string, []byte) (*mcp.CallToolResult, error) // HTTPOptions.Resume; nil on stdio
+}
+
+func newDispatcher(s *server.MCPServer, opts Options) dispatcher {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return dispatcher{mcp: s, log: log, inflight: newInflight(), subscriber: sub, tools: tools}
+	if opts.AskFor == 0 {
+		opts.AskFor = 10 * time.Minute
+	}
+	if opts.MaxMessage == 0 {
+		opts.MaxMessage = DefaultMaxMessage
+	}
+	return dispatcher{Options: opts, mcp: s, inflight: newInflight(), room: newRoom(opts.MaxMessage)}
 }
 
 // sessionFor gives the session that serves m: the connection's for a legacy
@@ -49,7 +72,7 @@ func sessionFor(m *message, version string, s *session, p Principal) *session {
 // for before the server goes.
 func (d *dispatcher) newCall(ctx context.Context, active *gate, token json.RawMessage, send func([]byte) error) (context.Context, *Call) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return ctx, &Call{token: token, send: send, cancel: cancel, log: d.log, active: active}
+	return ctx, &Call{token: token, send: send, cancel: cancel, log: d.Log, askFor: d.AskFor, active: active}
 }
 
 // request runs one request to its end and returns the encoded answer, and the
@@ -59,7 +82,7 @@ func (d *dispatcher) request(ctx context.Context, raw []byte, m *message, s *ses
 	ctx = withPrincipal(withCall(ctx, c), s.principal)
 	ctx = d.mcp.WithContext(ctx, requestSession{session: s, call: c})
 	answer := c.answerWith(d.handle(ctx, raw, m, s, c))
-	if answer == nil { // mcp-go answers every request; this is for its successors
+	if answer == nil { // mcp-go answers every request; a later version may not
 		return errorMessage(m.ID, mcp.INTERNAL_ERROR, "the server has no answer"), mcp.INTERNAL_ERROR
 	}
 	code := 0
@@ -68,31 +91,31 @@ func (d *dispatcher) request(ctx context.Context, raw []byte, m *message, s *ses
 	}
 	out, err := encodeAnswer(m.ID, answer)
 	if err != nil {
-		d.log.Error("an answer could not be encoded", "method", m.Method, "error", err)
+		d.Log.Error("an answer could not be encoded", "method", m.Method, "error", err)
 		return errorMessage(m.ID, mcp.INTERNAL_ERROR, "the answer could not be encoded"), mcp.INTERNAL_ERROR
 	}
-	d.log.Debug("request", "method", m.Method, "duration", time.Since(started), "code", code, "bytes", len(out))
+	if c == nil || !c.verbatim.Load() || code != 0 {
+		out = plainJSON(out, answerStart(m.ID))
+	}
+	d.Log.Debug("request", "method", m.Method, "duration", time.Since(started), "code", code, "bytes", len(out))
 	return out, code
 }
 
-// handle calls mcp-go, or what stands in for it. A panic is logged with its
+// handle calls mcp-go, or serves the request itself. A panic is logged with its
 // stack and answered without it: the text of a panic may hold anything.
 func (d *dispatcher) handle(ctx context.Context, raw []byte, m *message, s *session, c *Call) (answer mcp.JSONRPCMessage) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.log.Error("panic while serving a request", "method", m.Method, "panic", p, "stack", string(debug.Stack()))
+			d.Log.Error("panic while serving a request", "method", m.Method, "panic", p, "stack", string(debug.Stack()))
 			answer = mcp.NewJSONRPCError(mcp.RequestId{}, mcp.INTERNAL_ERROR,
 				"internal error in openclaw-mcp; its log has the details", nil)
 		}
 	}()
+	if c != nil && c.takeOver != nil {
+		return d.goOn(ctx, m.ID, c)
+	}
 	if serve := d.own(m); serve != nil && c != nil {
 		return serve(ctx, m, s, c)
-	}
-	if c != nil && m.Method == string(mcp.MethodToolsCall) {
-		if answer, ok := d.callTool(ctx, m, s, c); ok {
-			return answer
-		}
-		raw, c.arguments = takeArguments(raw)
 	}
 	return d.mcp.HandleMessage(ctx, raw)
 }
@@ -111,10 +134,6 @@ func (m *message) isCancel() bool {
 // cancelParams reads which request a cancel means. Numbers are compared as they
 // are written, so 1 and "1" are different requests.
 func cancelParams(m *message) (id, reason string) {
-	var p struct {
-		RequestID json.RawMessage `json:"requestId"`
-		Reason    string          `json:"reason"`
-	}
-	_ = json.Unmarshal(m.Params, &p)
-	return string(p.RequestID), p.Reason
+	reason, _ = textOf(find(m.params, "reason"))
+	return string(find(m.params, "requestId")), reason
 }

@@ -2,7 +2,11 @@ package transport
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"reflect"
+	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
@@ -19,11 +23,35 @@ type Coder interface {
 }
 
 // OnError is a server.OnErrorHookFunc that makes failures of handlers answer
-// with their own code. Those without one are left to mcp-go.
-func OnError(ctx context.Context, _ any, _ mcp.MCPMethod, _ any, err error) {
-	if coder := (Coder)(nil); errors.As(err, &coder) {
+// with their own code, and params of a wrong type with -32602 and the member's name.
+// Other errors are left to mcp-go.
+func OnError(ctx context.Context, _ any, method mcp.MCPMethod, _ any, err error) {
+	mistyped, unreadable := (*json.UnmarshalTypeError)(nil), (*server.UnparsableMessageError)(nil)
+	switch coder := (Coder)(nil); {
+	case errors.As(err, &coder):
 		Fail(ctx, err)
+	case errors.As(err, &mistyped) && mistyped.Field != "":
+		// A Field begins with the Go type that it was found in.
+		name := mistyped.Field[max(0, strings.Index(mistyped.Field, "params.")):]
+		Fail(ctx, &codedError{code: mcp.INVALID_PARAMS, text: fmt.Sprintf("%s must be %s", name, kindOfType(mistyped.Type))})
+	case errors.As(err, &unreadable):
+		Fail(ctx, &codedError{code: mcp.INVALID_PARAMS, text: "the params of " + string(method) + " can't be read"})
 	}
+}
+
+// kindOfType says in words which JSON values a Go type takes.
+func kindOfType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "a boolean"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Map, reflect.Struct, reflect.Pointer, reflect.Interface:
+		return "an object"
+	}
+	return "a number"
 }
 
 // Fail makes the request that ctx belongs to answer with err, whatever mcp-go
@@ -66,9 +94,12 @@ func failed(err error, modern bool) mcp.JSONRPCMessage {
 
 // codedError is a failure of this package's own methods.
 type codedError struct {
-	code int
-	text string
+	code  int
+	text  string
+	data  any   // of the answer
+	cause error // for those who look for it; not in the text
 }
 
 func (e *codedError) Error() string            { return e.text }
-func (e *codedError) RPCError(bool) (int, any) { return e.code, nil }
+func (e *codedError) Unwrap() error            { return e.cause }
+func (e *codedError) RPCError(bool) (int, any) { return e.code, e.data }

@@ -43,7 +43,7 @@ func FuzzStdioLine(f *testing.F) {
 		in := append(bytes.Clone(lines), "\n"+`{"jsonrpc":"2.0","id":`+marker+`,"method":"ping"}`...)
 		var out bytes.Buffer
 		started := time.Now()
-		if err := NewStdio(srv, StdioOptions{MaxMessage: limit}).Serve(t.Context(), bytes.NewReader(in), &out); err != nil {
+		if err := NewStdio(srv, StdioOptions{Options: Options{MaxMessage: limit}}).Serve(t.Context(), bytes.NewReader(in), &out); err != nil {
 			t.Fatalf("Serve: %v", err)
 		}
 		if d := time.Since(started); d > 8*time.Second {
@@ -89,11 +89,11 @@ func FuzzHTTPBody(f *testing.F) {
 	f.Add(body, "application/json", "text/event-stream", modern, "tools/call", "=?base64?x?=", "")
 	f.Add(encodeRequest(f, legacy, "1", "initialize", initParams), "application/json; charset=x", "*/*", "", "", "", "")
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"panic"}}`), "application/json", "*/*", legacy, "", "", "s")
-	h := NewHTTP(fuzzServer(), HTTPOptions{MaxMessage: 4096, MaxSessions: 2})
+	h := NewHTTP(fuzzServer(), HTTPOptions{Options: Options{MaxMessage: 4096}, MaxSessions: 2})
 	known := []int{200, 202, 400, 404, 406, 413, 415}
 	f.Fuzz(func(t *testing.T, body []byte, contentType, accept, version, method, name, session string) {
 		s := newSession("s", Local)
-		h.addSession(s)
+		h.addSession(s, "")
 		req := httptest.NewRequest("POST", "/mcp", bytes.NewReader(body))
 		for k, v := range map[string]string{
 			"Content-Type": contentType, "Accept": accept, "Mcp-Protocol-Version": version,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"sync"
@@ -12,31 +11,41 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+
+	"openclaw-mcp/internal/fleet"
 )
 
 // HTTPOptions tune an [HTTP]; the zero value is ready to use.
 type HTTPOptions struct {
-	Log         *slog.Logger
-	MaxMessage  int           // bytes of one request body (DefaultMaxMessage); more is 413
-	MaxSessions int           // legacy sessions kept at once (10,000); the longest idle one makes room
+	Options
+	MaxSessions int           // legacy sessions kept at once (10,000); whoever has most makes room
+	MaxShare    int           // of those, of one caller (1,000); its own longest idle one makes room
 	SessionIdle time.Duration // a legacy session unused for this long has expired (1 h)
 	SessionAge  time.Duration // a legacy session this old has expired, however busy (24 h)
 	Heartbeat   time.Duration // longest silence of an open stream (15 s)
 	BodyLimit   time.Duration // how long a request's body may take to come in (1 min)
 	WriteLimit  time.Duration // how long one write may take before the client counts as gone (30 s)
 
-	Subscriber Subscriber    // watches resources; nil: no subscriptions
-	Tools      Tools         // served without mcp-go; none: mcp-go serves all
-	ParkAfter  time.Duration // how long subscriptions of a legacy session go on with no stream to tell it (2 min)
+	ParkAfter time.Duration // how long subscriptions of a legacy session go on with no stream to tell it (2 min)
 
-	// Authenticate says who a request is from, or refuses it with a *Refusal.
-	// nil: everybody is Local.
-	Authenticate   func(*http.Request) (Principal, error)
+	// Authenticate says who a request is from, or refuses it with a Refusal.
+	// nil: everybody is Local. What is open is asked about again at each heartbeat.
+	Authenticate func(*http.Request) (Principal, error)
+	// Share says whose share of the limits a caller's request takes; nil: each has
+	// its own. Callers that are nobody in particular may have one together.
+	Share          func(*http.Request, Principal) string
 	AllowedHosts   []string // names that requests may be for besides loopback's
 	AllowedOrigins []string // origins whose web pages may call; "*" for all
-	Rate           float64  // requests a second of one principal; 0: no limit
-	Concurrency    int      // requests and streams of one principal at once; 0: no limit
+	// Fleet gives a caller's part of what joins the processes that serve the same
+	// callers: nobody else can read or forge what passes there. nil: this one is alone.
+	Fleet       func(Principal) (fleet.Fleet, error)
+	Rate        float64 // requests a second of one principal; 0: no limit
+	Concurrency int     // requests and streams of one principal at once; 0: no limit
 
+	// Resume goes on with a call of a tool that another process began, from the place
+	// that its Call.Resumable gave; nil where that gave none: then it has to say that
+	// nothing is known. nil: a call ends with its process.
+	Resume    func(ctx context.Context, tool string, place []byte) (*mcp.CallToolResult, error)
 	ResumeFor time.Duration // how long a legacy request goes on for a client that lost its stream (2 min)
 	Watch     *Watch        // is told what goes on; nil: nobody is
 }
@@ -53,11 +62,15 @@ type HTTP struct {
 	active gate
 
 	ids     *sessionIDs
+	peers   peers
 	limiter *limiter
 
 	mu       sync.Mutex
 	sessions map[sessionKey]*session
-	ended    *tombstones // ids of sessions that are over
+	shares   map[string]*share // of those who have a session
+	ended    *tombstones       // ids of sessions that are over
+
+	open openRequests
 }
 
 // sessionKey finds a session: an id is good for its principal only.
@@ -65,11 +78,11 @@ type sessionKey struct{ principal, id string }
 
 // NewHTTP serves s.
 func NewHTTP(s *server.MCPServer, opts HTTPOptions) *HTTP {
-	if opts.MaxMessage == 0 {
-		opts.MaxMessage = DefaultMaxMessage
-	}
 	if opts.MaxSessions == 0 {
 		opts.MaxSessions = 10_000
+	}
+	if opts.MaxShare == 0 {
+		opts.MaxShare = 1000
 	}
 	if opts.SessionIdle == 0 {
 		opts.SessionIdle = time.Hour
@@ -94,11 +107,13 @@ func NewHTTP(s *server.MCPServer, opts HTTPOptions) *HTTP {
 	}
 	base, closed := context.WithCancelCause(context.Background())
 	h := &HTTP{
-		dispatcher: newDispatcher(s, opts.Log, opts.Subscriber, opts.Tools), opts: opts,
-		base: base, closed: closed, sessions: make(map[sessionKey]*session),
+		dispatcher: newDispatcher(s, opts.Options), opts: opts,
+		base: base, closed: closed, sessions: make(map[sessionKey]*session), shares: make(map[string]*share),
 		ids: newSessionIDs(), limiter: newLimiter(opts.Rate, opts.Concurrency), ended: newTombstones(),
 	}
-	h.parkAfter = opts.ParkAfter
+	h.parkAfter, h.resumeCall = opts.ParkAfter, opts.Resume
+	h.peers = peers{join: opts.Fleet, hear: h.heard, of: make(map[Principal]*peer)}
+	h.open.init(opts)
 	return h
 }
 
@@ -107,11 +122,13 @@ func NewHTTP(s *server.MCPServer, opts HTTPOptions) *HTTP {
 func (h *HTTP) Close(ctx context.Context) error {
 	idle := h.active.shut()
 	h.closed(ErrDraining)
+	h.open.close()
 	h.mu.Lock()
 	for _, s := range h.sessions {
 		defer s.end()
 	}
 	h.mu.Unlock()
+	defer h.peers.close() // those in flight may still be asked for
 	select {
 	case <-idle:
 		return nil
@@ -148,7 +165,13 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	leave, wait := h.limiter.enter(caller.Name)
+	share := caller.Name
+	if h.opts.Share != nil {
+		share = h.opts.Share(r, caller)
+	}
+	r, untrack := h.open.track(r.WithContext(withHeader(withShare(r.Context(), share), r.Header)), caller)
+	defer untrack()
+	leave, wait := h.limiter.enter(share)
 	if leave == nil {
 		h.beyondLimit(w, r, caller, wait)
 		return
@@ -157,7 +180,7 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	version := r.Header.Get(mcp.HeaderProtocolVersion)
 	switch {
 	case r.Method == http.MethodPost:
-		h.post(w, r.WithContext(withHeader(r.Context(), r.Header)), caller)
+		h.post(w, r, caller)
 	case mcp.IsModernProtocol(version):
 		w.Header().Set("Allow", http.MethodPost)
 		plainError(w, http.StatusMethodNotAllowed, "protocol version "+version+" has only POST: it has no sessions")
@@ -180,17 +203,11 @@ func (h *HTTP) authenticate(r *http.Request) (Principal, error) {
 
 // refuse answers a request whose sender was not accepted.
 func refuse(w http.ResponseWriter, err error) {
-	var r *Refusal
-	if !errors.As(err, &r) {
-		r = &Refusal{Status: http.StatusUnauthorized, Message: "the caller could not be authenticated"}
+	status, text := http.StatusUnauthorized, "the caller could not be authenticated"
+	if r := (Refusal)(nil); errors.As(err, &r) {
+		status, text = r.Answer(w.Header()), r.Error()
 	}
-	if r.Challenge != "" {
-		w.Header().Set("WWW-Authenticate", r.Challenge)
-	}
-	if r.RetryAfter > 0 {
-		w.Header().Set("Retry-After", retryAfter(r.RetryAfter))
-	}
-	jsonAnswer(w, r.Status, errorMessage(nil, mcp.INVALID_REQUEST, r.Message))
+	jsonAnswer(w, status, errorMessage(nil, mcp.INVALID_REQUEST, text))
 }
 
 // retryAfter renders a pause in whole seconds, as the header wants it.

@@ -3,38 +3,45 @@ package transport
 import (
 	"bytes"
 	"io"
+	"math"
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // limiter bounds what one principal may ask of the server: how fast, and how
 // much at once.
 type limiter struct {
-	rate        float64 // a second; 0: any
-	concurrency int     // 0: any
+	rate        float64 // requests a second; 0: any
+	concurrency int     // requests at once; 0: any
 
 	mu      sync.Mutex
 	callers map[string]*allowance
 	swept   time.Time
 }
 
-// allowance is a bucket that fills with rate tokens a second, up to a burst of
-// two seconds' worth.
+// allowance is what one principal may ask.
 type allowance struct {
-	tokens float64
-	at     time.Time
-	inside int
+	tokens *rate.Limiter
+	inside int // requests being served
 }
 
-func newLimiter(rate float64, concurrency int) *limiter {
-	return &limiter{rate: rate, concurrency: concurrency, callers: make(map[string]*allowance)}
+func newLimiter(perSecond float64, concurrency int) *limiter {
+	return &limiter{rate: perSecond, concurrency: concurrency, callers: make(map[string]*allowance)}
 }
 
-func (l *limiter) burst() float64 { return max(1, 2*l.rate) }
+// newAllowance allows bursts of two seconds' worth.
+func (l *limiter) newAllowance() *allowance {
+	if l.rate == 0 {
+		return &allowance{tokens: rate.NewLimiter(rate.Inf, 0)}
+	}
+	return &allowance{tokens: rate.NewLimiter(rate.Limit(l.rate), int(math.Ceil(max(1, 2*l.rate))))}
+}
 
-// enter lets one request of a principal in, to leave when it is over; or gives
-// nil, and how long to wait.
+// enter lets one request of a principal in. Call leave when it is over. Where it
+// is beyond a limit, leave is nil, and wait is how long to wait.
 func (l *limiter) enter(name string) (leave func(), wait time.Duration) {
 	if l.rate == 0 && l.concurrency == 0 {
 		return func() {}, 0
@@ -45,19 +52,16 @@ func (l *limiter) enter(name string) (leave func(), wait time.Duration) {
 	l.sweep(now)
 	a := l.callers[name]
 	if a == nil {
-		a = &allowance{tokens: l.burst(), at: now}
+		a = l.newAllowance()
 		l.callers[name] = a
 	}
 	if l.concurrency > 0 && a.inside >= l.concurrency {
 		return nil, time.Second
 	}
-	if l.rate > 0 {
-		a.tokens = min(l.burst(), a.tokens+now.Sub(a.at).Seconds()*l.rate)
-		a.at = now
-		if a.tokens < 1 {
-			return nil, time.Duration((1 - a.tokens) / l.rate * float64(time.Second))
-		}
-		a.tokens--
+	r := a.tokens.ReserveN(now, 1)
+	if wait := r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now)
+		return nil, wait
 	}
 	a.inside++
 	return func() {
@@ -67,21 +71,21 @@ func (l *limiter) enter(name string) (leave func(), wait time.Duration) {
 	}, 0
 }
 
-// sweep forgets who has not called for long enough to be as good as new.
+// sweep forgets callers whose allowance is whole again.
 func (l *limiter) sweep(now time.Time) {
 	if now.Sub(l.swept) < time.Minute {
 		return
 	}
 	l.swept = now
 	for name, a := range l.callers {
-		if a.inside == 0 && now.Sub(a.at) > time.Minute {
+		if a.inside == 0 && a.tokens.TokensAt(now) >= float64(a.tokens.Burst()) {
 			delete(l.callers, name)
 		}
 	}
 }
 
-// smallMessage is the longest message, in bytes, that is read though its sender
-// is beyond its limits: to see whether it makes room, and to name its id.
+// smallMessage is the longest message, in bytes, that is still read when its sender
+// is beyond a limit: to see whether it makes room, and to answer with its id.
 const smallMessage = 4 << 10
 
 // codeTooMany is the JSON-RPC code beside status 429, of those that are left to
@@ -89,16 +93,19 @@ const smallMessage = 4 << 10
 const codeTooMany = -32029
 
 // beyondLimit answers a request beyond the limits of its principal. A cancel and
-// an answer to a question are taken all the same: they let a request end that
-// counts, and no client sends them again.
+// an answer to a question are served all the same: they end a request that counts,
+// and no client sends them again.
 func (h *HTTP) beyondLimit(w http.ResponseWriter, r *http.Request, caller Principal, wait time.Duration) {
 	m := &message{}
 	if r.Method == http.MethodPost && r.ContentLength > 0 && r.ContentLength <= smallMessage {
-		raw, err := h.readBody(w, r)
+		load := h.room.of(ShareFrom(r.Context()))
+		defer load.release()
+		raw, err := h.readBody(w, r, load)
+		wrong := &codedError{}
 		if err == nil {
-			m, _, err = parseMessage(raw)
+			m, wrong = parseMessage(raw)
 		}
-		if err == nil && (m.isCancel() || m.Method == "") {
+		if wrong == nil && (m.isCancel() || m.Method == "") {
 			r.Body = io.NopCloser(bytes.NewReader(raw))
 			h.post(w, r, caller)
 			return

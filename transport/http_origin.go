@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"openclaw-mcp/internal/loopback"
 )
 
 // checkHost refuses requests under names that are not this server's: a web page
@@ -20,7 +22,7 @@ func (h *HTTP) checkHost(r *http.Request) error {
 		return strings.EqualFold(allowed, name) || strings.EqualFold(allowed, r.Host)
 	}):
 		return nil
-	case isLoopback(name):
+	case loopback.Host(name):
 		return nil // no public name leads to it
 	case onLoopback(r):
 		return fmt.Errorf("the Host header %q is not a loopback name; this server is reached as localhost, or under a name in OPENCLAW_MCP_ALLOWED_HOSTS", r.Host)
@@ -56,7 +58,7 @@ func (h *HTTP) checkOrigin(r *http.Request) error {
 	case slices.Contains(h.opts.AllowedOrigins, origin), slices.Contains(h.opts.AllowedOrigins, "*"):
 		return nil
 	case err != nil || u.Host == "":
-	case strings.EqualFold(u.Host, r.Host), onLoopback(r) && isLoopback(u.Hostname()):
+	case strings.EqualFold(u.Host, r.Host), onLoopback(r) && loopback.Host(u.Hostname()):
 		return nil
 	}
 	return fmt.Errorf("requests from web pages of %q are not allowed; OPENCLAW_MCP_ALLOWED_ORIGINS lists those that are", origin)
@@ -66,7 +68,7 @@ func (h *HTTP) checkOrigin(r *http.Request) error {
 var corsHeaders = []string{
 	"Accept", "Authorization", "Content-Type", "Last-Event-ID", "Mcp-Method", "Mcp-Name", "MCP-Protocol-Version", "Mcp-Session-Id",
 	"X-OpenClaw-Api-Key", "Traceparent", "Tracestate", "X-MCP-Readonly", "X-MCP-Toolsets", "X-MCP-Tools", "X-MCP-Exclude-Tools",
-	"X-MCP-Instances", "X-MCP-Exclude-Instances",
+	"X-MCP-Instances", "X-MCP-Exclude-Instances", "X-MCP-Structured",
 }
 
 // allowOrigin lets the page that sent r read the answer (CORS).
@@ -84,7 +86,7 @@ func allowOrigin(w http.ResponseWriter, r *http.Request) {
 func preflight(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Methods", "POST, GET, DELETE, OPTIONS")
 	allowed := slices.Clone(corsHeaders)
-	for _, name := range strings.Split(r.Header.Get("Access-Control-Request-Headers"), ",") {
+	for name := range strings.SplitSeq(r.Header.Get("Access-Control-Request-Headers"), ",") {
 		name = strings.TrimSpace(name)
 		if strings.HasPrefix(strings.ToLower(name), "mcp-") && validHeaderName(name) {
 			allowed = append(allowed, name) // of a later version of the protocol
@@ -104,7 +106,7 @@ func validHeaderName(name string) bool {
 // onLoopback reports whether a request reached this server on loopback.
 func onLoopback(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	return ok && isLoopback(hostname(local.String()))
+	return ok && loopback.Host(hostname(local.String()))
 }
 
 // hostname is a host without its port.
@@ -113,13 +115,4 @@ func hostname(hostport string) string {
 		return host
 	}
 	return strings.Trim(hostport, "[]")
-}
-
-// isLoopback reports whether a host name is this machine's loopback.
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

@@ -1,11 +1,11 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -22,39 +22,72 @@ type incoming struct {
 	modern  bool
 	session *session
 	scope   string // of cancels
+
+	takeOver *cursor // where another process left the call; nil: it begins here
+	steps    float64 // of its progress so far
 }
 
 func (h *HTTP) post(w http.ResponseWriter, r *http.Request, caller Principal) {
-	in := h.receive(w, r, caller)
-	if in == nil {
-		return
+	load := h.room.of(ShareFrom(r.Context()))
+	defer load.release()
+	if in := h.receive(w, r, caller, load); in != nil {
+		h.serveMessage(w, r, in)
 	}
+}
+
+// serveMessage serves one message.
+func (h *HTTP) serveMessage(w http.ResponseWriter, r *http.Request, in *incoming) {
 	in.session.enter()
 	defer in.session.leave()
 	switch {
 	case in.isCancel():
-		id, reason := cancelParams(in.message)
-		h.inflight.cancel(callID{in.scope, id}, reason)
+		h.cancel(in)
 		w.WriteHeader(http.StatusAccepted)
 	case in.isNotification():
 		h.notify(r.Context(), in.raw, in.message, in.session)
 		w.WriteHeader(http.StatusAccepted)
 	case in.isRequest():
+		h.peers.get(in.session.principal) // so that its cancel is heard of
 		h.serve(w, r, in)
 	default:
-		in.session.answer(in.message)
+		if !in.session.answer(in.message) {
+			if err := h.answerAt(r.Context(), in); err != nil {
+				w.Header().Set("Retry-After", "1")
+				plainError(w, http.StatusServiceUnavailable, "the answer could not be passed on to the server that asked: send it again, it counts once ("+err.Error()+")")
+				return
+			}
+		}
 		w.WriteHeader(http.StatusAccepted)
 	}
 }
 
+// cancel cancels the call that a client gave up, wherever it is served.
+func (h *HTTP) cancel(in *incoming) {
+	id, reason := cancelParams(in.message)
+	key := callID{in.scope, id}
+	f := h.peers.get(in.session.principal)
+	if f == nil {
+		h.inflight.cancel(key, reason)
+		return
+	}
+	h.peers.do(func() { h.cancelAt(f, key, reason, !in.modern) })
+}
+
 // receive reads what was POSTed. Where that can't be served it answers, and
 // gives nil.
-func (h *HTTP) receive(w http.ResponseWriter, r *http.Request, caller Principal) *incoming {
+func (h *HTTP) receive(w http.ResponseWriter, r *http.Request, caller Principal, load *load) *incoming {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		plainError(w, http.StatusUnsupportedMediaType, "the Content-Type of a POST is application/json")
 		return nil
 	}
-	raw, err := h.readBody(w, r)
+	raw, err := h.readBody(w, r, load)
+	if err == nil && !load.addValues(raw) {
+		err = errBusy
+	}
+	if errors.Is(err, errBusy) {
+		h.busy(w)
+		return nil
+	}
 	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
 		jsonAnswer(w, http.StatusRequestEntityTooLarge, errorMessage(nil, mcp.INVALID_REQUEST,
 			fmt.Sprintf("the message is longer than %d bytes", tooBig.Limit)))
@@ -64,9 +97,23 @@ func (h *HTTP) receive(w http.ResponseWriter, r *http.Request, caller Principal)
 		plainError(w, http.StatusBadRequest, "the body could not be read: "+err.Error())
 		return nil
 	}
-	m, code, err := parseMessage(raw)
-	if err != nil {
-		jsonAnswer(w, http.StatusBadRequest, errorMessage(m.ID, code, err.Error()))
+	raw = withoutMark(raw)
+	if h.batch(w, r, caller, raw) {
+		return nil
+	}
+	return h.receiveMessage(w, r, caller, raw)
+}
+
+// receiveMessage is receive for a message that was read.
+func (h *HTTP) receiveMessage(w http.ResponseWriter, r *http.Request, caller Principal, raw []byte) *incoming {
+	m, wrong := parseMessage(raw)
+	if wrong != nil {
+		status := http.StatusBadRequest
+		if wrong.code == mcp.INVALID_PARAMS && m.ID != nil {
+			// A request like any other that fails: some clients take 400 for the end of the session.
+			status = statusFor(mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)), wrong.code)
+		}
+		jsonAnswer(w, status, errorMessage(m.ID, wrong.code, wrong.text))
 		return nil
 	}
 	in := &incoming{message: m, raw: raw, meta: m.meta()}
@@ -78,16 +125,25 @@ func (h *HTTP) receive(w http.ResponseWriter, r *http.Request, caller Principal)
 
 // readBody reads what was POSTed; what announces itself as too long is not even
 // read.
-func (h *HTTP) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (h *HTTP) readBody(w http.ResponseWriter, r *http.Request, load *load) ([]byte, error) {
 	// A body that trickles in must not hold memory for ever.
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(h.opts.BodyLimit))
 	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
-	limit := int64(h.opts.MaxMessage)
+	limit := int64(h.MaxMessage)
 	if r.ContentLength > limit {
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	return io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var raw bytes.Buffer // it leaves less behind as it grows than io.ReadAll does
+	_, err := raw.ReadFrom(load.reader(http.MaxBytesReader(w, r.Body, limit)))
+	return raw.Bytes(), err
+}
+
+// busy answers a message that finds no room.
+func (h *HTTP) busy(w http.ResponseWriter) {
+	h.opts.Watch.limited()
+	w.Header().Set("Retry-After", "1")
+	jsonAnswer(w, http.StatusServiceUnavailable, errorMessage(nil, errBusy.code, errBusy.text))
 }
 
 // classify decides which era a POST belongs to and finds its session; it answers
@@ -95,9 +151,16 @@ func (h *HTTP) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 func (h *HTTP) classify(w http.ResponseWriter, r *http.Request, in *incoming, caller Principal) bool {
 	header := r.Header.Get(mcp.HeaderProtocolVersion)
 	in.modern = mcp.IsModernProtocol(in.meta.ProtocolVersion) || mcp.IsModernProtocol(header)
+	if in.Method == string(mcp.MethodInitialize) && !mcp.IsModernProtocol(in.meta.ProtocolVersion) {
+		in.modern = false // the header of some clients names the newest version that they know
+	}
 	switch {
+	case in.modern && in.Method == "" && in.ID == nil:
+		// An error that is about nothing in particular: it is not answered.
+		in.session = newSession("", caller)
+		return true
 	case in.modern && in.isCancel():
-		// Clients exist that cancel without _meta; refusing that would end them.
+		// Some clients cancel without _meta, and give up the server when that is refused.
 		in.scope = modernScope(r, caller)
 		in.session = newSession("", caller)
 		return true
@@ -151,6 +214,12 @@ func (h *HTTP) checkModern(r *http.Request, header string, in *incoming) (int, e
 	if !mcp.IsValidProtocolVersion(header) {
 		return 0, nil // mcp-go answers with the list of what is supported
 	}
+	if in.Method == methodTasksGet || in.Method == methodTasksUpdate || in.Method == methodTasksCancel {
+		id, _ := textOf(find(in.params, "taskId"))
+		if name := r.Header.Get(mcp.HeaderName); name != id {
+			return mcp.HEADER_MISMATCH, fmt.Errorf("%s is %q; for %s it repeats params.taskId", mcp.HeaderName, name, in.Method)
+		}
+	}
 	if err := mcp.ValidateStandardHeaders(r.Header.Get, header, mcp.MCPMethod(in.Method), in.Params); err != nil {
 		return mcp.HEADER_MISMATCH, err
 	}
@@ -171,6 +240,11 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in *incoming) {
 		plainError(w, http.StatusNotAcceptable, err.Error())
 		return
 	}
+	h.run(w, r, in, stream)
+}
+
+// run runs a request and answers it through a stream.
+func (h *HTTP) run(w http.ResponseWriter, r *http.Request, in *incoming, stream *postStream) {
 	initialize := !in.modern && in.Method == string(mcp.MethodInitialize)
 	defer stream.ended()
 	token := in.meta.ProgressToken
@@ -181,13 +255,18 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in *incoming) {
 	// it was matters to the handler.
 	ctx, call := h.newCall(context.WithoutCancel(r.Context()), &h.active, token, stream.send)
 	defer call.cancel(nil)
+	call.steps, call.takeOver = in.steps, in.takeOver
 	if !in.modern && !initialize && !stream.jsonOnly {
-		stream.session, stream.giveUp = in.session, func() { call.cancel(ErrDisconnected) }
-		stream.primes = in.session.protocol() >= mcp.ProtocolVersion20251125
+		h.makeResumable(stream, in, call)
 	}
 	defer context.AfterFunc(r.Context(), func() {
+		if unauthorized(r) {
+			call.cancel(ErrUnauthorized)
+			stream.discard()
+			return
+		}
 		// A client that can come back to the stream is waited for.
-		if rp := stream.begun(); rp == nil || !rp.detach(stream) {
+		if rp := stream.currentReplay(); rp == nil || !rp.detach(stream) {
 			call.cancel(ErrDisconnected)
 		}
 	})()
@@ -199,6 +278,12 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in *incoming) {
 		jsonAnswer(w, http.StatusBadRequest, errorMessage(in.ID, mcp.INVALID_REQUEST, "a request with this id is in flight already"))
 		return
 	}
+	if stream.from != "" { // from now on, the client may come back to this stream
+		stream.resumable()
+		if stream.comment("open") != nil {
+			stream.currentReplay().detach(stream)
+		}
+	}
 	stop := func() {}
 	if !initialize { // whose header tells the session, and can't go out before that is known
 		stop = stream.heartbeat()
@@ -209,14 +294,17 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in *incoming) {
 	// a cancel is a late one.
 	h.inflight.remove(key, call, r.Context().Err() != nil, !in.modern)
 	if initialize && code == 0 {
-		if err := h.begin(w, in.session); err != nil {
-			h.log.Error("a session could not be begun", "error", err)
+		if err := h.begin(w, in.session, ShareFrom(r.Context())); err != nil {
+			h.Log.Error("a session could not be started", "error", err)
 			answer, code = errorMessage(in.ID, mcp.INTERNAL_ERROR, "internal error in openclaw-mcp; its log has the details"), mcp.INTERNAL_ERROR
 		}
 	}
-	err = call.finish(func() error {
-		if call.wasCancelled() {
+	err := call.finish(func() error {
+		switch {
+		case call.wasCancelled():
 			return stream.close()
+		case unauthorized(r):
+			return stream.finish(errorMessage(in.ID, mcp.INVALID_REQUEST, ErrUnauthorized.Error()), http.StatusUnauthorized)
 		}
 		return stream.finish(answer, statusFor(in.modern, code))
 	})
@@ -225,16 +313,31 @@ func (h *HTTP) serve(w http.ResponseWriter, r *http.Request, in *incoming) {
 	}
 }
 
-// begin makes a session of a successful initialize: it gets its id, and the
-// client is told.
-func (h *HTTP) begin(w http.ResponseWriter, s *session) error {
+// makeResumable has a call's events carry what another process needs to go on with it.
+func (h *HTTP) makeResumable(stream *postStream, in *incoming, call *Call) {
+	stream.session, stream.giveUp = in.session, func() { call.cancel(ErrDisconnected) }
+	stream.sealed = h.sealedCursor(in, call)
+	stream.offer = func(rp *replay) { h.offer(in.session, rp) }
+	if in.session.protocol() >= mcp.ProtocolVersion20251125 {
+		stream.primes = call.primed
+		call.prime = func() error { return stream.resumable().prime() }
+	}
+}
+
+// unauthorized reports whether a request ended because its sender may not call any more.
+func unauthorized(r *http.Request) bool {
+	return errors.Is(context.Cause(r.Context()), ErrUnauthorized)
+}
+
+// begin keeps the session that a successful initialize made, and sends its id.
+func (h *HTTP) begin(w http.ResponseWriter, s *session, share string) error {
 	id, err := h.ids.seal(s.principal, stateOf(s))
 	if err != nil {
 		return err
 	}
 	s.id = id
 	w.Header().Set(headerSession, id)
-	h.addSession(s)
+	h.addSession(s, share)
 	return nil
 }
 

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"openclaw-mcp/internal/secret"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -16,16 +18,31 @@ import (
 func byName(r *http.Request) (Principal, error) {
 	switch name := r.Header.Get("X-Name"); name {
 	case "":
-		return Principal{}, &Refusal{Status: 401, Challenge: `Bearer realm="test"`, Message: "say who you are"}
+		return Principal{}, refusal{401, "WWW-Authenticate", `Bearer realm="test"`, "say who you are"}
 	case "mallory":
-		return Principal{}, &Refusal{Status: 403, Message: "not you"}
+		return Principal{}, refusal{403, "", "", "not you"}
 	case "later":
-		return Principal{}, &Refusal{Status: 503, RetryAfter: 1500 * time.Millisecond, Message: "later"}
+		return Principal{}, refusal{503, "Retry-After", "2", "later"}
 	case "broken":
 		return Principal{}, errors.New("the secret of the store")
 	default:
-		return Principal{Name: name, Key: Secret("key of " + name)}, nil
+		return Principal{Name: name, Key: secret.Text("key of " + name)}, nil
 	}
+}
+
+// refusal is a Refusal that sets one header.
+type refusal struct {
+	status              int
+	header, value, text string
+}
+
+func (r refusal) Error() string { return r.text }
+
+func (r refusal) Answer(h http.Header) int {
+	if r.header != "" {
+		h.Set(r.header, r.value)
+	}
+	return r.status
 }
 
 func as(name string) http.Header { return http.Header{"X-Name": {name}} }
@@ -97,7 +114,7 @@ func TestHTTPSessionIDs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rotated.find(Principal{Name: "a", Key: "old"}, sid) == nil || rotated.find(Principal{Name: "a", Key: "new"}, sid) != nil {
+	if rotated.revive(t.Context(), Principal{Name: "a", Key: "old"}, sid) == nil || rotated.find(Principal{Name: "a", Key: "new"}, sid) != nil {
 		t.Error("a session outlives its caller's key")
 	}
 	a.status(t, "DELETE", "DELETE", "", as("a"), 204)
@@ -242,28 +259,32 @@ func TestHTTPLimits(t *testing.T) {
 	f.mustEnd(t, "x", ErrCancelled)
 	<-done
 	c.status(t, "afterwards", "POST", string(encodeRequest(t, modern, "1", "tools/list", nil)), as("a"), 200)
+}
 
-	l := newLimiter(10, 0)
-	for i := range 20 { // two seconds' worth
-		if leave, _ := l.enter("a"); leave == nil {
-			t.Fatalf("request %d was refused", i)
+func TestLimiter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(10, 0)
+		for i := range 20 { // two seconds' worth
+			leave, _ := l.enter("a")
+			if leave == nil {
+				t.Fatalf("request %d was refused", i)
+			}
+			leave()
 		}
-	}
-	leave, wait := l.enter("a")
-	if leave != nil || wait <= 0 || wait > 200*time.Millisecond {
-		t.Errorf("wait %s", wait)
-	}
-	l.callers["a"].at = l.callers["a"].at.Add(-time.Second)
-	if leave, _ := l.enter("a"); leave == nil {
-		t.Error("the bucket does not fill")
-	}
-	l.swept = time.Time{}
-	for _, a := range l.callers {
-		a.at, a.inside = a.at.Add(-2*time.Minute), 0
-	}
-	if l.enter("b"); len(l.callers) != 1 {
-		t.Errorf("%d callers are kept", len(l.callers))
-	}
+		if leave, wait := l.enter("a"); leave != nil || wait != 100*time.Millisecond {
+			t.Errorf("wait %s", wait)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if leave, _ := l.enter("a"); leave == nil {
+			t.Error("the allowance does not grow")
+		} else {
+			leave()
+		}
+		time.Sleep(2 * time.Minute)
+		if l.enter("b"); len(l.callers) != 1 {
+			t.Errorf("%d callers are kept", len(l.callers))
+		}
+	})
 }
 
 func TestHTTPOrigins(t *testing.T) {

@@ -2,7 +2,10 @@ package transport
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +15,8 @@ import (
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"openclaw-mcp/internal/secret"
 )
 
 // sseEvent is one event as it stood on the wire.
@@ -114,6 +119,7 @@ func TestHTTPResume(t *testing.T) {
 // What runs ahead of a client that is away waits for it, within bounds, and is
 // given up when it does not come back.
 func TestHTTPResumeBounds(t *testing.T) {
+	t.Parallel()
 	f := newFixture()
 	srv := newHTTPServer(t, f, HTTPOptions{ResumeFor: 2 * time.Second})
 	c := newHTTPClient(t, srv, legacy)
@@ -135,8 +141,8 @@ func TestHTTPResumeBounds(t *testing.T) {
 		last := readEvents(t, bufio.NewReader(res.Body), 1)[0].id
 		_ = res.Body.Close()
 		hangUp()
-		stream, _, _ := parseEventID(last)
-		rp := srv.sessions[sessionKey{Local.Name, c.session}].replays.get(stream)
+		seen, _ := parseEventID(last)
+		rp, _ := srv.sessions[sessionKey{Local.Name, c.session}].replays.get(seen)
 		for rp.out.Load() != nil {
 			time.Sleep(time.Millisecond)
 		}
@@ -168,7 +174,7 @@ func TestHTTPResumeBounds(t *testing.T) {
 	again := c.resumed(t, t.Context(), last)
 	events := readEvents(t, bufio.NewReader(again.Body), n) // much more than was kept
 	for i, e := range events {
-		if _, seq, ok := parseEventID(e.id); !ok || seq != int64(i)+2 || len(e.data) < size {
+		if ref, ok := parseEventID(e.id); !ok || ref.seq != int64(i)+2 || len(e.data) < size {
 			t.Fatalf("event %d is %s of %d bytes", i, e.id, len(e.data))
 		}
 	}
@@ -198,11 +204,13 @@ func TestHTTPResumeTakesOver(t *testing.T) {
 	body := encodeRequest(t, legacy, "7", "tools/call", params{
 		"name": "block", "arguments": params{"name": "b"}, "_meta": params{"progressToken": 7},
 	})
-	// Before there is anything to say, the client is given an id to come back with.
+	// Before there is anything to say, the client is given an id to come back with:
+	// an id alone, since some clients parse the data of every event.
 	res := c.do(t, t.Context(), http.MethodPost, body, nil)
-	first := readEvents(t, bufio.NewReader(res.Body), 1)
-	if first[0].data != "" {
-		t.Errorf("the first event is %q", first[0].data)
+	var seen bytes.Buffer
+	first := readEvents(t, bufio.NewReader(io.TeeReader(res.Body, &seen)), 1)
+	if !strings.HasPrefix(seen.String(), "id: "+first[0].id+"\n\n") || strings.Contains(seen.String(), "data") {
+		t.Errorf("the stream begins with %q", seen.String())
 	}
 	second := c.resumed(t, t.Context(), first[0].id)
 	defer closeBody(second)
@@ -217,14 +225,89 @@ func TestHTTPResumeTakesOver(t *testing.T) {
 	close(f.release)
 }
 
+// An event's id is good for its own stream alone. That of another process, which
+// shares the session, or of another session or caller, is refused; it never gives
+// what another call said.
+func TestHTTPResumeElsewhere(t *testing.T) {
+	who := func(r *http.Request) (Principal, error) {
+		name := cmp.Or(r.Header.Get("Test-Caller"), "alice")
+		return Principal{Name: name, Key: secret.Text("key of " + name)}, nil
+	}
+	f := newFixture()
+	one, two := newHTTPServer(t, f, HTTPOptions{Authenticate: who}), newHTTPServer(t, f, HTTPOptions{Authenticate: who})
+	defer close(f.release)
+	// begin starts a call that has said something, and gives the id of that event.
+	begin := func(c *httpClient, secret string, header http.Header) string {
+		body := encodeRequest(t, legacy, "7", "tools/call", params{
+			"name": "block", "arguments": params{"name": secret}, "_meta": params{"progressToken": 7},
+		})
+		started := make(chan *http.Response)
+		go func() { started <- c.do(t, t.Context(), http.MethodPost, body, header) }()
+		if err := recv(t, f.calls, "the call").Progress(secret); err != nil {
+			t.Fatal(err)
+		}
+		res := recv(t, started, "the stream")
+		t.Cleanup(func() { _ = res.Body.Close() })
+		return readEvents(t, bufio.NewReader(res.Body), 1)[0].id
+	}
+	a := newHTTPClient(t, one, legacy)
+	mine := begin(a, "of the first process", nil)
+	elsewhere := &httpClient{url: two.url, version: legacy, session: a.session, http: a.http}
+	begin(elsewhere, "of the second process", nil)
+	other := newHTTPClient(t, one, legacy)
+	begin(other, "of another session", nil)
+	first := func(id string) string { stream, _, _ := strings.Cut(id, "-"); return stream + "-0" }
+	for _, id := range []string{mine, first(mine)} {
+		last := http.Header{"Last-Event-Id": {id}}
+		elsewhere.status(t, "another process", "GET", "", last, 400, "can't be resumed")
+		other.status(t, "another session", "GET", "", last, 400, "can't be resumed")
+		last.Set("Test-Caller", "bob")
+		a.status(t, "another caller", "GET", "", last, 404)
+	}
+}
+
+// A client's answer to a question of one process is no answer to another's.
+func TestHTTPAnswerElsewhere(t *testing.T) {
+	who := func(*http.Request) (Principal, error) { return Principal{Name: "alice", Key: "k"}, nil }
+	f := newFixture()
+	withElicitation := maps.Clone(initParams)
+	withElicitation["capabilities"] = params{"elicitation": params{}}
+	var session string
+	ask := func(srv httpServer) (*httpClient, *bufio.Reader, string) {
+		c := newHTTPClient(t, srv, "")
+		c.version = legacy
+		if session == "" {
+			session = c.status(t, "initialize", "POST", string(encodeRequest(t, legacy, "0", "initialize", withElicitation)), nil, 200).Get("Mcp-Session-Id")
+		}
+		c.session = session
+		res := c.do(t, t.Context(), http.MethodPost, encodeRequest(t, legacy, "1", "tools/call", params{"name": "elicit"}), nil)
+		t.Cleanup(func() { _ = res.Body.Close() })
+		r := bufio.NewReader(res.Body)
+		var question struct{ ID string }
+		if err := json.Unmarshal([]byte(readEvents(t, r, 1)[0].data), &question); err != nil || question.ID == "" {
+			t.Fatalf("no question: %v", err)
+		}
+		return c, r, question.ID
+	}
+	_, _, one := ask(newHTTPServer(t, f, HTTPOptions{Authenticate: who}))
+	c, stream, two := ask(newHTTPServer(t, f, HTTPOptions{Authenticate: who}))
+	answer := func(id, color string) {
+		c.status(t, "an answer", "POST", fmt.Sprintf(`{"jsonrpc":"2.0","id":%q,"result":{"action":"accept","content":{"color":%q}}}`, id, color), nil, 202)
+	}
+	answer(one, "red")
+	answer(two, "blue")
+	if e := readEvents(t, stream, 1)[0]; !strings.Contains(e.data, "blue") {
+		t.Errorf("the answer to another question counts: %s", e.data)
+	}
+}
+
 func FuzzEventID(f *testing.F) {
 	f.Add("1-1")
-	f.Add("zz-0")
+	f.Add("rABC-0")
 	f.Add("-")
 	f.Fuzz(func(t *testing.T, s string) {
-		stream, seq, ok := parseEventID(s)
-		if ok && (stream <= 0 || seq < 0) {
-			t.Errorf("%q is %d, %d", s, stream, seq)
+		if ref, ok := parseEventID(s); ok && (ref.stream == "" || ref.seq < 0 || ref.whole != s) {
+			t.Errorf("%q is %+v", s, ref)
 		}
 	})
 }

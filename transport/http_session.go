@@ -1,18 +1,20 @@
 package transport
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
-	"strconv"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"openclaw-mcp/internal/fleet"
 )
 
 // session finds the legacy session that a request names, or answers 400 or 404.
-// One that this process does not know, but whose id is good, was begun by
-// another replica, or before a restart: it is taken up.
+// A valid id that this process does not know comes from another replica, or from
+// before a restart: its session is restored.
 func (h *HTTP) session(w http.ResponseWriter, r *http.Request, caller Principal, id json.RawMessage) (*session, bool) {
 	sid := r.Header.Get(headerSession)
 	if sid == "" {
@@ -20,7 +22,7 @@ func (h *HTTP) session(w http.ResponseWriter, r *http.Request, caller Principal,
 			headerSession+" header is missing: send initialize first and repeat the header of its answer"))
 		return nil, false
 	}
-	s := h.find(caller, sid)
+	s := h.known(r.Context(), caller, sid)
 	if s == nil {
 		// 404 tells a client to initialize again (MCP, session management).
 		jsonAnswer(w, http.StatusNotFound, errorMessage(id, mcp.INVALID_REQUEST,
@@ -30,6 +32,15 @@ func (h *HTTP) session(w http.ResponseWriter, r *http.Request, caller Principal,
 	return s, true
 }
 
+// known gives the session of an id, nil where there is none.
+func (h *HTTP) known(ctx context.Context, caller Principal, sid string) *session {
+	if s := h.find(caller, sid); s != nil {
+		return s
+	}
+	return h.revive(ctx, caller, sid)
+}
+
+// find gives a session that this process has.
 func (h *HTTP) find(caller Principal, sid string) *session {
 	key := sessionKey{caller.Name, sid}
 	now := time.Now()
@@ -41,57 +52,122 @@ func (h *HTTP) find(caller Principal, sid string) *session {
 			return s
 		}
 		h.forget(s)
+	}
+	return nil
+}
+
+// revive makes a session again from its id, nil where that leads to none.
+func (h *HTTP) revive(ctx context.Context, caller Principal, sid string) *session {
+	key := sessionKey{caller.Name, sid}
+	state, err := h.ids.open(caller, sid)
+	if err != nil || time.Since(state.started) > h.opts.SessionAge || h.endedAt(ctx, caller, sid) {
 		return nil
 	}
-	state, err := h.ids.open(caller, sid)
-	if err != nil || now.Sub(state.started) > h.opts.SessionAge || h.ended.has(key) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.sessions[key]; s != nil && s.principal == caller {
+		return s // another request was faster
+	}
+	if h.ended.has(key) {
 		return nil
 	}
 	s := sessionOf(sid, caller, state)
-	h.keep(s)
+	h.keep(s, ShareFrom(ctx))
 	return s
+}
+
+// endSession ends a session that another process was told to end.
+func (h *HTTP) endSession(key sessionKey) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.sessions[key]; s != nil {
+		h.forget(s)
+	}
+	h.ended.add(key)
 }
 
 // forget ends a session for good; h.mu is held.
 func (h *HTTP) forget(s *session) {
-	key := sessionKey{s.principal.Name, s.id}
-	delete(h.sessions, key)
-	h.ended.add(key)
+	h.drop(s)
+	h.ended.add(sessionKey{s.principal.Name, s.id})
+}
+
+// drop takes a session out, which its id may bring back; h.mu is held.
+func (h *HTTP) drop(s *session) {
+	delete(h.sessions, sessionKey{s.principal.Name, s.id})
+	if of := h.shares[s.share]; of != nil {
+		delete(of.sessions, s)
+		if len(of.sessions) == 0 {
+			delete(h.shares, s.share)
+		}
+	}
 	go s.end()
 }
 
-// addSession keeps a session, making room for it where there are too many.
-func (h *HTTP) addSession(s *session) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.keep(s)
+// share is what one caller, or several that share one, takes of the limits.
+type share struct {
+	sessions map[*session]struct{}
+	replays  replayShare
 }
 
-// keep is addSession for who holds h.mu. A session that has to make room is
-// not over, since its id takes it up again, except where it watches something:
-// its client has to know that nobody watches any more.
-func (h *HTTP) keep(s *session) {
-	now := time.Now()
+// addSession keeps a session, making room for it where there are too many.
+func (h *HTTP) addSession(s *session, share string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keep(s, share)
+}
+
+// keep is addSession for who holds h.mu. Whoever has too many sessions loses its own
+// longest idle one; where all have too many together, whoever has most does. A session
+// that has to make room is not over, since its id takes it up again, except where it
+// watches something: its client has to know that nobody watches any more.
+func (h *HTTP) keep(s *session, name string) {
+	if of := h.shares[name]; of != nil && len(of.sessions) >= h.opts.MaxShare {
+		h.makeRoom(of)
+	}
 	if len(h.sessions) >= h.opts.MaxSessions {
-		var oldest *session
-		longest := time.Duration(-1)
-		for _, other := range h.sessions {
-			if idle := other.idle(now); idle > h.opts.SessionIdle {
-				h.forget(other)
-			} else if idle > longest {
-				oldest, longest = other, idle
+		most := h.shares[name]
+		for _, of := range h.shares {
+			if most == nil || len(of.sessions) > len(most.sessions) {
+				most = of
 			}
 		}
-		if len(h.sessions) >= h.opts.MaxSessions {
-			if oldest.watches() {
-				h.forget(oldest)
-			} else {
-				delete(h.sessions, sessionKey{oldest.principal.Name, oldest.id})
-				go oldest.end()
-			}
+		h.makeRoom(most)
+	}
+	of := h.shares[name]
+	if of == nil {
+		of = &share{sessions: make(map[*session]struct{})}
+		h.shares[name] = of
+	}
+	s.share, s.replays.share = name, &of.replays
+	if h.peers.join != nil {
+		s.shared = func() fleet.Fleet { return h.peers.get(s.principal) }
+	}
+	of.sessions[s] = struct{}{}
+	h.sessions[sessionKey{s.principal.Name, s.id}] = s
+}
+
+// makeRoom takes out the sessions of a share that have expired, else the longest idle
+// one; h.mu is held.
+func (h *HTTP) makeRoom(of *share) {
+	now := time.Now()
+	var oldest *session
+	longest, expired := time.Duration(-1), false
+	for s := range of.sessions {
+		if idle := s.idle(now); idle > h.opts.SessionIdle {
+			h.forget(s)
+			expired = true
+		} else if idle > longest {
+			oldest, longest = s, idle
 		}
 	}
-	h.sessions[sessionKey{s.principal.Name, s.id}] = s
+	switch {
+	case expired || oldest == nil:
+	case oldest.watches():
+		h.forget(oldest)
+	default:
+		h.drop(oldest)
+	}
 }
 
 // tombstones remembers the last sessions that ended, so that their ids do not
@@ -134,11 +210,16 @@ func (h *HTTP) get(w http.ResponseWriter, r *http.Request, caller Principal) {
 	s.enter()
 	defer s.leave()
 	last := r.Header.Get(mcp.HeaderLastEventID)
-	if stream, seq, ok := parseEventID(last); ok {
-		h.resume(w, r, s, stream, seq)
+	seen, ok := parseEventID(last)
+	if ok && strings.HasPrefix(seen.stream, requestStream) {
+		h.resume(w, r, s, seen)
 		return
 	}
-	if last != "" && s.lostSubscriptions() {
+	lost := s.lostSubscriptions()
+	if h.Subscriber != nil && h.shareSubscriptions(r.Context(), s) {
+		lost = false
+	}
+	if last != "" && lost {
 		// The client subscribed elsewhere, and can't know that this is lost.
 		jsonAnswer(w, http.StatusNotFound, errorMessage(nil, mcp.INVALID_REQUEST,
 			"the subscriptions of this session are gone with the server that had them: send initialize again"))
@@ -151,13 +232,16 @@ func (h *HTTP) get(w http.ResponseWriter, r *http.Request, caller Principal) {
 	}
 	var news <-chan struct{}
 	var subs *subscriptions
-	if h.subscriber != nil {
-		subs = s.subscriptions(h.subscriber)
+	if h.Subscriber != nil {
+		subs = s.subscriptions(h.Subscriber)
 		news = subs.wake
-		after, _ := strconv.ParseInt(last, 10, 64)
 		if s.streams.open() {
-			// The only stream: whatever an earlier one lost is said again.
-			subs.since(after)
+			// The only stream: whatever an earlier one lost is said again. Of
+			// another stream's events nothing is known here, so all is.
+			if seen.stream != subs.stream {
+				seen.seq = 0
+			}
+			subs.since(seen.seq)
 			go subs.unpark(r.Context())
 		}
 		defer s.streams.close(subs, h.opts.ParkAfter)
@@ -180,86 +264,6 @@ func (h *HTTP) get(w http.ResponseWriter, r *http.Request, caller Principal) {
 				return
 			}
 		}
-	}
-}
-
-// announce sends the next update. What a broken stream does not take is kept
-// for the next one.
-func announce(stream *postStream, subs *subscriptions) bool {
-	uri, event, ok := subs.take()
-	if !ok {
-		return true
-	}
-	msg, err := updatedMessage(uri, nil)
-	if err == nil {
-		err = stream.event(strconv.FormatInt(event, 10), msg)
-	}
-	if err != nil {
-		subs.untake(uri)
-	}
-	return err == nil
-}
-
-// streams counts the GET streams of a session. While there is none, nobody can
-// be told of updates, so after a while nobody looks for them either.
-type streams struct {
-	mu    sync.Mutex
-	count int
-	park  *time.Timer
-	over  bool
-}
-
-// open counts one more, and reports whether it is the only one.
-func (s *streams) open() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count++
-	if s.park != nil {
-		s.park.Stop()
-		s.park = nil
-	}
-	return s.count == 1
-}
-
-func (s *streams) close(subs *subscriptions, after time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count--
-	s.wait(subs, after)
-}
-
-// wait parks subscriptions after a while, unless a stream is opened before. It
-// is called with the lock held.
-func (s *streams) wait(subs *subscriptions, after time.Duration) {
-	if s.count > 0 || s.over || s.park != nil {
-		return
-	}
-	var timer *time.Timer
-	timer = time.AfterFunc(after, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.park == timer {
-			s.park = nil
-			subs.park()
-		}
-	})
-	s.park = timer
-}
-
-// subscribed starts the wait of a client that subscribes with no stream open.
-func (s *streams) subscribed(subs *subscriptions, after time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.wait(subs, after)
-}
-
-func (s *streams) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.over = true
-	if s.park != nil {
-		s.park.Stop()
-		s.park = nil
 	}
 }
 
@@ -309,5 +313,8 @@ func (h *HTTP) delete(w http.ResponseWriter, r *http.Request, caller Principal) 
 	h.mu.Lock()
 	h.forget(s)
 	h.mu.Unlock()
+	if err := h.endAt(r.Context(), s); err != nil {
+		h.Log.Warn("a session was ended here, but the other servers could not be told", "error", err)
+	}
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -1,14 +1,17 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tmaxmax/go-sse"
 )
 
 // postStream is the answer to one POST. It stays undecided between a JSON body
@@ -22,13 +25,17 @@ type postStream struct {
 	limit    time.Duration
 	every    time.Duration // heartbeat
 	jsonOnly bool          // the client does not take event streams
+	noJSON   bool          // it takes nothing else
 	started  bool          // the event stream is open
 	over     bool          // the answer is out
 
-	replay    *replay  // legacy requests: the events go through it; nil before the first
-	session   *session // whose replay it becomes; nil: it can't be resumed
-	giveUp    func()   // see replays.add
-	primes    bool     // the client's version takes an empty event as the first
+	replay    *replay                // legacy requests: the events go through it; nil before the first
+	session   *session               // whose replay it becomes; nil: it can't be resumed
+	giveUp    func()                 // see replays.add
+	offer     func(*replay)          // has other processes read it
+	sealed    func(over bool) string // the cursor behind the next event, which is the answer where over is true
+	from      string                 // the last event that the client saw of another process's stream of the request
+	primes    func() error           // gives the client an id before the first message; nil: its version may not be given one
 	resumeFor time.Duration
 	aborted   atomic.Bool
 	watch     *Watch
@@ -36,10 +43,10 @@ type postStream struct {
 
 func newPostStream(w http.ResponseWriter, r *http.Request, opts HTTPOptions) (*postStream, error) {
 	s := &postStream{w: w, rc: http.NewResponseController(w), limit: opts.WriteLimit, every: opts.Heartbeat, resumeFor: opts.ResumeFor, watch: opts.Watch}
-	if !accepts(r, "application/json") {
+	s.noJSON, s.jsonOnly = !accepts(r, "application/json"), !accepts(r, "text/event-stream")
+	if s.noJSON && s.jsonOnly {
 		return nil, errors.New("the Accept header must have application/json, and text/event-stream for progress")
 	}
-	s.jsonOnly = !accepts(r, "text/event-stream")
 	return s, nil
 }
 
@@ -74,7 +81,7 @@ func (s *postStream) send(msg []byte) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.frame("event: message\ndata: ", msg)
+	return s.writeEvent(messageEvent(msg))
 }
 
 // resumable gives what the events go through where the stream can be resumed.
@@ -83,40 +90,58 @@ func (s *postStream) resumable() *replay {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.replay == nil && s.session != nil {
-		s.replay = s.session.replays.add(s, s.giveUp)
+		s.replay = s.session.replays.add(s)
+		s.offer(s.replay)
 	}
 	return s.replay
 }
 
-// begun is resumable for who sends nothing.
-func (s *postStream) begun() *replay {
+// currentReplay gives the replay, nil where nothing has gone through it.
+func (s *postStream) currentReplay() *replay {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.replay
 }
 
 // event writes one message as an event that a client can refer to when it
-// reconnects (Last-Event-ID).
+// reconnects (Last-Event-ID). Without a message it is an id alone, which clients
+// note without dispatching anything (HTML, server-sent events, section 9.2.6).
 func (s *postStream) event(id string, msg []byte) error {
+	e := &sse.Message{}
+	if len(msg) > 0 {
+		e = messageEvent(msg)
+	}
+	e.ID = sse.ID(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(msg) == 0 {
-		return s.frame("id: "+id+"\ndata:", nil)
-	}
-	return s.frame("id: "+id+"\nevent: message\ndata: ", msg)
+	return s.writeEvent(e)
+}
+
+// messageEvent is the event that carries a JSON-RPC message, which is one line.
+func messageEvent(msg []byte) *sse.Message {
+	e := &sse.Message{Type: sse.Type("message")}
+	e.AppendData(string(msg))
+	return e
 }
 
 // retry tells the client when to connect again.
 func (s *postStream) retry(after time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.frame("retry: "+strconv.FormatInt(after.Milliseconds(), 10), nil)
+	return s.writeEvent(&sse.Message{Retry: after})
 }
 
 // abort ends the writing to a connection that another one has replaced.
 func (s *postStream) abort() {
 	s.aborted.Store(true)
 	_ = s.rc.SetWriteDeadline(time.Now())
+}
+
+// begun reports whether anything was written.
+func (s *postStream) begun() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.started
 }
 
 // ended counts a stream that is closed.
@@ -129,17 +154,30 @@ func (s *postStream) ended() {
 }
 
 // comment writes an SSE comment, which keeps proxies and clients from giving up
-// on a silent stream.
+// on a silent stream, and which no client takes for an event.
 func (s *postStream) comment(text string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over || s.jsonOnly {
 		return nil
 	}
-	return s.frame(": ", []byte(text))
+	e := &sse.Message{}
+	e.AppendComment(text)
+	return s.writeEvent(e)
 }
 
-func (s *postStream) frame(prefix string, data []byte) error {
+// pass writes an event or comment that another process made.
+func (s *postStream) pass(event []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.write(bytes.NewReader(event))
+}
+
+// writeEvent writes an event; the lock is held.
+func (s *postStream) writeEvent(e *sse.Message) error { return s.write(e) }
+
+// write opens the event stream if need be, and writes to it; the lock is held.
+func (s *postStream) write(e io.WriterTo) error {
 	if !s.started {
 		s.started = true
 		h := s.w.Header()
@@ -151,10 +189,8 @@ func (s *postStream) frame(prefix string, data []byte) error {
 	}
 	// A deadline that is left standing would end the stream while it is silent.
 	defer func() { _ = s.rc.SetWriteDeadline(time.Time{}) }()
-	for _, part := range [][]byte{[]byte(prefix), data, []byte("\n\n")} {
-		if _, err := s.Write(part); err != nil {
-			return err
-		}
+	if _, err := e.WriteTo(s); err != nil {
+		return err
 	}
 	return s.rc.Flush()
 }
@@ -179,7 +215,7 @@ func (s *postStream) Write(b []byte) (n int, err error) {
 
 // finish sends the answer: as the last event of an open stream, else as JSON.
 func (s *postStream) finish(answer []byte, status int) error {
-	if r := s.begun(); r != nil && r.started() {
+	if r := s.currentReplay(); r != nil && r.started() {
 		s.setOver()
 		return r.finish(answer)
 	}
@@ -187,8 +223,8 @@ func (s *postStream) finish(answer []byte, status int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
-	if s.started {
-		return s.frame("event: message\ndata: ", answer)
+	if s.started || s.noJSON {
+		return s.writeEvent(messageEvent(answer))
 	}
 	defer func() { _ = s.rc.SetWriteDeadline(time.Time{}) }()
 	jsonHeader(s.w, status, len(answer))
@@ -217,15 +253,15 @@ func (s *postStream) setOver() {
 
 // discard lets a replay go that nobody will ask for.
 func (s *postStream) discard() {
-	if r := s.begun(); r != nil {
+	if r := s.currentReplay(); r != nil {
 		r.abandon()
 	}
 }
 
 // beat breaks the silence once.
 func (s *postStream) beat() error {
-	if s.primes {
-		if err := s.resumable().prime(); err != nil {
+	if s.primes != nil {
+		if err := s.primes(); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -56,7 +57,16 @@ func TestHTTPLegacyHeaders(t *testing.T) {
 		{"Accept all", "POST", ping, http.Header{"Accept": {"*/*"}}, 200, nil},
 		{"Accept some", "POST", ping, http.Header{"Accept": {"text/html;q=0.9, application/*"}}, 200, nil},
 		{"Accept other", "POST", ping, http.Header{"Accept": {"text/html"}}, 406, nil},
-		{"Accept not", "POST", ping, http.Header{"Accept": {"application/json;q=0, text/event-stream"}}, 406, nil},
+		{"Accept a stream alone", "POST", ping, http.Header{"Accept": {"text/event-stream"}}, 200, []string{"data: ", `"result"`}},
+		{"Accept not", "POST", ping, http.Header{"Accept": {"application/json;q=0, text/event-stream"}}, 200, []string{"data: "}},
+		{"Accept nothing", "POST", ping, http.Header{"Accept": {"application/json;q=0, text/event-stream;q=0"}}, 406, nil},
+		{"byte order mark", "POST", "\ufeff" + ping, nil, 200, []string{`"result"`}},
+		{"an error about nothing", "POST", `{"jsonrpc":"2.0","error":{"code":-32600,"message":"x"}}`, nil, 202, nil},
+		{"an error about null", "POST", `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"x"}}`, nil, 202, nil},
+		{"newest initialize", "POST", string(encodeRequest(t, legacy, "0", "initialize", initParams)), http.Header{"Mcp-Protocol-Version": {modern}, "Mcp-Session-Id": nil}, 200, []string{"protocolVersion"}},
+		{"wrong params", "POST", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":[1]}`, nil, 200, []string{"-32602", "params must be an object"}},
+		{"wrong uri", "POST", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":5}}`, nil, 200, []string{"-32602", "params.name must be a string"}},
+		{"wrong cursor", "POST", `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":5}}`, nil, 200, []string{"-32602", "params.cursor must be a string"}},
 		{"GET without stream", "GET", "", http.Header{"Accept": {"application/json"}}, 406, nil},
 		{"GET without session", "GET", "", http.Header{"Mcp-Session-Id": nil}, 400, nil},
 		{"GET of unknown session", "GET", "", http.Header{"Mcp-Session-Id": {"x"}}, 404, nil},
@@ -130,20 +140,22 @@ const mcpCapabilities = "io.modelcontextprotocol/clientCapabilities"
 func TestHTTPWrongMessages(t *testing.T) {
 	c := newHTTPClient(t, newHTTPServer(t, newFixture(), HTTPOptions{}), legacy)
 	for _, tt := range wrongMessages {
-		want := 400
-		switch tt.name { // what only the dispatcher can tell
-		case "unknown method", "cancel with an id", "params of a wrong type", "unknown tool":
-			want = 200
-		}
 		code, text, _ := strings.Cut(tt.text, " ")
 		text = strings.ReplaceAll(text, `"`, `\"`)
-		c.status(t, tt.name, "POST", tt.line, nil, want, `"id":`+tt.id, `"code":`+code, text)
+		want, header := 400, http.Header(nil)
+		if version := regexp.MustCompile(`protocolVersion":"(.*?)"`).FindStringSubmatch(tt.line); version != nil {
+			header = http.Header{"Mcp-Protocol-Version": version[1:], "Mcp-Method": {"tools/call"}, "Mcp-Name": {"echo"}}
+		} else if code == "-32601" || code == "-32602" { // a request that failed, like any other
+			want = 200
+		}
+		c.status(t, tt.name, "POST", tt.line, header, want, `"id":`+tt.id, `"code":`+code, text)
 	}
 	c.status(t, "empty body", "POST", "", nil, 400, "-32700", `"id":null`)
 }
 
 func TestHTTPBodyLimit(t *testing.T) {
-	c := newHTTPClient(t, newHTTPServer(t, newFixture(), HTTPOptions{MaxMessage: 1000}), legacy)
+	t.Parallel()
+	c := newHTTPClient(t, newHTTPServer(t, newFixture(), HTTPOptions{Options: Options{MaxMessage: 1000}}), legacy)
 	c.status(t, "as long as may be", "POST", ping+strings.Repeat(" ", 1000-len(ping)), nil, 200)
 	c.status(t, "announced", "POST", ping+strings.Repeat(" ", 1001-len(ping)), nil, 413, "-32600", "1000 bytes")
 

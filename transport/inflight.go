@@ -84,6 +84,14 @@ func (f *inflight) remove(id callID, c *Call, lost, unique bool) {
 	}
 }
 
+// claim is what there is of the calls that id may mean.
+func (f *inflight) claim(id callID) claim {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ended := f.ended[id]
+	return claim{Calls: len(f.calls[id]), Ended: ended != nil && time.Since(ended.at) < endedMemory}
+}
+
 // cancel cancels the one call that id means, and reports whether there was one.
 func (f *inflight) cancel(id callID, reason string) bool {
 	f.mu.Lock()

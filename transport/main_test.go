@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -18,7 +19,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long a test waits for an event that must come.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 func recv[T any](t testing.TB, ch <-chan T, what string) T {
 	t.Helper()
@@ -55,12 +56,12 @@ const panicText = "the secret in the panic"
 func newFixture() *fixture {
 	f := &fixture{
 		server: server.NewMCPServer("fixture", "1", server.WithToolCapabilities(false), server.WithElicitation(),
-			server.WithToolHandlerMiddleware(Arguments)),
+			server.WithHooks(hooksOf(OnError))),
 		started: make(chan string, 4096), ended: make(chan blocked, 4096),
 		hooks: make(chan string, 4096), release: make(chan struct{}), calls: make(chan *Call, 4096),
 	}
 	add := func(name string, handler server.ToolHandlerFunc) {
-		f.server.AddTool(mcp.NewTool(name), handler)
+		f.server.AddTool(mcp.NewTool(name), decoded(handler))
 	}
 	add("progress", func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		for i := range r.GetInt("n", 0) {
@@ -81,6 +82,22 @@ func newFixture() *fixture {
 	add("flood", f.flood)
 	add("elicit", elicit)
 	return f
+}
+
+func hooksOf(f server.OnErrorHookFunc) *server.Hooks {
+	h := &server.Hooks{}
+	h.AddOnError(f)
+	return h
+}
+
+// decoded lets a handler use mcp-go's ways to look at its arguments.
+func decoded(next server.ToolHandlerFunc) server.ToolHandlerFunc {
+	return func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		if err := json.Unmarshal(r.Params.RawArguments, &r.Params.Arguments); err != nil {
+			return nil, err
+		}
+		return next(ctx, r)
+	}
 }
 
 // block waits until it is released or its context ends, and answers with the

@@ -3,132 +3,170 @@ package transport
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/mark3labs/mcp-go/mcp"
-
-	"openclaw-mcp/internal/jsonspan"
 )
 
 // message is the envelope of a JSON-RPC 2.0 message, just far enough decoded to
 // know where it goes.
 type message struct {
-	JSONRPC string          `json:"jsonrpc"`
-	ID      json.RawMessage `json:"id"`
-	Method  string          `json:"method"`
-	Params  json.RawMessage `json:"params"`
-	Result  json.RawMessage `json:"result"`
-	Error   json.RawMessage `json:"error"`
+	JSONRPC string
+	ID      json.RawMessage
+	Method  string
+	Params  json.RawMessage
+	Result  json.RawMessage
+	Error   json.RawMessage
+
+	params      []member // of Params
+	metaMembers []member // of _meta in Params
 }
 
 var (
-	errBatch      = errors.New("JSON-RPC batches are not supported: send one message at a time")
-	errNotObject  = errors.New("a JSON-RPC message is a JSON object")
-	errBadID      = errors.New("a request id is a string or an integer")
-	errNoMethod   = errors.New("a message has a method, or an id with a result or an error")
-	errBothKinds  = errors.New("a message is a request or an answer, not both")
-	errBadVersion = errors.New(`jsonrpc must be "2.0"`)
+	errBatch      = invalidRequest("JSON-RPC batches are not supported: send one message at a time")
+	errNotObject  = invalidRequest("a JSON-RPC message is a JSON object")
+	errBadID      = invalidRequest("a request id is a string or an integer")
+	errNoMethod   = invalidRequest("a message has a method, or an id with a result or an error")
+	errBothKinds  = invalidRequest("a message is a request or an answer, not both")
+	errBadVersion = invalidRequest(`jsonrpc must be "2.0"`)
 )
 
-// parseMessage decodes an envelope. The code of the error is the JSON-RPC one
-// to answer with; the message is returned as far as it was understood, so that
-// the answer can carry its id.
-func parseMessage(raw []byte) (*message, int, error) {
-	m := &message{}
-	trimmed := bytes.TrimLeft(raw, " \t\r\n")
-	valid := jsonspan.Valid(trimmed)
-	if valid && trimmed[0] == '[' {
-		return m, mcp.INVALID_REQUEST, errBatch
-	}
-	var err error
-	if !valid || !m.cut(trimmed) {
-		*m = message{}
-		err = json.Unmarshal(raw, m)
-	}
-	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		return &message{}, mcp.PARSE_ERROR, errors.New("not valid JSON: " + err.Error())
-	}
-	if trimmed[0] != '{' {
-		return m, mcp.INVALID_REQUEST, errNotObject
-	}
-	if m.ID != nil && !validID(m.ID) {
-		m.ID = nil
-		return m, mcp.INVALID_REQUEST, errBadID
-	}
-	// Some clients send "error": null beside a result.
-	if string(m.Error) == "null" {
-		m.Error = nil
-	}
-	answers := m.Result != nil || m.Error != nil
-	mistyped := (*json.UnmarshalTypeError)(nil)
-	switch {
-	case errors.As(err, &mistyped):
-		err = fmt.Errorf("%s must be a string, not %s", mistyped.Field, mistyped.Value)
-	case err != nil:
-	case m.JSONRPC != "2.0":
-		err = errBadVersion
-	case m.Method != "" && answers:
-		err = errBothKinds
-	case m.Method == "" && (m.ID == nil || !answers):
-		err = errNoMethod
-	default:
-		return m, 0, nil
-	}
-	return m, mcp.INVALID_REQUEST, err
+func invalidRequest(text string) *codedError {
+	return &codedError{code: mcp.INVALID_REQUEST, text: text}
 }
 
-// cut takes the members out of a valid message as encoding/json would: of equal
-// keys, the last one's. It reports false for what is unusual or wrong, which is
-// left to that.
-func (m *message) cut(raw []byte) bool {
-	if raw[0] != '{' {
-		return false
+// parseMessage decodes an envelope, and checks the names of all members that MCP
+// knows. Of a message that is wrong, as much is returned as was understood, so that
+// the error can be answered with its id.
+func parseMessage(raw []byte) (*message, *codedError) {
+	m := &message{}
+	if err := checkValues(raw); err != nil {
+		_ = m.setID(membersOf(raw))
+		return m, err
 	}
-	for v := range jsonspan.Members(raw) {
-		value := raw[v.From:v.To:v.To]
-		switch key := string(v.Key[1 : len(v.Key)-1]); key {
+	members, err := readMessage(raw)
+	if err != nil {
+		if err.code != mcp.PARSE_ERROR { // a name that occurs twice: the id can still be told
+			m.setID(membersOf(raw))
+		}
+		return m, err
+	}
+	if members == nil {
+		switch bytes.TrimLeft(raw, " \t\r\n")[0] {
+		case '[':
+			return m, errBatch
+		case '{': // an empty one
+		default:
+			return m, errNotObject
+		}
+	}
+	if strayError(members) {
+		m.JSONRPC, m.Error = "2.0", find(members, "error")
+		return m, nil
+	}
+	if err := m.setID(members); err != nil {
+		return m, err
+	}
+	if err := checkNames("", members); err != nil {
+		return m, invalidRequest(err.Error())
+	}
+	for _, e := range members {
+		switch e.name {
 		case "jsonrpc", "method":
-			if value[0] != '"' {
-				return false
+			text, ok := textOf(e.value)
+			if !ok {
+				return m, invalidRequest(fmt.Sprintf("%s must be a string, not %s", e.name, kindOf(e.value)))
 			}
-			if text := jsonspan.Text(value); key == "method" {
+			if e.name == "method" {
 				m.Method = text
 			} else {
 				m.JSONRPC = text
 			}
-		case "id":
-			m.ID = value
 		case "params":
-			m.Params = value
+			m.Params = e.value
 		case "result":
-			m.Result = value
+			m.Result = e.value
 		case "error":
-			m.Error = value
-		default:
-			// encoding/json takes keys whose case differs, and reads escapes.
-			if strings.Contains(key, `\`) || slices.ContainsFunc(messageKeys, func(k string) bool { return strings.EqualFold(k, key) }) {
-				return false
+			if kindOf(e.value) != "null" { // some clients send it beside a result
+				m.Error = e.value
 			}
 		}
 	}
-	return true
+	answers := m.Result != nil || m.Error != nil
+	switch {
+	case m.JSONRPC != "2.0":
+		return m, errBadVersion
+	case m.Method != "" && answers:
+		return m, errBothKinds
+	case m.Method == "" && (m.ID == nil || !answers):
+		return m, errNoMethod
+	}
+	if err := m.readParams(len(raw)); err != nil {
+		return m, err
+	}
+	return m, nil
 }
 
-var messageKeys = []string{"jsonrpc", "id", "method", "params", "result", "error"}
+// strayError reports whether a message is an error without an id: it is about nothing
+// that was asked, and an answer to it would be answered in turn.
+func strayError(members []member) bool {
+	id := kindOf(find(members, "id"))
+	return (id == "nothing" || id == "null") && kindOf(find(members, "error")) == "an object" &&
+		find(members, "method") == nil && find(members, "result") == nil
+}
+
+// withoutMark takes the byte order mark off that some clients put before JSON.
+func withoutMark(raw []byte) []byte { return bytes.TrimPrefix(raw, []byte("\ufeff")) }
+
+// setID takes the id out of a message.
+func (m *message) setID(members []member) *codedError {
+	for _, e := range members {
+		if e.name != "id" {
+			continue
+		}
+		if m.ID != nil || !validID(e.value) {
+			m.ID = nil
+			return errBadID
+		}
+		m.ID = e.value
+	}
+	return nil
+}
+
+// readParams takes the params apart. An answer's result is checked instead.
+func (m *message) readParams(size int) *codedError {
+	if m.Method == "" {
+		if err := m.checkEnvelope(size); err != nil {
+			return err
+		}
+		if err := checkNames("result", membersOf(m.Result)); err != nil {
+			return invalidRequest("result: " + err.Error())
+		}
+		return nil
+	}
+	switch kindOf(m.Params) {
+	case "nothing", "an object":
+	case "null":
+		m.Params = nil
+	default:
+		return wrongKind("params", "an object", m.Params)
+	}
+	m.params = membersOf(m.Params)
+	if err := m.checkEnvelope(size); err != nil {
+		return err
+	}
+	m.metaMembers = membersOf(find(m.params, "_meta"))
+	if err := m.checkParams(); err != nil {
+		return &codedError{code: mcp.INVALID_PARAMS, text: err.Error()}
+	}
+	return nil
+}
 
 // validID accepts what MCP allows as a request id: a string or an integer. MCP
-// forbids null, which a JSON-RPC notification is not either.
+// forbids null, which JSON-RPC allows.
 func validID(id json.RawMessage) bool {
-	if id[0] == '"' {
-		// It comes back byte for byte, and everything sent must be UTF-8.
-		return utf8.Valid(id)
-	}
 	// The id is valid JSON, so what looks like an integer is one.
-	return len(bytes.Trim(id, "-0123456789")) == 0
+	return kindOf(id) == "a string" || len(bytes.Trim(id, "-0123456789")) == 0
 }
 
 func (m *message) isRequest() bool      { return m.Method != "" && m.ID != nil }
@@ -136,37 +174,16 @@ func (m *message) isNotification() bool { return m.Method != "" && m.ID == nil }
 
 // requestMeta is what the transport itself reads of a request's _meta.
 type requestMeta struct {
-	ProgressToken   json.RawMessage `json:"progressToken"`
-	ProtocolVersion string          `json:"io.modelcontextprotocol/protocolVersion"`
+	ProgressToken   json.RawMessage
+	ProtocolVersion string
 }
 
-func (m *message) meta() requestMeta {
-	var p struct {
-		Meta requestMeta `json:"_meta"`
+func (m *message) meta() (meta requestMeta) {
+	if token := find(m.metaMembers, "progressToken"); token != nil && validID(token) {
+		meta.ProgressToken = token
 	}
-	// Params of an odd shape are reported by the method that reads them.
-	switch meta, ok := member(m.Params, "_meta"); {
-	case !ok:
-		_ = json.Unmarshal(m.Params, &p)
-	case meta.To > 0:
-		raw := m.Params[meta.From:meta.To]
-		token, ok1 := member(raw, "progressToken")
-		version, ok2 := member(raw, mcp.MetaKeyProtocolVersion)
-		if !ok1 || !ok2 {
-			_ = json.Unmarshal(raw, &p.Meta)
-			break
-		}
-		if token.To > 0 {
-			p.Meta.ProgressToken = raw[token.From:token.To:token.To]
-		}
-		if version.To > 0 && raw[version.From] == '"' {
-			p.Meta.ProtocolVersion = jsonspan.Text(raw[version.From:version.To])
-		}
-	}
-	if t := p.Meta.ProgressToken; len(t) > 0 && !validID(t) {
-		p.Meta.ProgressToken = nil
-	}
-	return p.Meta
+	meta.ProtocolVersion, _ = textOf(find(m.metaMembers, mcp.MetaKeyProtocolVersion))
+	return meta
 }
 
 // encode renders a message on one line. HTML characters are left as they are,
@@ -201,7 +218,7 @@ func encodeAnswer(id json.RawMessage, answer mcp.JSONRPCMessage) ([]byte, error)
 	switch a := answer.(type) {
 	case mcp.JSONRPCResponse:
 		if r, ok := a.Result.(*mcp.CallToolResult); ok {
-			return encodeToolResult(id, r)
+			return encode(resultAnswer{"2.0", id, wireResult(r)})
 		}
 		return encode(resultAnswer{"2.0", id, a.Result})
 	case mcp.JSONRPCError:
@@ -210,11 +227,20 @@ func encodeAnswer(id json.RawMessage, answer mcp.JSONRPCMessage) ([]byte, error)
 	return nil, fmt.Errorf("mcp-go answered with a %T", answer)
 }
 
+// answerStart is where the result or error of an encoded answer begins, behind what
+// is the client's own.
+func answerStart(id json.RawMessage) int {
+	if len(id) == 0 {
+		id = json.RawMessage("null")
+	}
+	return len(`{"jsonrpc":"2.0","id":`) + len(id)
+}
+
 // errorMessage is a JSON-RPC error answer; a nil id renders as null.
 func errorMessage(id json.RawMessage, code int, text string) []byte {
 	b, err := encode(errorAnswer{"2.0", id, mcp.NewJSONRPCErrorDetails(code, text, nil)})
 	if err != nil { // impossible: id is valid JSON, the rest are a number and a string
 		return []byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}`)
 	}
-	return b
+	return plainJSON(b, answerStart(id))
 }

@@ -12,6 +12,7 @@ import (
 )
 
 func TestWatchParent(t *testing.T) {
+	t.Parallel()
 	const child = "TRANSPORT_TEST_WATCH_PARENT" // makes this test the watching process
 	if os.Getenv(child) != "" {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -2,48 +2,31 @@ package transport
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
-	"time"
+
+	"openclaw-mcp/internal/secret"
 )
 
 // Principal is who calls. On stdio, and over HTTP without authentication, there
 // is one, [Local]. Everything that is kept between calls belongs to one.
 type Principal struct {
-	// Name tells principals apart; it is no secret.
+	// Name tells principals apart. It may be logged.
 	Name string
 	// Key is the caller's own credential for the service, "" for the server's.
-	Key Secret
+	Key secret.Text
 }
-
-// Secret is a text that never prints.
-type Secret string
-
-// String implements fmt.Stringer.
-func (Secret) String() string { return "***" }
-
-// GoString implements fmt.GoStringer.
-func (Secret) GoString() string { return "***" }
-
-// LogValue implements slog.LogValuer.
-func (Secret) LogValue() slog.Value { return slog.StringValue("***") }
-
-// MarshalText implements encoding.TextMarshaler.
-func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
 // Local is the one principal of a server that authenticates nobody.
 var Local = Principal{Name: "local"}
 
-// Refusal is why a request was not taken from whoever sent it. Its message is
+// Refusal is an error of HTTPOptions.Authenticate that knows its answer. Its text is
 // for the caller.
-type Refusal struct {
-	Status     int           // 401, 403 or 503
-	Challenge  string        // for WWW-Authenticate (RFC 9110, section 11.6.1), "" for none
-	RetryAfter time.Duration // 0 for none
-	Message    string
+type Refusal interface {
+	error
+	// Answer sets the headers of the answer, such as WWW-Authenticate (RFC 9110,
+	// section 11.6.1), and gives its HTTP status.
+	Answer(http.Header) (status int)
 }
-
-func (r *Refusal) Error() string { return r.Message }
 
 type principalKey struct{}
 
@@ -68,4 +51,17 @@ func withHeader(ctx context.Context, h http.Header) context.Context {
 func HeaderFrom(ctx context.Context) http.Header {
 	h, _ := ctx.Value(headerKey{}).(http.Header)
 	return h
+}
+
+type shareKey struct{}
+
+func withShare(ctx context.Context, share string) context.Context {
+	return context.WithValue(ctx, shareKey{}, share)
+}
+
+// ShareFrom gives whose share of the limits ctx's request takes (HTTPOptions.Share);
+// "" on stdio.
+func ShareFrom(ctx context.Context) string {
+	share, _ := ctx.Value(shareKey{}).(string)
+	return share
 }

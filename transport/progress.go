@@ -2,148 +2,168 @@ package transport
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
-	// progressInterval spaces a reporter's notifications, in the long run: about
-	// 20 a second.
-	progressInterval = 50 * time.Millisecond
-	// heartbeatInterval is the longest silence of a reporter, so that clients
-	// whose idle timer is reset by progress keep waiting.
-	heartbeatInterval = 8 * time.Second
-	// progressSpare is how many notifications may go out at once after a pause,
-	// before what comes is joined. A stream of fewer events than one an interval
-	// sees each of them forwarded at once, also when some come close together.
-	progressSpare = 5.0
+	// progressInterval spaces a call's notifications: five a second are as many as
+	// a person can follow.
+	progressInterval = 200 * time.Millisecond
+	// firstHeartbeat is how long a person looks at nothing at most.
+	firstHeartbeat = time.Second
+	// heartbeatInterval is the longest silence after that, so that clients whose
+	// idle timer is reset by progress keep waiting.
+	heartbeatInterval = 5 * time.Second
+	// lastProgressLead is how long the last notification is out before the result:
+	// some SDKs drop progress that they read together with the result.
+	lastProgressLead = 50 * time.Millisecond
+	// progressWidth bounds a message, in characters.
+	progressWidth = 160
 )
 
-// Reporter turns a call's fine-grained news into progress notifications that a
-// person can follow: text as it comes, a line for each other event, and a
-// heartbeat while there is no news. Nothing is dropped and the order is kept:
-// the messages, one after the other, hold every word that was reported. News go
-// out at once as long as there are spare notifications (see progressSpare);
-// then text is joined, and text and lines share a notification where they
-// alternate.
+// Reporter turns a call's fine-grained news into progress notifications. Their
+// message is for a person, who sees only the newest one: the current line of the
+// text, or what the call waits for. Their _meta is for programs and loses nothing:
+// "openclaw-mcp/text" has the text that is new since the notification before,
+// exactly, and "openclaw-mcp/events" the other news, a line each.
 type Reporter struct {
-	call  *Call
-	start time.Time
+	call    *Call
+	start   time.Time
+	waiting Waiting
 
 	mu        sync.Mutex
-	pending   []piece
-	showsText bool      // the last thing sent was text, perhaps in the middle of a word
-	spare     float64   // notifications that may go out at once
-	refilled  time.Time // when spare was counted
+	text      strings.Builder // not sent yet
+	events    []string        // not sent yet
+	tail      string          // all text from the current line on, as far as it is shown
+	showing   string          // what a person is to see now, "" before the first news
+	sent      time.Time       // the last notification
 	flushing  *time.Timer
 	heartbeat *time.Timer
 	closed    bool
 	err       error // the first failed write: the client is gone
+
+	telling sync.Mutex // held by who tells together
+	held    bool       // more comes before anything goes out; see Together
+	sending []func()   // to call when what is pending goes out
 }
 
-// piece is something to report: a stretch of the reply, or a line of its own.
-type piece struct {
-	text []byte
-	line bool
-}
+// Waiting says what a call waits for, after so many seconds.
+type Waiting func(seconds int) string
 
 // NewReporter starts reporting on call. A call whose client wants no progress
 // (or nil) gets a reporter that does nothing. Close it before the call ends.
-func NewReporter(call *Call) *Reporter {
-	r := &Reporter{call: call, start: time.Now(), spare: progressSpare, refilled: time.Now()}
+func NewReporter(call *Call, waiting Waiting) *Reporter {
+	r := &Reporter{call: call, waiting: waiting}
 	if !call.WantsProgress() {
 		r.closed = true
 		return r
 	}
+	r.start = time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.heartbeat = time.AfterFunc(heartbeatInterval, r.beat)
+	r.heartbeat = time.AfterFunc(firstHeartbeat, r.beat)
 	return r
 }
 
 // Text reports a piece of the reply, exactly as it came. It blocks while the
 // client does not read.
 func (r *Reporter) Text(s string) {
-	if s != "" {
-		r.report(s, false)
+	if s == "" {
+		return
 	}
-}
-
-// Line reports anything else: a status, a tool's use.
-func (r *Reporter) Line(s string) { r.report(s, true) }
-
-func (r *Reporter) report(s string, line bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return
 	}
-	if n := len(r.pending); n > 0 && !line && !r.pending[n-1].line {
-		r.pending[n-1].text = append(r.pending[n-1].text, s...)
-	} else {
-		r.pending = append(r.pending, piece{text: []byte(s), line: line})
+	r.text.WriteString(s)
+	r.tail = currentLine(r.tail + s)
+	if shown := lastWords(r.tail); shown != "" {
+		r.showing = shown
 	}
-	if r.flushing != nil {
+	r.soon()
+}
+
+// Line reports anything else: a status, a tool's use.
+func (r *Reporter) Line(s string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
 		return
 	}
-	if r.refill(); r.spare < 1 {
-		wait := time.Duration(math.Ceil((1 - r.spare) * float64(progressInterval)))
-		r.flushing = time.AfterFunc(wait, r.flushLater)
+	r.events = append(r.events, s)
+	r.showing = lastWords(currentLine(s))
+	r.soon()
+}
+
+// Together has tell report some news, all of which go out in one notification, and
+// calls sending right before that.
+func (r *Reporter) Together(tell, sending func()) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	r.hold(true)
+	tell()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = false
+	if r.closed {
+		return
+	}
+	r.sending = append(r.sending, sending)
+	if r.text.Len() > 0 || len(r.events) > 0 {
+		r.soon()
+	}
+}
+
+func (r *Reporter) hold(on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = on
+}
+
+// soon sends what is pending now, or once the interval allows it.
+func (r *Reporter) soon() {
+	if r.flushing != nil || r.held {
+		return
+	}
+	if wait := progressInterval - time.Since(r.sent); wait > 0 {
+		r.flushing = time.AfterFunc(wait, func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.flushing = nil
+			if !r.closed && !r.held { // else who holds it sends it
+				r.flush()
+			}
+		})
 		return
 	}
 	r.flush()
 }
 
-// refill counts the spare notifications that time has brought.
-func (r *Reporter) refill() {
-	now := time.Now()
-	r.spare = min(progressSpare, r.spare+float64(now.Sub(r.refilled))/float64(progressInterval))
-	r.refilled = now
-}
-
-func (r *Reporter) flushLater() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.flushing = nil
-	if !r.closed {
-		r.flush()
-	}
-}
-
-// flush sends what is pending. It is called with the lock held, and keeps it
-// while it writes: a client that reads slowly slows the reporting down.
+// flush sends what is pending. It is called with the lock held, and keeps it while
+// it writes: a client that reads slowly slows the reporting down.
 func (r *Reporter) flush() {
-	if len(r.pending) == 0 {
+	if r.text.Len() == 0 && len(r.events) == 0 {
 		return
 	}
-	r.refill()
-	if n := float64(len(r.pending)); n <= max(1, r.spare) {
-		r.spare -= n
-		for _, p := range r.pending {
-			r.write(string(p.text))
-		}
-	} else {
-		r.spare--
-		var all strings.Builder
-		for i, p := range r.pending {
-			if i > 0 {
-				all.WriteByte('\n')
-			}
-			all.Write(p.text)
-		}
-		r.write(all.String())
-	}
-	r.showsText = !r.pending[len(r.pending)-1].line
-	clear(r.pending) // frees the texts
-	r.pending = r.pending[:0]
+	r.write(r.showing)
+	r.text.Reset()
+	r.events = nil
 }
 
-func (r *Reporter) write(text string) {
-	if r.err == nil {
-		r.err = r.call.Progress(text)
+func (r *Reporter) write(message string) {
+	for _, f := range r.sending {
+		f()
 	}
+	r.sending = nil
+	if r.err == nil {
+		r.err = r.call.progress(message, &progressMeta{Text: r.text.String(), Events: r.events})
+	}
+	r.sent = time.Now()
 	r.heartbeat.Reset(heartbeatInterval)
 }
 
@@ -153,27 +173,65 @@ func (r *Reporter) beat() {
 	if r.closed {
 		return
 	}
-	// In the middle of a reply a heartbeat has no words of its own: the stream
-	// may have stalled inside a word.
-	text := ""
-	if !r.showsText {
-		text = fmt.Sprintf("still running after %s", time.Since(r.start).Round(time.Second))
+	if r.held {
+		r.heartbeat.Reset(progressInterval)
+		return
 	}
-	r.write(text)
+	seconds := int(time.Since(r.start).Seconds())
+	if r.showing == "" {
+		r.write(r.waiting(seconds))
+		return
+	}
+	r.write(fmt.Sprintf("%s (%d s)", r.showing, seconds))
 }
 
 // Close sends what is pending and stops the heartbeat. Nothing is sent after it
 // returns. It may be called more than once.
-func (r *Reporter) Close() {
+func (r *Reporter) Close() { time.Sleep(r.finish()) }
+
+// finish is Close without its wait, whose length it gives.
+func (r *Reporter) finish() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return
+		return 0
 	}
-	r.flush()
 	r.closed = true
+	r.flush()
 	r.heartbeat.Stop()
 	if r.flushing != nil {
 		r.flushing.Stop()
 	}
+	if r.sent.IsZero() || r.err != nil {
+		return 0
+	}
+	return lastProgressLead - time.Since(r.sent)
+}
+
+// currentLine is s from its last line that has something on it, or its end where
+// that is long. Line ends behind it stay: what follows is a line of its own.
+func currentLine(s string) string {
+	if end := len(strings.TrimRight(s, "\r\n")); end > 0 {
+		s = s[strings.LastIndexAny(s[:end], "\r\n")+1:]
+	}
+	const keep = 8 * progressWidth // room for what lastWords cuts
+	if len(s) > keep {
+		s = strings.ToValidUTF8(s[len(s)-keep:], "")
+	}
+	return s
+}
+
+// lastWords is the end of a line, cut between words where it has any.
+func lastWords(line string) string {
+	line = strings.TrimSpace(line)
+	n := utf8.RuneCountInString(line)
+	if n <= progressWidth {
+		return line
+	}
+	runes := []rune(line)[n-progressWidth:]
+	s := string(runes)
+	if i := strings.IndexFunc(s, unicode.IsSpace); i >= 0 && i < len(s)/2 {
+		s = strings.TrimSpace(s[i:])
+	}
+	return "…" + s
 }

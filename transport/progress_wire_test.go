@@ -9,6 +9,7 @@ import (
 
 // Every notification arrives, in order, at the right call, before its result.
 func TestProgressArrives(t *testing.T) {
+	t.Parallel()
 	const calls, each = 4, 2500
 	forAll(t, func(t *testing.T, co combination) {
 		c := co.connect(t, newFixture())

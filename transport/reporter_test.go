@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -12,12 +12,18 @@ import (
 	"time"
 )
 
-// recorder is a call whose progress messages are kept, with their times.
+// told is one progress notification.
+type told struct {
+	message, text string
+	events        []string
+}
+
+// recorder is a call whose progress notifications are kept, with their times.
 type recorder struct {
 	*Call
 	start time.Time
 	mu    sync.Mutex
-	texts []string
+	all   []told
 	at    []time.Duration
 	fail  error
 }
@@ -26,38 +32,56 @@ func newRecorder(t *testing.T) *recorder {
 	r := &recorder{start: time.Now()}
 	last := 0.0
 	r.Call = &Call{token: json.RawMessage("1"), active: new(gate), cancel: func(error) {}, send: func(msg []byte) error {
-		var m wireMsg
+		var m struct{ Params progressParams }
 		if err := json.Unmarshal(msg, &m); err != nil || m.Params.Progress <= last {
 			t.Errorf("sent %s", msg)
 		}
 		last = m.Params.Progress
-		text := ""
-		if m.Params.Message != nil {
-			text = *m.Params.Message
+		one := told{message: m.Params.Message}
+		if meta := m.Params.Meta; meta != nil {
+			one.text, one.events = meta.Text, meta.Events
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.texts = append(r.texts, text)
+		r.all = append(r.all, one)
 		r.at = append(r.at, time.Since(r.start))
 		return r.fail
 	}}
 	return r
 }
 
-func (r *recorder) want(t *testing.T, texts ...string) {
+func waitingSoLong(seconds int) string { return fmt.Sprintf("waiting for a reply, %d s", seconds) }
+
+// report starts a reporter on a recorded call.
+func report(t *testing.T) (*recorder, *Reporter) {
+	rec := newRecorder(t)
+	return rec, NewReporter(rec.Call, waitingSoLong)
+}
+
+// texts joins what the notifications tell programs.
+func (r *recorder) texts() string {
+	var b strings.Builder
+	for _, one := range r.all {
+		b.WriteString(one.text)
+	}
+	return b.String()
+}
+
+func (r *recorder) want(t *testing.T, want ...told) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !slices.Equal(r.texts, texts) {
-		t.Errorf("sent %q, want %q", r.texts, texts)
+	if len(r.all)+len(want) > 0 && !reflect.DeepEqual(r.all, want) {
+		t.Errorf("sent %q, want %q", r.all, want)
 	}
-	r.texts, r.at = nil, nil
+	r.all, r.at = nil, nil
 }
 
+// A fast stream is told five times a second: the first word at once, the last one a
+// little before the result. Programs get every word, people the end of the line.
 func TestReporterJoinsText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		r := NewReporter(rec.Call)
+		rec, r := report(t)
 		var all strings.Builder
 		for i := range 2000 {
 			word := fmt.Sprintf("wörd%d ", i)
@@ -66,101 +90,93 @@ func TestReporterJoinsText(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		r.Close()
-		if got := strings.Join(rec.texts, ""); got != all.String() {
+		if got := rec.texts(); got != all.String() {
 			t.Error("words were lost or moved")
 		}
-		if n := len(rec.texts); n < 35 || n > 42+int(progressSpare) {
-			t.Errorf("%d notifications in 2 s", n)
+		if rec.at[0] != 0 || len(rec.at) < 10 || len(rec.at) > 12 {
+			t.Errorf("notifications at %v", rec.at)
 		}
-		for i := range int(progressSpare) {
-			if at := time.Duration(i) * time.Millisecond; rec.at[i] != at {
-				t.Errorf("word %d was told at %v, and not at once", i, rec.at[i])
-			}
-		}
-		for i := int(progressSpare) + 1; i < len(rec.at)-1; i++ { // the last is Close's
+		for i := 1; i < len(rec.at)-1; i++ { // the last is Close's
 			if d := rec.at[i] - rec.at[i-1]; d < progressInterval {
 				t.Errorf("notification %d came %v behind the one before", i, d)
 			}
 		}
+		last := rec.all[len(rec.all)-1].message
+		if !strings.HasPrefix(last, "…wörd") || !strings.HasSuffix(last, " wörd1999") || len([]rune(last)) > progressWidth+1 {
+			t.Errorf("the last message is %q", last)
+		}
+		if lead := time.Since(rec.start) - rec.at[len(rec.at)-1]; lead < lastProgressLead {
+			t.Errorf("the last notification was out %v before the end", lead)
+		}
 	})
 }
 
-// A stream of fewer events than one an interval is never held up, however close
-// together some of them come.
+// A stream of fewer events than one an interval is never held up.
 func TestReporterSparse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		r := NewReporter(rec.Call)
+		rec, r := report(t)
 		defer r.Close()
 		for range 50 {
-			for range 4 {
-				sent := len(rec.at)
-				r.Text("a word ")
-				if len(rec.at) != sent+1 {
-					t.Fatalf("word %d waits", sent)
-				}
-				time.Sleep(time.Millisecond)
+			sent := len(rec.at)
+			r.Text("a word ")
+			if len(rec.at) != sent+1 {
+				t.Fatalf("word %d waits", sent)
 			}
-			time.Sleep(4 * progressInterval)
+			time.Sleep(progressInterval)
 		}
 	})
 }
 
-func TestReporterLines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		r := NewReporter(rec.Call)
-		r.Line("starting")
-		r.Text("hel")
-		r.Text("")
-		r.Text("lo")
-		r.Line("tool: bash")
-		r.Line("tool: ls")
-		r.Text("bye")
-		time.Sleep(progressInterval)
-		synctest.Wait()
-		rec.want(t, "starting", "hel", "lo", "tool: bash", "tool: ls", "bye")
-
-		// Faster than may be sent one by one: joined, each on a line of its own.
-		var want []string
-		for i := range 300 {
-			text, line := fmt.Sprintf("text%d", i), fmt.Sprintf("line%d", i)
-			want = append(want, text, line)
-			r.Text(text)
-			r.Line(line)
-			time.Sleep(time.Millisecond)
-		}
-		r.Close()
-		if got := strings.Split(strings.Join(rec.texts, "\n"), "\n"); !slices.Equal(got, want) {
-			t.Errorf("sent %q", rec.texts)
-		}
-		if n := len(rec.texts); n > 300/50+2+int(progressSpare) {
-			t.Errorf("%d notifications in 0.3 s", n)
-		}
-	})
+func TestReporterMessages(t *testing.T) {
+	long := strings.Repeat("word ", 50)
+	for _, tt := range []struct {
+		name   string
+		report func(*Reporter)
+		want   told
+	}{
+		{"text", func(r *Reporter) { r.Text("hel"); r.Text("lo") }, told{"hello", "hello", nil}},
+		{"the current line", func(r *Reporter) { r.Text("one\ntwo\nthr"); r.Text("ee") }, told{"three", "one\ntwo\nthree", nil}},
+		{"a line that has just ended", func(r *Reporter) { r.Text("one\n"); r.Text("two\n\n") }, told{"two", "one\ntwo\n\n", nil}},
+		{"nothing to see", func(r *Reporter) { r.Text("\n  \n") }, told{"", "\n  \n", nil}},
+		{"an event", func(r *Reporter) { r.Text("hello"); r.Line("tool: bash") }, told{"tool: bash", "hello", []string{"tool: bash"}}},
+		{"text behind an event", func(r *Reporter) { r.Line("tool: bash"); r.Line("tool: ls"); r.Text("bye") }, told{"bye", "bye", []string{"tool: bash", "tool: ls"}}},
+		{"a progress bar", func(r *Reporter) { r.Text("10 %\r"); r.Text("20 %\r") }, told{"20 %", "10 %\n20 %", nil}},
+		{"a long line", func(r *Reporter) { r.Text(long) }, told{"…" + strings.TrimSpace(long[len(long)-160:]), long, nil}},
+		{"one long word", func(r *Reporter) { r.Text(strings.Repeat("é", 500)) }, told{"…" + strings.Repeat("é", 160), strings.Repeat("é", 500), nil}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rec, r := report(t)
+				r.Line("starting")
+				tt.report(r)
+				r.Close()
+				rec.want(t, told{"starting", "", []string{"starting"}}, func() told {
+					if tt.want.message == "" {
+						tt.want.message = "starting"
+					}
+					return tt.want
+				}())
+			})
+		})
+	}
 }
 
 func TestReporterHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		r := NewReporter(rec.Call)
-		time.Sleep(2*heartbeatInterval + 1)
+		rec, r := report(t)
+		time.Sleep(firstHeartbeat + heartbeatInterval + 1)
 		synctest.Wait()
-		rec.want(t, "still running after 8s", "still running after 16s")
+		rec.want(t, told{message: "waiting for a reply, 1 s"}, told{message: "waiting for a reply, 6 s"})
 		time.Sleep(time.Second)
 		r.Text("in the middle of a wo")
 		time.Sleep(heartbeatInterval + 1)
 		synctest.Wait()
-		rec.want(t, "in the middle of a wo", "")
+		rec.want(t, told{message: "in the middle of a wo", text: "in the middle of a wo"}, told{message: "in the middle of a wo (12 s)"})
 		time.Sleep(time.Second)
 		r.Text("rd")
 		time.Sleep(heartbeatInterval - 1)
 		synctest.Wait()
-		rec.want(t, "rd")
-		r.Line("a line")
-		time.Sleep(heartbeatInterval + 1)
-		synctest.Wait()
-		rec.want(t, "a line", "still running after 42s")
+		rec.want(t, told{message: "in the middle of a word", text: "rd"})
 		r.Close()
 		time.Sleep(3 * heartbeatInterval)
 		rec.want(t)
@@ -169,12 +185,11 @@ func TestReporterHeartbeat(t *testing.T) {
 
 func TestReporterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		r := NewReporter(rec.Call)
+		rec, r := report(t)
 		r.Text("a")
 		r.Text("b")
 		r.Close()
-		rec.want(t, "a", "b")
+		rec.want(t, told{"a", "a", nil}, told{"ab", "b", nil})
 		r.Text("c")
 		r.Line("d")
 		r.Close()
@@ -189,13 +204,13 @@ func TestReporterGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := newRecorder(t)
 		rec.fail = errors.New("gone")
-		r := NewReporter(rec.Call)
+		r := NewReporter(rec.Call, waitingSoLong)
 		for range 100 {
 			r.Text("a")
 			time.Sleep(time.Second)
 		}
 		r.Close()
-		rec.want(t, "a")
+		rec.want(t, told{"a", "a", nil})
 	})
 }
 
@@ -207,7 +222,7 @@ func TestReporterBackPressure(t *testing.T) {
 		rec.send = func(msg []byte) error { <-reads; return send(msg) }
 		reasons := make(chan string, 1)
 		rec.OnCancel(func(reason string) { reasons <- reason })
-		r := NewReporter(rec.Call)
+		r := NewReporter(rec.Call, waitingSoLong)
 		var wg sync.WaitGroup
 		wg.Go(func() { r.Text("a") })
 		synctest.Wait()
@@ -219,14 +234,14 @@ func TestReporterBackPressure(t *testing.T) {
 		rec.want(t)
 		close(reads)
 		wg.Wait()
-		rec.want(t, "a") // the rest is about a request that nobody wants any more
+		rec.want(t, told{"a", "a", nil}) // the rest is about a request that nobody wants any more
 	})
 }
 
 // Without a progress token a reporter costs nothing.
 func TestReporterUnwanted(t *testing.T) {
 	for _, c := range []*Call{nil, {}} {
-		r := NewReporter(c)
+		r := NewReporter(c, waitingSoLong)
 		if n := testing.AllocsPerRun(100, func() { r.Text("a"); r.Line("b") }); n > 0 {
 			t.Errorf("%v allocations a report", n)
 		}
@@ -236,8 +251,7 @@ func TestReporterUnwanted(t *testing.T) {
 
 func TestReporterConcurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec := newRecorder(t)
-		r := NewReporter(rec.Call)
+		rec, r := report(t)
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
@@ -257,8 +271,11 @@ func TestReporterConcurrent(t *testing.T) {
 			wg.Go(func() { r.Text("late") })
 		}
 		wg.Wait()
-		all := strings.Join(rec.texts, "")
-		if text, line := strings.Count(all, "<t>"), strings.Count(all, "<l>"); text != 2000 || line != 2000 {
+		line := 0
+		for _, one := range rec.all {
+			line += len(one.events)
+		}
+		if text := strings.Count(rec.texts(), "<t>"); text != 2000 || line != 2000 {
 			t.Errorf("%d texts and %d lines arrived, of 2000 each", text, line)
 		}
 	})

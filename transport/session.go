@@ -2,15 +2,18 @@ package transport
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+
+	"openclaw-mcp/internal/fleet"
 )
 
 // session is what a legacy client's initialize established: a stdio
@@ -18,6 +21,7 @@ import (
 type session struct {
 	id        string
 	principal Principal
+	share     string // of HTTP: whose share of the limits it takes
 	started   time.Time
 
 	mu       sync.Mutex
@@ -31,12 +35,14 @@ type session struct {
 	over     bool // it has ended
 	revived  bool // made again from its id, by a process that did not start it
 
-	subs    *subscriptions // nil until the first one
-	streams streams        // of HTTP
-	replays replays        // of HTTP: streams of requests that can be resumed
+	subs     *subscriptions  // nil until the first one
+	sharing  sync.Mutex      // held while that is brought in line with other processes
+	watching context.Context // what shared subscriptions are watched with; nil: the session's stream was never here
+	streams  streams         // of HTTP
+	replays  replays         // of HTTP: streams of requests that can be resumed
 
-	asked   map[string]chan *message // questions to the client, by request id
-	counter atomic.Int64
+	asked  map[string]chan *message // questions to the client, by request id
+	shared func() fleet.Fleet       // what the processes that serve the session share; nil: this one is alone
 }
 
 func newSession(id string, p Principal) *session {
@@ -93,8 +99,8 @@ func (s *session) end() {
 	}
 }
 
-// answer hands a client's answer to whoever asked, and reports whether anybody
-// did.
+// answer hands a client's answer to the call that asked, and reports whether there
+// is one.
 func (s *session) answer(m *message) bool {
 	s.mu.Lock()
 	ch, ok := s.asked[string(m.ID)]
@@ -187,16 +193,25 @@ func (s requestSession) ProtocolVersion() string {
 	return s.version
 }
 
+// asksForms reports whether a client can put a form to its user. One that names only
+// URLs can't (MCP 2025-11-25, elicitation, capabilities).
+func asksForms(c mcp.ClientCapabilities) bool {
+	return c.Elicitation != nil && (c.Elicitation.URL == nil || c.Elicitation.Form != nil)
+}
+
 // RequestElicitation asks the user something through the client
 // (elicitation/create, legacy era). A client that announces elicitation but
-// answers with an error, or can't be asked on this stream, counts as one whose
-// user was not asked: the answer is "cancel", and the tool finds another way.
+// answers with an error, does not answer in time, or can't be asked on this stream,
+// counts as one whose user was not asked: the answer is "cancel", and the tool finds
+// another way.
 func (s requestSession) RequestElicitation(ctx context.Context, req mcp.ElicitationRequest) (*mcp.ElicitationResult, error) {
-	if s.GetClientCapabilities().Elicitation == nil {
+	if !asksForms(s.GetClientCapabilities()) {
 		return nil, server.ErrElicitationNotSupported
 	}
 	var result mcp.ElicitationResult
-	if err := s.ask(ctx, string(mcp.MethodElicitationCreate), req.Params, &result); err != nil {
+	asking, cancel := context.WithTimeout(ctx, s.call.askFor)
+	defer cancel()
+	if err := s.ask(asking, string(mcp.MethodElicitationCreate), req.Params, &result); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}
@@ -220,7 +235,8 @@ func (s requestSession) ask(ctx context.Context, method string, params, result a
 	if s.call == nil {
 		return errors.New("nothing can be asked outside of a request")
 	}
-	id, _ := json.Marshal(fmt.Sprintf("openclaw-%d", s.counter.Add(1)))
+	// Random: an answer to another process's question must not answer this one.
+	id, _ := json.Marshal("openclaw-" + rand.Text())
 	ch := make(chan *message, 1)
 	s.mu.Lock()
 	s.asked[string(id)] = ch
@@ -230,6 +246,7 @@ func (s requestSession) ask(ctx context.Context, method string, params, result a
 		delete(s.asked, string(id))
 		s.mu.Unlock()
 	}()
+	defer s.takeAnswers(string(id))()
 	msg, err := encode(struct {
 		JSONRPC string          `json:"jsonrpc"`
 		ID      json.RawMessage `json:"id"`
@@ -239,23 +256,31 @@ func (s requestSession) ask(ctx context.Context, method string, params, result a
 	if err != nil {
 		return err
 	}
-	if err := s.call.sendMessage(msg); err != nil {
+	if err := s.call.sendMessage(plainJSON(msg, 0)); err != nil {
 		return err
 	}
 	select {
 	case <-ctx.Done():
+		s.withdraw(id)
 		return context.Cause(ctx)
 	case m := <-ch:
 		if m.Error != nil {
-			var e struct {
-				Message string `json:"message"`
-			}
-			_ = json.Unmarshal(m.Error, &e)
-			return fmt.Errorf("%s: the client answered: %s", method, e.Message)
+			text, _ := textOf(find(membersOf(m.Error), "message"))
+			return fmt.Errorf("%s: the client answered: %s", method, text)
 		}
-		if err := json.Unmarshal(m.Result, result); err != nil {
+		if err := jsonv2.Unmarshal(m.Result, result, loneSurrogates); err != nil {
 			return fmt.Errorf("%s: the client's answer: %w", method, err)
 		}
 		return nil
+	}
+}
+
+// withdraw tells the client that a question needs no answer any more.
+func (s requestSession) withdraw(id json.RawMessage) {
+	msg, err := encode(notification{JSONRPC: "2.0", Method: string(mcp.MethodNotificationCancelled), Params: map[string]any{
+		"requestId": id, "reason": "no answer came in time",
+	}})
+	if err == nil {
+		_ = s.call.sendMessage(msg) // a client that is gone has forgotten the question
 	}
 }

@@ -28,7 +28,7 @@ var errSessionID = errors.New("not a session of this caller")
 type sessionState struct {
 	started     time.Time // to the second
 	protocol    string
-	elicitation bool // the client can ask its user
+	elicitation bool // the client can put a form to its user
 	roots       bool
 }
 
@@ -54,11 +54,7 @@ func (s *sessionIDs) of(p Principal) (*seal.Sealer, error) {
 	if of, ok := s.sealers[p]; ok {
 		return of, nil
 	}
-	secret := []byte(p.Key)
-	if len(secret) == 0 {
-		secret = s.fallback[:]
-	}
-	of, err := seal.New(secret, "session id v1", p.Name, sessionIDPrefix, maxSessionID)
+	of, err := seal.New(s.secret(p), "session id v1", p.Name, sessionIDPrefix, maxSessionID)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +63,14 @@ func (s *sessionIDs) of(p Principal) (*seal.Sealer, error) {
 	}
 	s.sealers[p] = of
 	return of, nil
+}
+
+// secret is what the keys of a principal's sealed texts are derived from.
+func (s *sessionIDs) secret(p Principal) []byte {
+	if p.Key == "" {
+		return s.fallback[:]
+	}
+	return []byte(p.Key)
 }
 
 func (s *sessionIDs) seal(p Principal, st sessionState) (string, error) {
@@ -106,7 +110,7 @@ func (s *sessionIDs) open(p Principal, id string) (sessionState, error) {
 func stateOf(s *session) sessionState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return sessionState{started: s.started, protocol: s.version, elicitation: s.caps.Elicitation != nil, roots: s.caps.Roots != nil}
+	return sessionState{started: s.started, protocol: s.version, elicitation: asksForms(s.caps), roots: s.caps.Roots != nil}
 }
 
 // sessionOf makes a session again from what its id carries.

@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -19,12 +19,9 @@ import (
 
 // StdioOptions tune a [Stdio]; the zero value is ready to use.
 type StdioOptions struct {
-	Log        *slog.Logger
-	MaxMessage int           // bytes of one incoming line (DefaultMaxMessage)
-	MaxCalls   int           // requests served at once (1024); more are refused
-	Drain      time.Duration // how long requests in flight may go on at the end of input (10 s)
-	Subscriber Subscriber    // watches resources; nil: no subscriptions
-	Tools      Tools         // served without mcp-go; none: mcp-go serves all
+	Options
+	MaxCalls int           // requests served at once (1024); more are refused
+	Drain    time.Duration // how long requests in flight may go on at the end of input (10 s)
 }
 
 // Stdio serves MCP over a pair of streams: one JSON-RPC message a line (MCP,
@@ -36,21 +33,18 @@ type Stdio struct {
 
 // NewStdio serves s.
 func NewStdio(s *server.MCPServer, opts StdioOptions) *Stdio {
-	if opts.MaxMessage == 0 {
-		opts.MaxMessage = DefaultMaxMessage
-	}
 	if opts.MaxCalls == 0 {
 		opts.MaxCalls = 1024
 	}
 	if opts.Drain == 0 {
 		opts.Drain = 10 * time.Second
 	}
-	return &Stdio{dispatcher: newDispatcher(s, opts.Log, opts.Subscriber, opts.Tools), opts: opts}
+	return &Stdio{dispatcher: newDispatcher(s, opts.Options), opts: opts}
 }
 
-// hurryGrace is what requests get to hand over what they have once they were
-// told that the server goes.
-const hurryGrace = 3 * time.Second
+// finishGrace is what requests get to hand over what they have once they were
+// told that the server stops.
+const finishGrace = 3 * time.Second
 
 // Serve reads messages from in and writes answers to out until in ends, ctx is
 // done or out is broken. At the end of input, requests in flight go on for a
@@ -60,16 +54,14 @@ const hurryGrace = 3 * time.Second
 //
 // Serve can't interrupt a Read of in: it returns without waiting for it.
 func (t *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	enlarge(in)
-	enlarge(out)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// Requests outlive ctx for as long as it takes them to hand over.
-	calls, hurry := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer hurry(nil)
+	calls, finishCalls := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer finishCalls(nil)
 	// Listening has nothing to hand over, so it does not hold up the end.
-	listens, deaf := context.WithCancelCause(calls)
-	defer deaf(nil)
+	listens, cancelListeners := context.WithCancelCause(calls)
+	defer cancelListeners(nil)
 	c := &stdioConn{
 		Stdio:   t,
 		ctx:     ctx,
@@ -79,35 +71,32 @@ func (t *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		out:     &lineWriter{w: out, broken: cancel},
 		slots:   make(chan struct{}, t.opts.MaxCalls),
 		replies: make(chan []byte, maxReplies),
-		in:      bufio.NewReaderSize(in, 64<<10),
-		read:    make(chan error, 1),
-		idle:    make(chan struct{}),
 		over:    make(chan struct{}),
 	}
 	defer close(c.over)
 	defer c.session.end()
 	go c.replyLoop()
-	if t.subscriber != nil {
+	if t.Subscriber != nil {
 		go c.announceLoop()
 	}
-
-	go c.work()
+	read := make(chan error, 1)
+	go func() { read <- c.readLoop(bufio.NewReaderSize(in, 64<<10)) }()
 	var err error
 	drain := t.opts.Drain
 	select {
-	case err = <-c.read:
+	case err = <-read:
 	case <-ctx.Done():
 		drain = 0
 	}
 	idle := c.active.shut()
-	deaf(ErrDraining)
+	cancelListeners(ErrDraining)
 	await(ctx, idle, drain)
 	if c.out.err() == nil {
-		hurry(ErrDraining)
-		await(context.Background(), idle, hurryGrace)
+		finishCalls(ErrDraining)
+		await(context.Background(), idle, finishGrace)
 	}
 	if werr := c.out.err(); werr != nil {
-		hurry(ErrDisconnected) // nobody is there to hand over to
+		finishCalls(ErrDisconnected) // nobody is there to hand over to
 		return werr
 	}
 	return err
@@ -130,76 +119,48 @@ type stdioConn struct {
 	// to another goroutine, because a client that does not read blocks whoever
 	// writes to it, and must still be able to cancel.
 	replies chan []byte
-	in      *bufio.Reader // of one goroutine at a time
-	read    chan error    // input has ended; what it failed with
-	idle    chan struct{} // taken by a goroutine that has nothing to do
-	idling  atomic.Int32  // how many have
 	over    chan struct{} // Serve has returned
 }
 
-// maxIdle is how many goroutines that have served a request are kept for the
-// next ones.
-const maxIdle = 4
-
-// work reads a request and serves it, while another goroutine goes on reading:
-// waking a thread for the request would take longer than small ones do. Then it
-// stays for more, since its stack has grown to what a request takes.
-func (c *stdioConn) work() {
+// readLoop handles messages until the input ends or fails, or the connection is
+// over.
+func (c *stdioConn) readLoop(in *bufio.Reader) error {
 	for {
-		serve, err := c.nextRequest()
-		if err != nil {
-			if err == io.EOF {
-				err = nil
+		line, err := readLine(in, c.MaxMessage)
+		switch {
+		case c.ctx.Err() != nil:
+			return nil
+		case errors.Is(err, errLineTooLong):
+			c.reply(errorMessage(nil, mcp.INVALID_REQUEST, fmt.Sprintf("the message is longer than %d bytes", c.MaxMessage)))
+			continue
+		case len(line) > 0:
+			huge := len(line) > hugeLine
+			c.receive(withoutMark(line))
+			if huge {
+				runtime.GC()
 			}
-			c.read <- err
-			if serve != nil {
-				serve()
-			}
-			return
 		}
-		select {
-		case c.idle <- struct{}{}:
-		default:
-			go c.work()
-		}
-		serve()
-		if c.idling.Add(1) > maxIdle {
-			c.idling.Add(-1)
-			return
-		}
-		select {
-		case <-c.idle:
-			c.idling.Add(-1)
-		case <-c.over:
-			return
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("standard input: %w", err)
 		}
 	}
 }
 
-// nextRequest reads messages up to a request that serve serves, or to the end of
-// input, which is [io.EOF] where nothing is wrong.
-func (c *stdioConn) nextRequest() (serve func(), err error) {
-	for serve == nil && err == nil {
-		var line []byte
-		line, err = readLine(c.in, c.opts.MaxMessage)
-		switch {
-		case c.ctx.Err() != nil:
-			return nil, io.EOF
-		case errors.Is(err, errLineTooLong):
-			c.reply(errorMessage(nil, mcp.INVALID_REQUEST,
-				fmt.Sprintf("the message is longer than %d bytes", c.opts.MaxMessage)))
-			err = nil
-		case len(line) > 0:
-			serve = c.receive(line)
-		}
+// send writes an answer, if there is one.
+func (c *stdioConn) send(msg []byte) error {
+	if msg == nil {
+		return nil
 	}
-	if err != nil && err != io.EOF {
-		err = fmt.Errorf("standard input: %w", err)
-	}
-	return serve, err
+	return c.out.send(msg)
 }
 
 func (c *stdioConn) reply(msg []byte) {
+	if msg == nil {
+		return
+	}
 	if !c.active.enter() {
 		return
 	}
@@ -225,7 +186,7 @@ func (c *stdioConn) replyLoop() {
 // announceLoop tells a legacy client what is new of what it subscribed to. A
 // modern client hears it from its listen requests.
 func (c *stdioConn) announceLoop() {
-	subs := c.session.subscriptions(c.subscriber)
+	subs := c.session.subscriptions(c.Subscriber)
 	for {
 		select {
 		case <-c.over:
@@ -246,6 +207,10 @@ func (c *stdioConn) announceLoop() {
 	}
 }
 
+// hugeLine is the length in bytes from which a line's buffers are collected at once:
+// on a busy machine, the collector lets several such lines pile up.
+const hugeLine = 8 << 20
+
 var errLineTooLong = errors.New("line too long")
 
 // readLine reads up to a newline or the end, without white space around it. A
@@ -257,7 +222,7 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	for {
 		part, err := r.ReadSlice('\n')
 		if !tooLong {
-			if len(line) > 0 {
+			if len(line) > 0 && cap(line)-len(line) < len(part) {
 				line = slices.Grow(line, len(line)) // append grows large slices by a quarter, copying each time
 			}
 			line = append(line, part...) // part is the reader's buffer: copy
@@ -266,8 +231,8 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 			}
 		}
 		switch {
-		case err == bufio.ErrBufferFull:
-		case tooLong && (err == nil || err == io.EOF):
+		case errors.Is(err, bufio.ErrBufferFull):
+		case tooLong && (err == nil || errors.Is(err, io.EOF)):
 			return nil, errLineTooLong
 		default:
 			return bytes.TrimSpace(line), err
@@ -275,13 +240,50 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	}
 }
 
-// receive handles one line: cancels, answers and pings at once, so that they get
-// through however busy the rest is; of other requests it gives what serves them.
-func (c *stdioConn) receive(line []byte) (serve func()) {
-	m, code, err := parseMessage(line)
+// receive handles one line, which is a message, or a batch of them.
+func (c *stdioConn) receive(line []byte) {
+	if messages, ok := splitBatch(line); ok && c.session.protocol() == batchVersion {
+		c.batch(messages)
+		return
+	}
+	c.message(line, c.send, c.reply)
+}
+
+// batch serves messages together, and writes their answers as one.
+func (c *stdioConn) batch(messages []json.RawMessage) {
+	var mu sync.Mutex
+	var answers [][]byte
+	left := len(messages)
+	one := func(answer []byte, write func([]byte) error) error {
+		mu.Lock()
+		defer mu.Unlock()
+		answers = append(answers, answer)
+		if left--; left > 0 {
+			return nil
+		}
+		all := joinBatch(answers)
+		if all == nil {
+			return nil
+		}
+		return write(all)
+	}
+	for _, m := range messages {
+		c.message(m, func(answer []byte) error { return one(answer, c.out.send) }, func(answer []byte) {
+			_ = one(answer, func(all []byte) error { c.reply(all); return nil })
+		})
+	}
+}
+
+// message handles one message: cancels, answers and pings at once, so that they get
+// through however busy the rest is; other requests are started. The answer goes to
+// answer, or, from this goroutine, to quickly; one of them is told, with nil where
+// there is no answer.
+func (c *stdioConn) message(line []byte, answer func([]byte) error, quickly func([]byte)) {
+	m, err := parseMessage(line)
 	switch {
 	case err != nil:
-		c.reply(errorMessage(m.ID, code, err.Error()))
+		quickly(errorMessage(m.ID, err.code, err.text))
+		return
 	case m.isCancel():
 		id, reason := cancelParams(m)
 		c.inflight.cancel(callID{id: id}, reason)
@@ -289,37 +291,47 @@ func (c *stdioConn) receive(line []byte) (serve func()) {
 		c.notify(c.ctx, line, m, c.session)
 	case m.Method == string(mcp.MethodInitialize), m.Method == string(mcp.MethodPing):
 		// Quick, and the first must take effect before the next message.
-		c.quick(line, m)
+		c.quick(line, m, quickly)
+		return
 	case m.isRequest():
-		return c.start(line, m)
+		c.start(line, m, answer, quickly)
+		return
 	default:
 		c.session.answer(m)
 	}
-	return nil
+	quickly(nil)
 }
 
 // quick serves a request on the reading goroutine. It can't be cancelled.
-func (c *stdioConn) quick(line []byte, m *message) {
+func (c *stdioConn) quick(line []byte, m *message, quickly func([]byte)) {
 	meta := m.meta()
 	ctx, call := c.newCall(c.calls, &c.active, meta.ProgressToken, c.out.send)
 	defer call.cancel(nil)
 	answer, _ := c.request(ctx, line, m, sessionFor(m, meta.ProtocolVersion, c.session, Local), call)
-	_ = call.finish(func() error { c.reply(answer); return nil })
+	_ = call.finish(func() error { quickly(answer); return nil })
 }
 
-// start takes a request on, and gives what serves it; nil for one that was
-// refused.
-func (c *stdioConn) start(line []byte, m *message) (serve func()) {
+// start has a request served by a goroutine of its own, or refuses it.
+func (c *stdioConn) start(line []byte, m *message, answer func([]byte) error, quickly func([]byte)) {
 	select {
 	case c.slots <- struct{}{}:
 	default:
-		c.reply(errorMessage(m.ID, mcp.INTERNAL_ERROR, fmt.Sprintf(
+		quickly(errorMessage(m.ID, mcp.INTERNAL_ERROR, fmt.Sprintf(
 			"%d requests are in flight already; wait for one to end and send this one again: it was not started", cap(c.slots))))
-		return nil
+		return
+	}
+	load := c.room.of(Local.Name)
+	if !load.add(len(line)) || !load.addValues(line) {
+		load.release()
+		<-c.slots
+		quickly(errorMessage(m.ID, errBusy.code, errBusy.text))
+		return
 	}
 	if !c.active.enter() {
+		load.release()
 		<-c.slots
-		return nil
+		quickly(nil)
+		return
 	}
 	meta := m.meta()
 	parent := c.calls
@@ -329,6 +341,7 @@ func (c *stdioConn) start(line []byte, m *message) (serve func()) {
 	ctx, call := c.newCall(parent, &c.active, meta.ProgressToken, c.out.send)
 	end := func() {
 		call.cancel(nil)
+		load.release()
 		c.active.leave()
 		<-c.slots
 	}
@@ -336,21 +349,21 @@ func (c *stdioConn) start(line []byte, m *message) (serve func()) {
 	// Registered before the next line is read: a cancel always finds it.
 	if !c.inflight.add(key, call, true) {
 		end()
-		c.reply(errorMessage(m.ID, mcp.INVALID_REQUEST, "a request with this id is in flight already"))
-		return nil
+		quickly(errorMessage(m.ID, mcp.INVALID_REQUEST, "a request with this id is in flight already"))
+		return
 	}
-	return func() {
+	go func() {
 		defer end()
-		answer, _ := c.request(ctx, line, m, sessionFor(m, meta.ProtocolVersion, c.session, Local), call)
+		result, _ := c.request(ctx, line, m, sessionFor(m, meta.ProtocolVersion, c.session, Local), call)
 		// Before the answer is out: behind it, the client may use the id again.
 		c.inflight.remove(key, call, false, true)
 		_ = call.finish(func() error {
 			if call.wasCancelled() {
-				return nil
+				result = nil
 			}
-			return c.out.send(answer)
+			return answer(result)
 		})
-	}
+	}()
 }
 
 // lineWriter writes whole lines, one writer at a time.

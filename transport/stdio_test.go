@@ -72,6 +72,7 @@ func TestIDReusedAtOnce(t *testing.T) {
 }
 
 func TestLargeMessages(t *testing.T) {
+	t.Parallel()
 	for _, co := range combinations[1:3] {
 		c := co.connect(t, newFixture())
 		m := result(t, call(t, c, "1", "echo", params{"text": strings.Repeat("y", largeSize)}))
@@ -82,8 +83,8 @@ func TestLargeMessages(t *testing.T) {
 }
 
 func TestStdioLineLimit(t *testing.T) {
-	const limit = 100_000
-	c := newStdioClient(t, newFixture(), StdioOptions{MaxMessage: limit}, legacy)
+	const limit = 60_000
+	c := newStdioClient(t, newFixture(), StdioOptions{Options: Options{MaxMessage: limit}}, legacy)
 	pad := func(size int) string {
 		const head, tail = `{"jsonrpc":"2.0","id":"pad","method":"ping","params":{"x":"`, `"}}`
 		return head + strings.Repeat("x", size-len(head)-len(tail)) + tail
@@ -116,21 +117,54 @@ var wrongMessages = []struct{ name, line, id, text string }{
 	{"null", `null`, "null", "-32600 a JSON-RPC message is a JSON object"},
 	{"no version", `{"id":1,"method":"ping"}`, "1", `-32600 jsonrpc must be "2.0"`},
 	{"old version", `{"jsonrpc":"1.0","id":"a","method":"ping"}`, `"a"`, `-32600 jsonrpc must be "2.0"`},
-	{"version of a wrong type", `{"jsonrpc":2.0,"id":7,"method":"ping"}`, "7", `-32600 jsonrpc must be a string, not number`},
-	{"method of a wrong type", `{"jsonrpc":"2.0","id":7,"method":5}`, "7", "-32600 method must be a string, not number"},
+	{"version of a wrong type", `{"jsonrpc":2.0,"id":7,"method":"ping"}`, "7", `-32600 jsonrpc must be a string, not a number`},
+	{"method of a wrong type", `{"jsonrpc":"2.0","id":7,"method":5}`, "7", "-32600 method must be a string, not a number"},
 	{"wrong in two ways", `{"jsonrpc":"2.0","id":{"a":1},"method":5}`, "null", "-32600 a request id"},
 	{"null id", `{"jsonrpc":"2.0","id":null,"method":"ping"}`, "null", "-32600 a request id"},
 	{"object id", `{"jsonrpc":"2.0","id":{},"method":"ping"}`, "null", "-32600 a request id"},
 	{"fraction id", `{"jsonrpc":"2.0","id":1.5,"method":"ping"}`, "null", "-32600 a request id"},
 	{"boolean id", `{"jsonrpc":"2.0","id":true,"method":"ping"}`, "null", "-32600 a request id"},
-	{"id not in UTF-8", "{\"jsonrpc\":\"2.0\",\"id\":\"\xff\",\"method\":\"ping\"}", "null", "-32600 a request id"},
+	{"id not in UTF-8", "{\"jsonrpc\":\"2.0\",\"id\":\"\xff\",\"method\":\"ping\"}", "null", "-32700 not valid JSON"},
 	{"nothing", `{"jsonrpc":"2.0"}`, "null", "-32600 a message has a method"},
 	{"only an id", `{"jsonrpc":"2.0","id":3}`, "3", "-32600 a message has a method"},
 	{"both kinds", `{"jsonrpc":"2.0","id":3,"method":"ping","result":{}}`, "3", "-32600 a message is a request or an answer"},
 	{"unknown method", `{"jsonrpc":"2.0","id":3,"method":"no/such"}`, "3", "-32601 "},
 	{"cancel with an id", `{"jsonrpc":"2.0","id":3,"method":"notifications/cancelled"}`, "3", "-32601 "},
-	{"params of a wrong type", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":5}`, "3", "-32600 "},
-	{"unknown tool", `{"jsonrpc":"2.0","id":9007199254740993,"method":"tools/call","params":{"name":"none"}}`, "9007199254740993", "-32602 "},
+	{"params of a wrong type", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":5}`, "3", "-32602 params must be an object, not a number"},
+	{"unknown tool", `{"jsonrpc":"2.0","id":9007199254740993,"method":"tools/call","params":{"name":"none"}}`, "9007199254740993", `-32602 unknown tool "none"`},
+
+	{"Method", `{"jsonrpc":"2.0","id":3,"Method":"ping"}`, "3", `-32600 unknown member "Method"`},
+	{"ID", `{"jsonrpc":"2.0","ID":3,"method":"ping"}`, "null", `-32600 unknown member "ID"`},
+	{"Params", `{"jsonrpc":"2.0","id":3,"method":"ping","Params":{}}`, "3", `-32600 unknown member "Params"`},
+	{"paramſ", `{"jsonrpc":"2.0","id":3,"method":"ping","paramſ":{}}`, "3", `-32600 unknown member "paramſ"`},
+	{"escaped", `{"jsonrpc":"2.0","id":3,"method":"ping","\u0050arams":{}}`, "3", `-32600 unknown member "Params"`},
+	{"Result", `{"jsonrpc":"2.0","id":3,"method":"ping","Result":{}}`, "3", `-32600 unknown member "Result"`},
+	{"two methods", `{"jsonrpc":"2.0","id":3,"method":"ping","method":"initialize"}`, "3", `-32600 member "method" occurs twice`},
+	{"two methods, one escaped", `{"jsonrpc":"2.0","id":3,"method":"ping","\u006dethod":"initialize"}`, "3", `-32600 member "method" occurs twice`},
+	{"two params", `{"jsonrpc":"2.0","id":3,"params":{},"method":"ping","params":{}}`, "3", `-32600 member "params" occurs twice`},
+	{"two ids", `{"jsonrpc":"2.0","id":3,"id":4,"method":"ping"}`, "null", `-32600 member "id" occurs twice`},
+	{"two of a kind in a result", `{"jsonrpc":"2.0","id":3,"result":{"action":"accept","action":"decline"}}`, "3", `-32600 member "action" occurs twice`},
+	{"Action", `{"jsonrpc":"2.0","id":3,"result":{"Action":"accept"}}`, "3", `-32600 result: unknown member "Action"`},
+	{"Name", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"Name":"echo"}}`, "3", `-32602 unknown member "Name"`},
+	{"Arguments", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"echo","Arguments":{}}}`, "3", `-32602 unknown member "Arguments"`},
+	{"_Meta", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"echo","_Meta":{}}}`, "3", `-32602 unknown member "_Meta"`},
+	{"ProgressToken", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"echo","_meta":{"ProgressToken":1}}}`, "3", `-32602 params._meta: unknown member "ProgressToken"`},
+	{"a user's answer", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"elicit","inputResponses":{"color":{"Action":"accept"}}}}`, "3", `-32602 params.inputResponses.color: unknown member "Action"`},
+	{"two names", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"echo","name":"big"}}`, "3", `-32602 member "name" occurs twice (at /params/name)`},
+	{"two arguments", `{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo","arguments":{"text":"a","text":"b"}},"id":3}`, "3", `-32602 member "text" occurs twice (at /params/arguments/text)`},
+	{"two deep in arguments", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"echo","arguments":{"a":[{"b":1,"b":2}]}}}`, "3", `-32602 member "b" occurs twice (at /params/arguments/a/0/b)`},
+	{"for mcp-go", `{"jsonrpc":"2.0","id":3,"method":"tools/list","params":{"Cursor":"x"}}`, "3", `-32602 unknown member "Cursor"`},
+	{"two for mcp-go", `{"jsonrpc":"2.0","id":3,"method":"tools/list","params":{"cursor":"x","cursor":"y"}}`, "3", `-32602 member "cursor" occurs twice`},
+	{"a wrong type for mcp-go", `{"jsonrpc":"2.0","id":3,"method":"tools/list","params":{"cursor":5}}`, "3", `-32602 params.cursor must be a string`},
+	{"no name", `{"jsonrpc":"2.0","id":3,"method":"tools/call"}`, "3", `-32602 params.name is missing`},
+	{"name of a wrong type", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":["echo"]}}`, "3", `-32602 params.name must be a string, not an array`},
+	{"arguments of a wrong type", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"echo","arguments":"{}"}}`, "3", `-32602 params.arguments must be an object, not a string`},
+	{"_meta of a wrong type", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"echo","_meta":7}}`, "3", `-32602 params._meta must be an object, not a number`},
+	{"answers of a wrong type", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"elicit","inputResponses":{"color":true}}}`, "3", `-32602 params.inputResponses.color must be an object, not a boolean`},
+	{"state of a wrong type", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"elicit","requestState":{}}}`, "3", `-32602 params.requestState must be a string, not an object`},
+	{"not in UTF-8", "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\",\"arguments\":{\"text\":\"\xe9\"}}}", "null", "-32700 not valid JSON: it is not UTF-8"},
+	{"no capabilities", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"echo","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`, "3", `-32602 missing or invalid _meta field io.modelcontextprotocol/clientCapabilities`},
+	{"a version to come", `{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"echo","_meta":{"io.modelcontextprotocol/protocolVersion":"2099-01-01","io.modelcontextprotocol/clientCapabilities":{}}}}`, "3", `-32022 unsupported protocol version: "2099-01-01"`},
 }
 
 func TestStdioWrongMessages(t *testing.T) {
@@ -170,9 +204,9 @@ func TestPanicIsContained(t *testing.T) {
 		f, logs := newFixture(), make(chan string, 16)
 		var c wireClient
 		if co.http {
-			c = newHTTPClient(t, newHTTPServer(t, f, HTTPOptions{Log: logTo(logs)}), co.version)
+			c = newHTTPClient(t, newHTTPServer(t, f, HTTPOptions{Options: Options{Log: logTo(logs)}}), co.version)
 		} else {
-			c = newStdioClient(t, f, StdioOptions{Log: logTo(logs)}, co.version)
+			c = newStdioClient(t, f, StdioOptions{Options: Options{Log: logTo(logs)}}, co.version)
 		}
 		m := result(t, call(t, c, "1", "panic", nil))
 		if m.Error == nil || m.Error.Code != -32603 || strings.Contains(m.Error.Message, "secret") || string(m.ID) != "1" {

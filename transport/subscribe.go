@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,9 +25,9 @@ type Subscriber interface {
 const maxSubscriptions = 1000
 
 var (
-	errNoURI       = &codedError{mcp.INVALID_PARAMS, "uri is required"}
-	errTooMany     = &codedError{mcp.INVALID_PARAMS, fmt.Sprintf("%d subscriptions are open already, which is the most", maxSubscriptions)}
-	errSessionOver = &codedError{mcp.INVALID_REQUEST, "the session has ended"}
+	errNoURI       = &codedError{code: mcp.INVALID_PARAMS, text: "uri is required"}
+	errTooMany     = &codedError{code: mcp.INVALID_PARAMS, text: fmt.Sprintf("%d subscriptions are open already, which is the most", maxSubscriptions)}
+	errSessionOver = &codedError{code: mcp.INVALID_REQUEST, text: "the session has ended"}
 )
 
 // watch is one subscription to one URI.
@@ -35,6 +36,7 @@ type watch struct {
 	stop   func()          // nil while it is being made, and while it is parked
 	parked bool            // see subscriptions.park
 	sent   int64           // number of the last event that announced it
+	shared bool            // other processes know of it
 }
 
 // subscriptions is what one client watches, and what it has still to be told:
@@ -42,6 +44,7 @@ type watch struct {
 // nothing grows while a client does not read, and nothing is forgotten.
 type subscriptions struct {
 	subscriber Subscriber
+	stream     string        // names the events that announce, on a session's own stream
 	wake       chan struct{} // holds one token while anything is pending
 
 	mu      sync.Mutex
@@ -52,7 +55,7 @@ type subscriptions struct {
 }
 
 func newSubscriptions(s Subscriber) *subscriptions {
-	return &subscriptions{subscriber: s, wake: make(chan struct{}, 1), watches: make(map[string]*watch)}
+	return &subscriptions{subscriber: s, stream: sessionStream + rand.Text(), wake: make(chan struct{}, 1), watches: make(map[string]*watch)}
 }
 
 // subscribe watches uri; it does nothing where that is watched already.
@@ -172,47 +175,6 @@ func (s *subscriptions) unsubscribe(uri string) {
 	}
 }
 
-// park stops the watching of a client that can't be told anything, and has
-// been out of reach for a while, without forgetting what it watches.
-func (s *subscriptions) park() {
-	s.mu.Lock()
-	var stops []func()
-	for _, w := range s.watches {
-		if w.stop != nil {
-			stops = append(stops, w.stop)
-		}
-		w.stop, w.parked = nil, true
-	}
-	s.mu.Unlock()
-	for _, stop := range stops {
-		stop()
-	}
-}
-
-// unpark takes the watching up again. What was parked counts as updated, since
-// nobody looked meanwhile; so does what can't be watched any more, since reading
-// it will tell the client why.
-func (s *subscriptions) unpark(ctx context.Context) {
-	s.mu.Lock()
-	again := make(map[string]*watch)
-	for uri, w := range s.watches {
-		if w.parked {
-			w.parked = false
-			again[uri] = w
-		}
-	}
-	s.mu.Unlock()
-	for uri, w := range again {
-		values := withCancelOf(w.ctx, ctx)
-		if err := s.start(values, uri, w); err != nil {
-			s.mu.Lock()
-			w.parked = true
-			s.mu.Unlock()
-		}
-		s.updated(uri, w)
-	}
-}
-
 // close ends all subscriptions for good.
 func (s *subscriptions) close() {
 	s.mu.Lock()
@@ -240,7 +202,7 @@ type valuesOf struct {
 func (c valuesOf) Value(key any) any { return c.values.Value(key) }
 
 // updatedMessage is notifications/resources/updated; subscription is the id of
-// the listen stream that it goes to, nil in the legacy era, which has none.
+// the listen stream that it goes to, nil in the legacy era.
 func updatedMessage(uri string, subscription json.RawMessage) ([]byte, error) {
 	params := map[string]any{"uri": uri}
 	if subscription != nil {
@@ -252,10 +214,17 @@ func updatedMessage(uri string, subscription json.RawMessage) ([]byte, error) {
 // own gives what serves the methods that this package answers itself, nil for
 // those of mcp-go.
 func (d *dispatcher) own(m *message) func(context.Context, *message, *session, *Call) mcp.JSONRPCMessage {
-	if d.subscriber == nil {
+	method := mcp.MCPMethod(m.Method)
+	switch {
+	case method == mcp.MethodToolsCall:
+		return d.callTool
+	case d.Tasks != nil && mcp.IsModernProtocol(m.meta().ProtocolVersion) &&
+		(method == methodTasksGet || method == methodTasksUpdate || method == methodTasksCancel):
+		return d.serveTask
+	case d.Subscriber == nil:
 		return nil
 	}
-	switch mcp.MCPMethod(m.Method) {
+	switch method {
 	case mcp.MethodSubscriptionsListen:
 		// What is not of this very version is mcp-go's to refuse.
 		if v := m.meta().ProtocolVersion; mcp.IsModernProtocol(v) && mcp.IsValidProtocolVersion(v) {
@@ -285,28 +254,34 @@ func (d *dispatcher) listenAnswer(ctx context.Context, m *message, _ *session, c
 // legacy era, which hold for the session.
 func (d *dispatcher) subscribeAnswer(ctx context.Context, m *message, s *session, _ *Call) mcp.JSONRPCMessage {
 	uri, err := uriOf(m)
-	subs := s.subscriptions(d.subscriber)
+	subs := s.subscriptions(d.Subscriber)
 	switch {
 	case err != nil:
 	case m.Method == string(mcp.MethodResourcesUnsubscribe):
 		subs.unsubscribe(uri)
+		d.noteSubscription(ctx, s, uri, false)
 	default:
 		err = subs.subscribe(ctx, uri)
 		if err == nil && d.parkAfter > 0 {
 			s.streams.subscribed(subs, d.parkAfter)
+		}
+		if err == nil && d.noteSubscription(ctx, s, uri, true) {
+			subs.share(uri)
 		}
 	}
 	return answerOf(mcp.EmptyResult{}, err, false)
 }
 
 func uriOf(m *message) (string, error) {
-	var p struct {
-		URI string `json:"uri"`
-	}
-	if err := json.Unmarshal(m.Params, &p); err != nil || p.URI == "" {
+	raw := find(m.params, "uri")
+	uri, ok := textOf(raw)
+	switch {
+	case raw == nil || ok && uri == "":
 		return "", errNoURI
+	case !ok:
+		return "", wrongKind("params.uri", "a string", raw)
 	}
-	return p.URI, nil
+	return uri, nil
 }
 
 // listen serves subscriptions/listen: a stream that says first what of the
@@ -314,22 +289,23 @@ func uriOf(m *message) (string, error) {
 // stream's id. It ends with the request, and answers only when the server ends
 // it; a listen that watches nothing ends at once.
 func (d *dispatcher) listen(ctx context.Context, m *message, c *Call) (any, error) {
-	var p struct {
-		Meta          map[string]json.RawMessage `json:"_meta"`
-		Notifications *mcp.SubscriptionFilter    `json:"notifications"`
+	type filter struct {
+		mcp.SubscriptionFilter
+		TaskIDs []string `json:"taskIds,omitempty"`
 	}
-	if err := json.Unmarshal(m.Params, &p); err != nil || p.Notifications == nil {
-		return nil, &codedError{mcp.INVALID_PARAMS, `"notifications" is required: an object that says what to listen to`}
+	wishes := decodeObject[filter](find(m.params, "notifications"))
+	if wishes == nil {
+		return nil, &codedError{code: mcp.INVALID_PARAMS, text: `"notifications" is required: an object that says what to listen to`}
 	}
-	if caps := p.Meta[mcp.MetaKeyClientCapabilities]; len(caps) == 0 || caps[0] != '{' {
-		return nil, &codedError{mcp.INVALID_PARAMS, "missing or invalid _meta field " + mcp.MetaKeyClientCapabilities}
+	if kindOf(find(m.metaMembers, mcp.MetaKeyClientCapabilities)) != "an object" {
+		return nil, errNoCapabilities
 	}
-	subs := newSubscriptions(d.subscriber)
+	subs := newSubscriptions(d.Subscriber)
 	defer subs.close()
 	// The lists of this server do not change while it runs, so of all wishes
 	// only those for resources can be met.
-	var met mcp.SubscriptionFilter
-	for _, uri := range p.Notifications.ResourceSubscriptions {
+	var met filter
+	for _, uri := range wishes.ResourceSubscriptions {
 		if err := subs.subscribe(ctx, uri); err != nil {
 			if ctx.Err() != nil {
 				break
@@ -341,6 +317,21 @@ func (d *dispatcher) listen(ctx context.Context, m *message, c *Call) (any, erro
 		}
 	}
 	tag := map[string]any{mcp.MetaKeySubscriptionID: m.ID}
+	tasks := make(chan Task)
+	var tasksOver <-chan struct{}
+	if len(wishes.TaskIDs) > 0 {
+		if err := needTasks(m); err != nil {
+			return nil, err
+		}
+		if d.Tasks != nil {
+			met.TaskIDs, tasksOver = d.watchTasks(ctx, wishes.TaskIDs, func(t Task) {
+				select {
+				case tasks <- t:
+				case <-ctx.Done():
+				}
+			})
+		}
+	}
 	ack, err := encode(notification{
 		JSONRPC: "2.0", Method: mcp.MethodNotificationSubscriptionsAcknowledged,
 		Params: map[string]any{"_meta": tag, "notifications": met},
@@ -349,12 +340,21 @@ func (d *dispatcher) listen(ctx context.Context, m *message, c *Call) (any, erro
 		err = c.sendMessage(ack)
 	}
 	if errors.Is(err, errJSONOnly) {
-		return nil, &codedError{mcp.INVALID_REQUEST, "subscriptions/listen answers with an event stream: Accept must have text/event-stream"}
+		return nil, &codedError{code: mcp.INVALID_REQUEST, text: "subscriptions/listen answers with an event stream: Accept must have text/event-stream"}
 	}
-	for err == nil && !met.IsEmpty() {
+	for err == nil && (!met.IsEmpty() || len(met.TaskIDs) > 0) {
 		select {
 		case <-ctx.Done():
 			err = ctx.Err()
+		case <-tasksOver:
+			met.TaskIDs, tasksOver = nil, nil
+		case t := <-tasks:
+			params := d.wireTask(t, "")
+			params.Meta = &mcp.Meta{AdditionalFields: tag}
+			var msg []byte
+			if msg, err = encode(notification{JSONRPC: "2.0", Method: notificationTasks, Params: params}); err == nil {
+				err = c.sendMessage(plainJSON(msg, 0))
+			}
 		case <-subs.wake:
 			if uri, _, ok := subs.take(); ok {
 				var msg []byte

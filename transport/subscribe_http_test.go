@@ -106,7 +106,7 @@ func TestHTTPLegacySubscribe(t *testing.T) {
 	}
 	waitClosed(t, srv, one)
 	u.update("b")
-	stream = one.listenGet(t, t.Context(), "2")
+	stream = one.listenGet(t, t.Context(), eventID(srv.sessions[sessionKey{Local.Name, one.session}].subs.stream, 2, ""))
 	got := []string{recv(t, stream, "an update").Params.URI, recv(t, stream, "an update").Params.URI}
 	if slices.Sort(got); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("got %v", got)

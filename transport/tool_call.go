@@ -3,170 +3,232 @@ package transport
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
-
-	"openclaw-mcp/internal/jsonspan"
 )
 
-// Tools are the tools whose plain calls are served without mcp-go, which goes
-// over every message ten times and keeps 7 KB of stack while a tool works. They
-// never ask the user. The same tools are registered with mcp-go, which serves all
-// other calls of them: see dispatcher.callTool.
-type Tools struct {
-	Server   mcp.Implementation // as in the answer to initialize
-	Handlers map[string]server.ToolHandlerFunc
+// callTool serves a tools/call (MCP, tools). mcp-go only lists the tools and keeps
+// their handlers: it would read each message ten times, and keep 7 KB more of stack
+// for every call that waits.
+func (d *dispatcher) callTool(ctx context.Context, m *message, s *session, c *Call) mcp.JSONRPCMessage {
+	call, err := d.readCall(m)
+	if err == nil {
+		ctx = server.WithRequestProtocolInfo(ctx, call.info)
+		var result *mcp.CallToolResult
+		if result, err = call.run(ctx, requestSession{s, c}); err == nil {
+			if c.task != nil {
+				return mcp.JSONRPCResponse{JSONRPC: mcp.JSONRPC_VERSION, Result: d.wireTask(*c.task, resultTypeTask)}
+			}
+			if call.info.Modern {
+				d.complete(result)
+			}
+			return mcp.JSONRPCResponse{JSONRPC: mcp.JSONRPC_VERSION, Result: result}
+		}
+	}
+	if d.OnError != nil {
+		d.OnError(ctx, m.ID, mcp.MethodToolsCall, nil, err)
+	}
+	return failed(err, call != nil && call.info.Modern)
 }
 
-// callTool serves a tools/call (MCP, tools). It reports false for what it leaves
-// to mcp-go: whatever is wrong with the request, tools that it does not know,
-// answers to a question, and tasks.
-func (d *dispatcher) callTool(ctx context.Context, m *message, s *session, c *Call) (mcp.JSONRPCMessage, bool) {
-	p := d.plainCall(m, s, c)
-	if p == nil {
-		return nil, false
+// complete adds what 2026-07-28 wants in every result.
+func (d *dispatcher) complete(result *mcp.CallToolResult) {
+	if result.ResultType == "" {
+		result.ResultType = mcp.ResultTypeComplete
 	}
-	result, err := p.handler(server.WithRequestProtocolInfo(ctx, p.info), p.request)
-	switch {
-	case err != nil:
-		return failed(err, p.info.Modern), true
-	case p.info.Modern:
-		if result.ResultType == "" {
-			result.ResultType = mcp.ResultTypeComplete
-		}
-		if result.Meta == nil {
-			result.Meta = &mcp.Meta{}
-		}
-		result.Meta.SetServerInfo(d.tools.Server)
+	if result.Meta == nil {
+		result.Meta = &mcp.Meta{}
 	}
-	return mcp.JSONRPCResponse{JSONRPC: mcp.JSONRPC_VERSION, Result: result}, true
+	result.Meta.SetServerInfo(d.Info)
 }
 
-// plainCall is a call that mcp-go is not needed for.
-type plainCall struct {
+var errNoCapabilities = &codedError{code: mcp.INVALID_PARAMS, text: "missing or invalid _meta field " + mcp.MetaKeyClientCapabilities}
+
+// toolCall is a tools/call that can be run.
+type toolCall struct {
 	handler server.ToolHandlerFunc
 	info    *server.RequestProtocolInfo
 	request mcp.CallToolRequest
 }
 
-// plainCall reads a call, and gives nil for one that is not plain. It has a frame
-// of its own: thousands of calls may wait, and their stacks are most of what
-// they take.
-func (d *dispatcher) plainCall(m *message, s *session, c *Call) *plainCall {
-	if i := jsonspan.SkipSpace(m.Params, 0); i == len(m.Params) || m.Params[i] != '{' {
-		return nil
-	}
-	var name string
-	var rawMeta, args json.RawMessage
-	for v := range jsonspan.Members(m.Params) {
-		value := m.Params[v.From:v.To:v.To]
-		switch key := string(v.Key[1 : len(v.Key)-1]); {
-		case key == "name" && value[0] == '"':
-			name = jsonspan.Text(value)
-		case key == "_meta":
-			rawMeta = value
-		case key == "arguments" && value[0] == '{' && args == nil:
-			args = value
-		case strings.Contains(key, `\`) || slices.ContainsFunc(callKeys, func(k string) bool { return strings.EqualFold(k, key) }):
-			return nil
-		}
-	}
-	if args == nil {
-		return nil
-	}
-	handler := d.tools.Handlers[name]
-	if handler == nil {
-		return nil
-	}
-	info, meta, ok := protocolInfo(rawMeta)
-	if !ok {
-		return nil
-	}
-	if info.Modern {
-		rs := requestSession{s, c}
-		rs.SetClientCapabilities(*info.ClientCapabilities)
-		if info.ClientInfo != nil {
-			rs.SetClientInfo(*info.ClientInfo)
-		}
-	}
-	c.arguments = args
-	call := &plainCall{handler: handler, info: info}
+// readCall reads the params of a tools/call. It has a frame of its own: thousands
+// of calls may wait, and their stacks are most of what they take.
+func (d *dispatcher) readCall(m *message) (*toolCall, error) {
+	call := &toolCall{}
 	call.request.Method = string(mcp.MethodToolsCall)
-	call.request.Params.Name, call.request.Params.Arguments, call.request.Params.Meta = name, map[string]any{}, meta
-	return call
+	params := &call.request.Params
+	params.RawArguments = json.RawMessage("{}")
+	call.info = &server.RequestProtocolInfo{}
+	for _, p := range m.params {
+		if kindOf(p.value) == "null" {
+			continue
+		}
+		ok, want := true, "an object"
+		switch p.name {
+		case "name":
+			want = "a string"
+			params.Name, ok = textOf(p.value)
+		case "arguments":
+			params.RawArguments, ok = p.value, kindOf(p.value) == want
+		case "_meta":
+			if ok = kindOf(p.value) == want; ok {
+				params.Meta, call.info = readMeta(p.value, m.metaMembers)
+			}
+		case "inputResponses":
+			answers, err := readAnswers(p.value)
+			if err != nil {
+				return nil, err
+			}
+			params.InputResponses = answers
+		case "requestState":
+			want = "a string"
+			params.RequestState, ok = textOf(p.value)
+		}
+		if !ok {
+			return nil, wrongKind("params."+p.name, want, p.value)
+		}
+	}
+	switch {
+	case call.info.Modern && call.info.ClientCapabilities == nil:
+		return call, errNoCapabilities
+	case call.info.Modern && !mcp.IsValidProtocolVersion(call.info.ProtocolVersion):
+		e := mcp.UnsupportedProtocolVersionError{Version: call.info.ProtocolVersion, Supported: mcp.ValidProtocolVersions}
+		details := e.JSONRPCError().Error
+		return call, &codedError{code: details.Code, text: details.Message, data: details.Data}
+	case params.Name == "":
+		return call, &codedError{code: mcp.INVALID_PARAMS, text: "params.name is missing: the name of a tool"}
+	}
+	tool := d.mcp.GetTool(params.Name)
+	if tool == nil {
+		return call, &codedError{code: mcp.INVALID_PARAMS, cause: server.ErrToolNotFound,
+			text: fmt.Sprintf("unknown tool %q; tools/list has those that there are", params.Name)}
+	}
+	call.handler = tool.Handler
+	return call, nil
 }
 
-// callKeys are the members of a call's params that mean something; where one is not
-// what a plain call has, or is spelt in another way, mcp-go reads the call.
-var callKeys = []string{"name", "_meta", "arguments", "task", "inputResponses", "requestState"}
-
-// protocolInfo reads what a request's _meta says of its era. It reports false
-// where that is not in order.
-func protocolInfo(raw json.RawMessage) (*server.RequestProtocolInfo, *mcp.Meta, bool) {
-	if raw == nil {
-		return &server.RequestProtocolInfo{}, nil, true
+// readAnswers reads inputResponses: answers to questions, by their ids.
+func readAnswers(raw json.RawMessage) (mcp.InputResponses, error) {
+	const want = "an object"
+	if kindOf(raw) != want {
+		return nil, wrongKind("params.inputResponses", want, raw)
 	}
-	var meta *mcp.Meta
-	if json.Unmarshal(raw, &meta) != nil {
-		return nil, nil, false
+	answers := make(mcp.InputResponses)
+	for _, r := range membersOf(raw) {
+		if kindOf(r.value) != want {
+			return nil, wrongKind("params.inputResponses."+r.name, want, r.value)
+		}
+		var answer mcp.InputResponse
+		_ = answer.UnmarshalJSON(r.value) // keeps it for later
+		answers[r.name] = answer
 	}
-	version := meta.ProtocolVersion()
-	if !mcp.IsModernProtocol(version) {
-		return &server.RequestProtocolInfo{ProtocolVersion: version}, meta, true
-	}
-	info := &server.RequestProtocolInfo{
-		Modern: true, ProtocolVersion: version,
-		ClientInfo: meta.ClientInfo(), ClientCapabilities: meta.ClientCapabilities(), LogLevel: meta.LogLevel(),
-	}
-	return info, meta, mcp.IsValidProtocolVersion(version) && info.ClientCapabilities != nil
+	return answers, nil
 }
 
-// toolResult is a mcp.CallToolResult but for its content.
+// readMeta reads a request's _meta, whose members are given too, and what that says
+// of the protocol's era. Members of a wrong type count as missing.
+func readMeta(raw json.RawMessage, members []member) (*mcp.Meta, *server.RequestProtocolInfo) {
+	meta, info := &mcp.Meta{}, &server.RequestProtocolInfo{}
+	_ = meta.UnmarshalJSON(raw) // an object always fits
+	info.ProtocolVersion, _ = textOf(find(members, mcp.MetaKeyProtocolVersion))
+	if info.Modern = mcp.IsModernProtocol(info.ProtocolVersion); !info.Modern {
+		return meta, info
+	}
+	info.ClientInfo = decodeObject[mcp.Implementation](find(members, mcp.MetaKeyClientInfo))
+	info.ClientCapabilities = decodeObject[mcp.ClientCapabilities](find(members, mcp.MetaKeyClientCapabilities))
+	level, _ := textOf(find(members, mcp.MetaKeyLogLevel))
+	info.LogLevel = mcp.LoggingLevel(level)
+	return meta, info
+}
+
+// decodeObject gives nil for what is not an object, or does not fit.
+func decodeObject[T any](raw json.RawMessage) *T {
+	v := new(T)
+	if kindOf(raw) != "an object" || jsonv2.Unmarshal(raw, v, loneSurrogates) != nil {
+		return nil
+	}
+	return v
+}
+
+// maxQuestions bounds how often one call may ask the user.
+const maxQuestions = 10
+
+// run runs the tool. A handler that needs an answer of the user returns the question
+// as its result. A modern client calls again with the answer; for a legacy one, the
+// question is put here, and the handler is run again.
+func (t *toolCall) run(ctx context.Context, s requestSession) (*mcp.CallToolResult, error) {
+	if t.info.Modern {
+		s.SetClientCapabilities(*t.info.ClientCapabilities)
+		if t.info.ClientInfo != nil {
+			s.SetClientInfo(*t.info.ClientInfo)
+		}
+	}
+	for range maxQuestions {
+		result, err := t.handler(ctx, t.request)
+		switch {
+		case err != nil:
+			return nil, err
+		case result == nil:
+			return nil, fmt.Errorf("tool %q gave no result", t.request.Params.Name)
+		case t.info.Modern || !result.NeedsInput():
+			return result, nil
+		}
+		s.call.asking.Store(true)
+		err = t.ask(ctx, s, result)
+		s.call.asking.Store(false)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("tool %q asked more than %d questions", t.request.Params.Name, maxQuestions)
+}
+
+// ask puts the questions in a result to the user of a legacy client, and the answers
+// into the request.
+func (t *toolCall) ask(ctx context.Context, s requestSession, result *mcp.CallToolResult) error {
+	responses := make(mcp.InputResponses)
+	for _, id := range slices.Sorted(maps.Keys(result.InputRequests)) {
+		question := result.InputRequests[id]
+		if question.Elicitation == nil {
+			return fmt.Errorf("tool %q asked with %s, which only newer clients take", t.request.Params.Name, question.Method)
+		}
+		answer, err := s.RequestElicitation(ctx, mcp.ElicitationRequest{Params: *question.Elicitation})
+		if err != nil {
+			return err
+		}
+		responses[id] = mcp.NewElicitationInputResponse(*answer)
+	}
+	t.request.Params.MultiRoundTripParams = mcp.MultiRoundTripParams{InputResponses: responses, RequestState: result.RequestState}
+	return nil
+}
+
+// toolResult is a mcp.CallToolResult without its own way to render itself, which
+// renders everything twice and escapes HTML.
 type toolResult struct {
 	Meta              *mcp.Meta         `json:"_meta,omitempty"`
 	ResultType        mcp.ResultType    `json:"resultType,omitempty"`
+	Content           []mcp.Content     `json:"content"`
 	StructuredContent any               `json:"structuredContent,omitempty"`
 	IsError           bool              `json:"isError,omitempty"`
 	InputRequests     mcp.InputRequests `json:"inputRequests,omitempty"`
 	RequestState      string            `json:"requestState,omitempty"`
 }
 
-// encodeToolResult renders the answer to a tools/call. A mcp.CallToolResult's own
-// marshaller renders all of it twice, and encoding/json goes over that once more.
-func encodeToolResult(id json.RawMessage, r *mcp.CallToolResult) ([]byte, error) {
+func wireResult(r *mcp.CallToolResult) toolResult {
 	t := toolResult{
-		Meta: r.Meta, ResultType: r.ResultType, StructuredContent: r.StructuredContent,
+		Meta: r.Meta, ResultType: r.ResultType, Content: r.Content, StructuredContent: r.StructuredContent,
 		IsError: r.IsError, InputRequests: r.InputRequests, RequestState: r.RequestState,
+	}
+	if t.Content == nil {
+		t.Content = []mcp.Content{} // required
 	}
 	if len(r.RawStructuredContent) > 0 {
 		t.StructuredContent = r.RawStructuredContent
 	}
-	rest, err := encode(t)
-	if err != nil {
-		return nil, err
-	}
-	b := make([]byte, 0, 2*len(rest)+200) // the text mostly says the same
-	b = append(append(append(b, `{"jsonrpc":"2.0","id":`...), id...), `,"result":{"content":[`...)
-	for i, c := range r.Content {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		if text, ok := c.(mcp.TextContent); ok && text.Annotations == nil && text.Meta == nil {
-			b = append(jsonspan.AppendText(append(b, `{"type":"text","text":`...), text.Text), '}')
-			continue
-		}
-		item, err := encode(c)
-		if err != nil {
-			return nil, err
-		}
-		b = append(b, item...)
-	}
-	b = append(b, ']')
-	if len(rest) > len("{}") {
-		b = append(b, ',')
-	}
-	return append(append(b, rest[1:]...), '}'), nil
+	return t
 }

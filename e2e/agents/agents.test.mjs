@@ -4,15 +4,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Model } from "./model.mjs";
+import { nothingLeft } from "./processes.mjs";
 
 const binary = fileURLToPath(new URL("../../bin/openclaw-mcp", import.meta.url));
 const bin = (name) => fileURLToPath(new URL(`node_modules/.bin/${name}`, import.meta.url));
@@ -133,37 +133,6 @@ async function run(program, args, options) {
   return { code: code ?? signal, stdout, stderr, seen, all: `${stdout}\n${stderr}` };
 }
 
-// leftovers are the processes that have this home, pid → command line: all that
-// a session started.
-function leftovers(home) {
-  const found = new Map();
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      if (!readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(`HOME=${home}`)) continue;
-      found.set(Number(pid), readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "));
-    } catch {
-      // It has ended, or is another user's.
-    }
-  }
-  return found;
-}
-
-async function nothingLeft(home) {
-  if (process.platform !== "linux") return;
-  // Nothing tells when others' children end, so this looks again and again.
-  const deadline = performance.now() + 10_000;
-  let left;
-  while ((left = leftovers(home)).size > 0 && performance.now() < deadline) await sleep(50);
-  for (const pid of left.keys()) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch (err) {
-      if (err.code !== "ESRCH") throw err;
-    }
-  }
-  assert.deepEqual([...left.values()], [], "no process outlives the agent");
-}
-
 function newHome() {
   const home = mkdtempSync(join(tmpdir(), "openclaw-agents-"));
   homes.add(home);
@@ -185,7 +154,7 @@ before(async () => {
   names = [...listed.stdout.matchAll(/^  ([a-z]+(?:_[a-z]+)+) /gm)].map((m) => m[1])
     .filter((tool) => !/^(up|down)load_files$/.test(tool)) // only where OPENCLAW_MCP_TRANSFER_ROOTS says so
     .sort();
-  assert.equal(names.length, 26, `the program lists ${names}`);
+  assert.equal(names.length, 27, `the program lists ${names}`);
 
   server = launch(binary, ["--local", "--http", "127.0.0.1:0"], { home, env: { OPENCLAW_MCP_LOG_FORMAT: "json" } });
   for await (const line of createInterface({ input: server.stderr })) {
@@ -261,6 +230,31 @@ for (const [name, agent] of Object.entries(agents)) {
     });
   }
 }
+
+// The project in examples/ brings its server, and what may be called without asking.
+test("the example of a Claude Code project works as it stands", async (t) => {
+  const agent = agents["claude-code"];
+  const home = newHome();
+  cpSync(new URL("../../examples/claude-code", import.meta.url), join(home, "project"), { recursive: true });
+  // Claude Code asks its user once whether to trust a folder.
+  writeFileSync(join(home, ".claude.json"), JSON.stringify({ projects: { [join(home, "project")]: { hasTrustDialogAccepted: true } } }));
+  const offered = names.filter((name) => !/^(create|shutdown)_instance$/.test(name)); // its .mcp.json leaves these out
+  const model = await Model.start(agent.api, {
+    names: offered, tool: "send_chat_message", args: { message: "run: echo from-$((6*7))" }, final,
+  });
+  t.after(() => model.stop());
+  const env = { ...agent.env(model), PATH: `${dirname(binary)}${delimiter}${process.env.PATH}` };
+  const session = await run(agent.program, ["-p", "Ask the instance."], { home, env });
+
+  const story = `${session.all}\n${model.problems.join("\n")}`;
+  assert.deepEqual(model.problems, [], story);
+  assert.deepEqual([...model.offered.keys()].sort(), offered, story);
+  assert.match(model.result ?? "", /from-42/, `the call is allowed, and the model gets the reply\n${story}`);
+  assert.match(model.heard, /This project has an OpenClaw instance/, "the model has read CLAUDE.md");
+  assert.equal(session.code, 0, story);
+  assert.ok(session.stdout.includes(final), story);
+  await nothingLeft(home);
+});
 
 function seconds(ms) {
   return `${(ms / 1000).toFixed(1)} s`;

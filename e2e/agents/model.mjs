@@ -11,10 +11,11 @@ export class Model {
   offered = new Map(); // the tools of openclaw that the agent offers: name → arguments, as text
   results = new Map(); // what it says that our calls gave: id of the call → text
   requests = [];
+  heard = ""; // the last request, as text
   problems = [];
 
   // start has the model look up the tools called names, call the one called tool
-  // with args, then say final.
+  // with args, then say final, which may be a function of the conversation, as text.
   static async start(api, { names, tool, args, final }) {
     const model = Object.assign(new Model(), { api: apis[api], names, tool, args, final });
     model.server = createServer((req, res) => {
@@ -39,6 +40,7 @@ export class Model {
       res.writeHead(404, { "content-type": "application/json" }).end('{"error":{"message":"not here"}}');
       return;
     }
+    this.heard = text;
     const events = this.api.answer(this, JSON.parse(text), path);
     if (!Array.isArray(events)) {
       res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(events));
@@ -85,7 +87,7 @@ const apis = {
         const name = /^mcp__openclaw__(.+)$/.exec(tool.name)?.[1];
         if (name) model.offer(name, tool.input_schema);
       }
-      let block = { type: "text", text: model.final };
+      let block = { type: "text", text: typeof model.final === "function" ? model.final(JSON.stringify(body.messages)) : model.final };
       if (!body.tools?.length) {
         block.text = "beside the conversation";
       } else if (!model.results.has("call_tool") && model.offered.has(model.tool)) {

@@ -28,16 +28,17 @@ const (
 )
 
 // newFixtures is an MCP server with all of them.
-func newFixtures() *server.MCPServer {
+func newFixtures(j *jobs) *server.MCPServer {
 	hooks := &server.Hooks{}
 	hooks.AddOnError(transport.OnError)
 	s := server.NewMCPServer("conformance-fixtures", "1",
 		server.WithHooks(hooks), server.WithToolCapabilities(false), server.WithResourceCapabilities(true, false),
-		server.WithPromptCapabilities(false), server.WithCompletions(), server.WithPromptCompletionProvider(completions{}),
+		server.WithPromptCapabilities(false), server.WithCompletions(), server.WithExtensions(map[string]any{transport.TasksExtension: struct{}{}}), server.WithPromptCompletionProvider(completions{}),
 	)
 	addContentTools(s)
 	addAskingTools(s)
 	addRoundTripTools(s)
+	addTaskTools(s, j)
 	addResources(s)
 	addPrompts(s)
 	return s

@@ -67,7 +67,8 @@ func TestConformanceProgram(t *testing.T) {
 
 // The transport passes the rest too, in front of a server that has the fixtures.
 func TestConformanceFixtures(t *testing.T) {
-	h := transport.NewHTTP(newFixtures(), transport.HTTPOptions{Subscriber: subscriber{}})
+	j := &jobs{all: make(map[string]*job)}
+	h := transport.NewHTTP(newFixtures(j), transport.HTTPOptions{Options: transport.Options{Subscriber: subscriber{}, Tasks: j}})
 	srv := httptest.NewServer(h)
 	t.Cleanup(func() {
 		end, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -37,7 +37,7 @@ func binary(t *testing.T) string {
 
 func command(t *testing.T, args ...string) *exec.Cmd {
 	cmd := exec.Command(binary(t), args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "OPENCLAW_MCP_LOG_FORMAT=json"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "OPENCLAW_MCP_LOG_FORMAT=json", "OPENCLAW_MCP_STRUCTURED=true"}
 	return cmd
 }
 
@@ -190,7 +190,7 @@ func session(t *testing.T, c, other *client) {
 			t.Errorf("%s: %v", r.URI, err)
 		}
 	}
-	if !listed || len(templates) != 4 {
+	if !listed || len(templates) != 5 {
 		t.Errorf("the session is listed: %t; templates: %v", listed, templates)
 	}
 	_, err := c.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: link.URI + "?before=none"})

@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 func TestOfflineAgent(t *testing.T) {
-	f := start(t, emulator.Options{})
+	f := start(t, emulatortest.Options{})
 	f.want(200, "POST", f.in("/files/write"), `{"path":"notes.txt","content":"remember\n"}`)
 	tests := []struct {
 		message string
@@ -64,7 +64,7 @@ func TestOfflineAgent(t *testing.T) {
 }
 
 func TestPaceAndAbortOfTheOfflineAgent(t *testing.T) {
-	f := start(t, emulator.Options{Pace: 20 * time.Millisecond})
+	f := start(t, emulatortest.Options{Pace: 20 * time.Millisecond})
 	begin := time.Now()
 	f.want(200, "POST", f.in("/chat"), `{"message":"count to 5"}`)
 	if d := time.Since(begin); d < 100*time.Millisecond {

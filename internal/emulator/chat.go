@@ -25,13 +25,10 @@ func (s *Server) acceptMessage(c *call) *run {
 // chat answers POST chat: it blocks until the reply is complete. A client that
 // leaves does not stop the reply.
 func (s *Server) chat(c *call) {
-	if r := s.acceptMessage(c); r != nil {
-		s.replyWhole(c, r)
+	r := s.acceptMessage(c)
+	if r == nil {
+		return
 	}
-}
-
-// replyWhole waits for a reply and answers with it in one body.
-func (s *Server) replyWhole(c *call, r *run) {
 	select {
 	case <-r.done:
 	case <-c.r.Context().Done():
@@ -46,44 +43,27 @@ func (s *Server) replyWhole(c *call, r *run) {
 		s.fail(c.w, http.StatusServiceUnavailable, "aborted", final.Error)
 		return
 	}
-	var body object
-	switch s.opts.Messages {
-	case Camel:
-		body = object{"runId": r.id, "sessionId": r.session, "status": "ok",
-			"result": object{"payloads": []object{{"text": final.Text}}}}
-	case Wrapped:
-		body = object{"user_message": s.messageWire(r.user), "assistant_message": s.messageWire(*final)}
-	default:
-		body = object{"session_id": r.session, "message": s.messageWire(*final)}
-	}
-	s.reply(c.w, http.StatusOK, body)
+	s.reply(c.w, http.StatusOK, object{"session_id": r.session, "message": messageWire(*final)})
 }
 
-// chatStream answers POST chat/stream in the family of the options.
+// chatStream answers POST chat/stream: the reply as it grows.
 func (s *Server) chatStream(c *call) {
 	r := s.acceptMessage(c)
 	if r == nil {
 		return
 	}
-	s.streams.Add(1)
-	defer s.streams.Add(-1)
-	if s.opts.Family == FamilyJSON {
-		s.replyWhole(c, r)
-		return
-	}
-	out := newStream(c.w, s.opts.Family == FamilyNDJSON)
-	enc := newFamily(s, out, r)
-	enc.begin()
+	out := newStream(c.w)
+	out.beginReply(r)
 	heartbeat := time.NewTicker(s.opts.Heartbeat)
 	defer heartbeat.Stop()
 	for n := 0; out.err == nil; {
 		events, final, changed := r.since(n)
 		for _, ev := range events {
-			enc.event(ev)
+			out.replyEvent(ev)
 		}
 		n += len(events)
 		if final != nil {
-			enc.end(*final)
+			out.endReply(*final)
 			return
 		}
 		select {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 func decode(t *testing.T, raw string) any {
@@ -41,7 +42,7 @@ func gated(gate <-chan struct{}, words ...string) emulator.Agent {
 
 func TestChat(t *testing.T) {
 	var turn emulator.Turn
-	f := start(t, emulator.Options{Agent: emulator.AgentFunc(func(_ context.Context, got emulator.Turn, emit func(emulator.AgentEvent) error) error {
+	f := start(t, emulatortest.Options{Agent: emulator.AgentFunc(func(_ context.Context, got emulator.Turn, emit func(emulator.AgentEvent) error) error {
 		turn = got
 		return emit(text("You said " + got.Message))
 	})})
@@ -103,7 +104,7 @@ func TestChat(t *testing.T) {
 func TestReplyOutlivesItsClient(t *testing.T) {
 	for _, path := range []string{"/chat", "/chat/stream"} {
 		gate := make(chan struct{})
-		f := start(t, emulator.Options{Agent: gated(gate, "one ", "two ", "three")})
+		f := start(t, emulatortest.Options{Agent: gated(gate, "one ", "two ", "three")})
 		session := get(t, f.want(201, "POST", f.in("/chat/sessions"), ""), "id").(string)
 		ctx, cancel := context.WithCancel(t.Context())
 		left := make(chan struct{})
@@ -129,7 +130,7 @@ func TestReplyOutlivesItsClient(t *testing.T) {
 
 func TestStoppingAborts(t *testing.T) {
 	for _, how := range []string{"/shutdown", "/reboot", "close"} {
-		f := start(t, emulator.Options{Agent: gated(nil, "one ", "never")})
+		f := start(t, emulatortest.Options{Agent: gated(nil, "one ", "never")})
 		st := f.stream("POST", f.in("/chat/stream"), `{"message":"x"}`)
 		ev, _ := st.next()
 		session := get(t, decode(t, ev.data), "session_id").(string)
@@ -161,7 +162,7 @@ func TestAgentError(t *testing.T) {
 		emit(text("so far"))
 		return errors.New("out of tokens")
 	})
-	f := start(t, emulator.Options{Agent: agent})
+	f := start(t, emulatortest.Options{Agent: agent})
 	if v := f.want(500, "POST", f.in("/chat"), `{"message":"x"}`); get(t, v, "message") != "out of tokens" {
 		t.Errorf("%v", v)
 	}
@@ -174,7 +175,7 @@ func TestAgentError(t *testing.T) {
 func TestFollowMessages(t *testing.T) {
 	gate := make(chan struct{})
 	tool := &emulator.ToolCall{ID: "t1", Name: "exec", Result: "out"}
-	f := start(t, emulator.Options{Heartbeat: 10 * time.Millisecond, Agent: emulator.AgentFunc(
+	f := start(t, emulatortest.Options{Heartbeat: 10 * time.Millisecond, Agent: emulator.AgentFunc(
 		func(_ context.Context, _ emulator.Turn, emit func(emulator.AgentEvent) error) error {
 			<-gate
 			emit(emulator.AgentEvent{Kind: emulator.ToolStart, Tool: tool})
@@ -229,7 +230,7 @@ func TestFollowMessages(t *testing.T) {
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 func TestLastEventID(t *testing.T) {
-	f := start(t, emulator.Options{Agent: script(text("Hi"))})
+	f := start(t, emulatortest.Options{Agent: script(text("Hi"))})
 	f.want(200, "POST", f.in("/chat"), `{"message":"x"}`)
 	r := f.prepare("GET", f.in("/chat/events?after=0"), "")
 	r.Header.Set("Last-Event-ID", "1")
@@ -245,7 +246,7 @@ func TestLastEventID(t *testing.T) {
 }
 
 func TestFollowByPolling(t *testing.T) {
-	f := start(t, emulator.Options{Agent: script(text("Hi")), EventsAsPoll: true, PollWait: 10 * time.Millisecond})
+	f := start(t, emulatortest.Options{Agent: script(text("Hi")), EventsAsPoll: true, PollWait: 10 * time.Millisecond})
 	f.want(200, "POST", f.in("/chat"), `{"message":"x"}`)
 	v := f.want(200, "GET", f.in("/chat/events?after=1"), "")
 	if get(t, v, "events", 0, "content") != "Hi" || get(t, v, "next") != 2.0 {
@@ -259,7 +260,7 @@ func TestFollowByPolling(t *testing.T) {
 
 func TestClock(t *testing.T) {
 	at := time.Date(2026, 3, 20, 18, 24, 10, 0, time.UTC)
-	f := start(t, emulator.Options{Clock: func() time.Time { return at }, Agent: script(text("Hi"))})
+	f := start(t, emulatortest.Options{Clock: func() time.Time { return at }, Agent: script(text("Hi"))})
 	f.want(200, "POST", f.in("/chat"), `{"message":"x"}`)
 	m := f.want(200, "GET", f.in("/chat/messages"), "")
 	for i, want := range []string{"2026-03-20T18:24:10.000Z", "2026-03-20T18:24:10.001Z"} {
@@ -271,15 +272,15 @@ func TestClock(t *testing.T) {
 
 // Tool results and events have a form in each dialect.
 func TestMessageForms(t *testing.T) {
-	for dialect, want := range map[emulator.Dialect]struct{ tool, event string }{
-		emulator.Snake: {`{"content":"partial","created_at":"…","id":"ID","is_error":false,"role":"tool","session_id":"ID",` +
+	for dialect, want := range map[emulatortest.Dialect]struct{ tool, event string }{
+		emulatortest.Snake: {`{"content":"partial","created_at":"…","id":"ID","is_error":false,"role":"tool","session_id":"ID",` +
 			`"tool_call_id":"t1","tool_name":"exec"}`, ""},
-		emulator.Camel: {`{"content":[{"text":"partial","type":"text"}],"id":"ID","isError":false,"role":"toolResult",` +
+		emulatortest.Camel: {`{"content":[{"text":"partial","type":"text"}],"id":"ID","isError":false,"role":"toolResult",` +
 			`"sessionId":"ID","timestamp":…,"toolCallId":"t1","toolName":"exec"}`, ""},
-		emulator.Wrapped: {`{"created_at":"…","id":"ID","is_error":false,"role":"tool_result","session_id":"ID","text":"partial",` +
+		emulatortest.Wrapped: {`{"created_at":"…","id":"ID","is_error":false,"role":"tool_result","session_id":"ID","text":"partial",` +
 			`"tool_call_id":"t1","tool_name":"exec"}`, `{"message":%,"seq":2,"type":"message"}`},
 	} {
-		f := start(t, emulator.Options{Messages: dialect, Agent: scripted(true)})
+		f := start(t, emulatortest.Options{Messages: dialect, Agent: scripted(true)})
 		f.want(500, "POST", f.in("/chat"), `{"message":"x"}`)
 		st := f.stream("GET", f.in("/chat/events?after=1"), "")
 		ev, _ := st.next()

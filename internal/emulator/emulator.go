@@ -2,10 +2,9 @@
 // a Service: real instances with real workspaces, shell commands and files on
 // this machine, and an agent that answers offline or by a language model.
 //
-// It serves two purposes. A newcomer can try the bridge with no account, and
-// every test of the bridge has an upstream that behaves like one: replies that
-// outlive their streams, several dialects of every answer (the service's own
-// documentation leaves them open), and faults on demand.
+// It serves two purposes. A newcomer can try the bridge without an account, and
+// the tests of the bridge have a service to talk to: package emulatortest adds
+// the other forms that answers may have, and faults on demand.
 //
 // The package imports nothing of the bridge and has wire structs of its own, so
 // that a wrong JSON tag in the client cannot cancel itself out here.
@@ -26,38 +25,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
-)
-
-// Dialect selects one of the shapes in which the service may answer.
-type Dialect string
-
-// The dialects. Snake, Camel and Wrapped apply to Options.Messages and
-// Options.Exec, the other two to Options.Exec only.
-const (
-	Snake   Dialect = "snake"   // bare arrays and objects, snake_case, RFC 3339
-	Camel   Dialect = "camel"   // camelCase, epoch milliseconds, content blocks
-	Wrapped Dialect = "wrapped" // {"instances":[…]}, {"session":{…}}, {"result":{…}}
-	Output  Dialect = "output"  // exec: {"output","exit_code","timed_out"}
-	Bare    Dialect = "bare"    // exec: {"success","stdout"}, with no exit code
-)
-
-// Family selects the dialect of POST /instances/{instance}/chat/stream.
-type Family string
-
-// The stream families.
-const (
-	FamilyA        Family = "A"         // OpenAI chat completion chunks
-	FamilyB        Family = "B"         // named events: status, output, complete
-	FamilyC        Family = "C"         // unnamed events, typed in the data
-	FamilyD        Family = "D"         // generic named events (the default)
-	FamilyE        Family = "E"         // gateway chat events; the text is cumulative
-	FamilyEWrapped Family = "E-wrapped" // E inside {"type":"event",…}, with deltaText and a bare final
-	FamilyF        Family = "F"         // agent events: assistant, tool and lifecycle streams
-	FamilyG        Family = "G"         // OpenResponses
-	FamilyNDJSON   Family = "ndjson"    // the objects of C, one a line
-	FamilyJSON     Family = "json"      // no stream: one JSON body once the reply is complete
 )
 
 // SandboxMode says whether commands get a namespace of their own.
@@ -75,66 +43,28 @@ type Options struct {
 	// sessions and messages are kept there too, and a later server goes on with
 	// them; one server at a time can have it. "" = a temporary directory removed
 	// on Close.
-	Dir      string
-	Keys     []string // accepted bearer keys; empty = any non-empty key, each its own user
-	OwnKey   bool     // accept the key that Server.Key gives, too; it is kept in Dir
-	Family   Family   // dialect of POST chat/stream; "" = FamilyD
-	Messages Dialect  // dialect of instances, sessions, messages, files and errors; "" = Snake
-	Exec     Dialect  // dialect of exec results; "" = Snake
+	Dir    string
+	Keys   []string // accepted bearer keys; empty = any non-empty key, each its own user
+	OwnKey bool     // also accept the key that Server.Key gives; it is kept in Dir
 
-	Terminal      TerminalFamily // frames of terminal/ws; "" = TerminalT1
-	TerminalGrace time.Duration  // how long a shell outlives a broken connection, to be taken up again; 0 = not at all
-
-	RawFiles     bool // files/read answers the bytes themselves instead of JSON
-	FileNames    bool // files answers {"files":[…]}: names only, all levels
-	EventsAsPoll bool // chat/events answers {"events":[…],"next":…} as a long poll instead of SSE
-
-	Pace        time.Duration // pause after each text increment of a reply (0 = none)
-	CreateDelay time.Duration // how long a new instance is creating before it is ready
-	RebootDelay time.Duration // how long a reboot takes; 0 = a quarter of CreateDelay
-	Heartbeat   time.Duration // silence after which a stream gets a heartbeat; 0 = 15 s
-	PollWait    time.Duration // how long a long poll waits for news; 0 = 20 s
+	Pace          time.Duration // pause after each text increment of a reply (0 = none)
+	CreateDelay   time.Duration // how long a new instance is creating before it is ready
+	RebootDelay   time.Duration // how long a reboot takes; 0 = a quarter of CreateDelay
+	Heartbeat     time.Duration // silence after which a stream gets a heartbeat; 0 = 15 s
+	TerminalGrace time.Duration // how long a shell waits for its client to come back after a broken connection; 0 = it ends at once
 
 	InviteCode    string // when set, creating an instance needs it (403 otherwise)
 	Capacity      int    // most instances per key that are not stopped (0 = 16); beyond: 503
 	MaxExecOutput int64  // bytes kept of each of stdout and stderr of one exec; 0 = 256 MiB
 	Sandbox       SandboxMode
+	Path          string // PATH of commands; "" = the usual folders
 	VNC           string // host:port, or path of a socket, of a VNC server that is the desktop of all instances; "" = an Xvnc for each where one is installed
 	Agent         Agent  // nil = the built-in offline agent
 	Clock         func() time.Time
 	Logger        *slog.Logger
-	Faults        []Fault
 }
 
 func (o Options) withDefaults() (Options, error) {
-	switch o.Family {
-	case "":
-		o.Family = FamilyD
-	case FamilyA, FamilyB, FamilyC, FamilyD, FamilyE, FamilyEWrapped, FamilyF, FamilyG, FamilyNDJSON, FamilyJSON:
-	default:
-		return o, fmt.Errorf("emulator: unknown stream family %q", o.Family)
-	}
-	switch o.Messages {
-	case "":
-		o.Messages = Snake
-	case Snake, Camel, Wrapped:
-	default:
-		return o, fmt.Errorf("emulator: unknown message dialect %q", o.Messages)
-	}
-	switch o.Exec {
-	case "":
-		o.Exec = Snake
-	case Snake, Camel, Wrapped, Output, Bare:
-	default:
-		return o, fmt.Errorf("emulator: unknown exec dialect %q", o.Exec)
-	}
-	switch o.Terminal {
-	case "":
-		o.Terminal = TerminalT1
-	case TerminalT1, TerminalT2, TerminalT3, TerminalT4, TerminalT5:
-	default:
-		return o, fmt.Errorf("emulator: unknown terminal family %q", o.Terminal)
-	}
 	switch o.Sandbox {
 	case "":
 		o.Sandbox = SandboxAuto
@@ -147,9 +77,6 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 15 * time.Second
-	}
-	if o.PollWait <= 0 {
-		o.PollWait = 20 * time.Second
 	}
 	if o.Capacity <= 0 {
 		o.Capacity = 16
@@ -182,8 +109,6 @@ type Server struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup // replies and commands, which outlive their requests
 
-	streams  atomic.Int64
-	faults   faultSet
 	shells   shellSet
 	desktops desktops
 
@@ -191,8 +116,6 @@ type Server struct {
 	journal   *journal   // nil: nothing is kept
 	closed    bool
 	instances []*instance
-	calls     map[string]int
-	mutations int
 }
 
 // New makes a server. It starts no process before the first command, and
@@ -218,10 +141,9 @@ func New(opts Options) (*Server, error) {
 		os.RemoveAll(scratch)
 		return nil, fmt.Errorf("emulator: %w", err)
 	}
-	s := &Server{opts: opts, scratch: scratch, dir: dir, calls: map[string]int{}}
+	s := &Server{opts: opts, scratch: scratch, dir: dir}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.sandbox.init(opts.Sandbox, scratch)
-	s.faults.set(opts.Faults)
+	s.sandbox.init(opts.Sandbox, scratch, opts.Logger)
 	s.routes = s.table()
 	if err := s.open(); err != nil {
 		s.cancel()
@@ -315,25 +237,6 @@ func (s *Server) AddInstance(key string) (id string, err error) {
 	return in.id, nil
 }
 
-// SetFaults replaces all faults and starts their counting of calls anew.
-func (s *Server) SetFaults(faults ...Fault) { s.faults.set(faults) }
-
-// Calls gives the number of requests received for an endpoint, which is named
-// as in "POST /instances/{instance}/chat/stream".
-func (s *Server) Calls(endpoint string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.calls[endpoint]
-}
-
-// Mutations gives the number of requests received that could change anything:
-// all POSTs, whether they succeeded or not.
-func (s *Server) Mutations() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.mutations
-}
-
 // Messages gives the history of a session as stored, oldest first; nil if
 // there is no such instance or session.
 func (s *Server) Messages(instance, session string) []Message {
@@ -360,9 +263,16 @@ func (s *Server) Workspace(instance string) string {
 	return ""
 }
 
-// OpenStreams gives the number of chat/stream and chat/events responses that
-// are open now.
-func (s *Server) OpenStreams() int { return int(s.streams.Load()) }
-
-// SandboxInfo says in one line how commands run, and why so.
-func (s *Server) SandboxInfo() string { return s.sandbox.info() }
+// SandboxInfo says in one line how commands run, and why.
+func (s *Server) SandboxInfo() string {
+	s.mu.Lock()
+	instances := s.instances
+	s.mu.Unlock()
+	// The namespace of an instance shows it, and its first command needs that anyway.
+	for _, in := range instances {
+		if _, err := in.machine.prepare(); err == nil {
+			break
+		}
+	}
+	return s.sandbox.info(s.ctx)
+}

@@ -32,13 +32,7 @@ func (s *Server) followMessages(c *call) {
 		s.failWith(c.w, err)
 		return
 	}
-	s.streams.Add(1)
-	defer s.streams.Add(-1)
-	if s.opts.EventsAsPoll {
-		s.pollMessages(c, sess, position)
-		return
-	}
-	out := newStream(c.w, false)
+	out := newStream(c.w)
 	heartbeat := time.NewTicker(s.opts.Heartbeat)
 	defer heartbeat.Stop()
 	for out.err == nil {
@@ -47,7 +41,7 @@ func (s *Server) followMessages(c *call) {
 		s.mu.Unlock()
 		for _, m := range news {
 			position++
-			s.messageEvent(out, position, m)
+			out.event(strconv.Itoa(position), "message", messageWire(m))
 		}
 		select {
 		case <-changed:
@@ -57,45 +51,6 @@ func (s *Server) followMessages(c *call) {
 		case <-c.r.Context().Done():
 			return
 		case <-s.ctx.Done():
-			return
-		}
-	}
-}
-
-// messageEvent sends a message in one of the two forms that are plausible.
-func (s *Server) messageEvent(out *stream, seq int, m Message) {
-	id, wire := strconv.Itoa(seq), s.messageWire(m)
-	if s.opts.Messages == Wrapped {
-		out.event(id, "", encode(object{"type": "message", "seq": seq, "message": wire}))
-		return
-	}
-	out.event(id, "message", encode(wire))
-}
-
-// pollMessages answers once there is at least one message, or with none after a
-// while.
-func (s *Server) pollMessages(c *call, sess *session, position int) {
-	wait := time.NewTimer(s.opts.PollWait)
-	defer wait.Stop()
-	for expired := false; ; {
-		s.mu.Lock()
-		news, changed := sess.messages[position:], sess.changed
-		s.mu.Unlock()
-		if len(news) > 0 || expired {
-			list := []object{}
-			for _, m := range news {
-				list = append(list, s.messageWire(m))
-			}
-			s.reply(c.w, http.StatusOK, object{"events": list, "next": position + len(news)})
-			return
-		}
-		select {
-		case <-changed:
-		case <-wait.C:
-			expired = true
-		case <-s.ctx.Done():
-			expired = true
-		case <-c.r.Context().Done():
 			return
 		}
 	}

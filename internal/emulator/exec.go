@@ -1,10 +1,10 @@
 package emulator
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -45,7 +45,7 @@ func (s *Server) exec(c *call) {
 	if status == statusReady {
 		// Under the lock: Close takes it before it waits for the work.
 		s.work.Go(func() {
-			res, err := s.runCommand(context.Background(), c.in, *body.Command, timeout, s.opts.Exec == Output)
+			res, err := s.runCommand(context.Background(), c.in, *body.Command, timeout)
 			done <- outcome{res, err}
 		})
 	}
@@ -60,23 +60,21 @@ func (s *Server) exec(c *call) {
 			s.failWith(c.w, out.err)
 			return
 		}
-		s.execReply(c.w, out.res)
+		s.reply(c.w, http.StatusOK, out.res.wire())
 	case <-c.r.Context().Done():
 	}
 }
 
 // runCommand runs a command in an instance.
-func (s *Server) runCommand(ctx context.Context, in *instance, command string, timeout time.Duration, merge bool) (*result, error) {
+func (s *Server) runCommand(ctx context.Context, in *instance, command string, timeout time.Duration) (*result, error) {
 	if len(command) > maxCommand {
 		return nil, &failure{http.StatusRequestEntityTooLarge, "command_too_long",
 			"The command is longer than the system takes; pass the data in a file"}
 	}
-	for _, b := range []byte(command) {
-		if b == 0 {
-			return nil, &failure{http.StatusUnprocessableEntity, "validation_error", "command must not contain NUL"}
-		}
+	if slices.Contains([]byte(command), 0) {
+		return nil, &failure{http.StatusUnprocessableEntity, "validation_error", "command must not contain NUL"}
 	}
-	res, err := in.machine.run(ctx, command, timeout, s.opts.MaxExecOutput, merge)
+	res, err := in.machine.run(ctx, command, timeout, s.opts.MaxExecOutput)
 	if errors.Is(err, errOff) {
 		return nil, notReady(statusStopped)
 	}
@@ -88,7 +86,7 @@ func (s *Server) runForAgent(ctx context.Context, in *instance, command string, 
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	res, err := s.runCommand(ctx, in, command, timeout, false)
+	res, err := s.runCommand(ctx, in, command, timeout)
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -99,61 +97,16 @@ func (s *Server) runForAgent(ctx context.Context, in *instance, command string, 
 		TimedOut: res.timedOut, Truncated: res.truncated(), Duration: res.duration}, nil
 }
 
-// execReply answers in the exec dialect, writing the output as a stream: it can
-// be hundreds of megabytes.
-func (s *Server) execReply(w http.ResponseWriter, res *result) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(http.StatusOK)
-	beginEvent(w)
-	out := bufio.NewWriterSize(w, 32<<10)
-	str := func(name string, c *capture) {
-		out.WriteString(`"` + name + `":"`)
-		j := &jsonString{w: out}
-		c.WriteTo(j)
-		j.close()
-		out.WriteByte('"')
-	}
-	flags := func(timedOut string) {
-		if res.timedOut {
-			out.WriteString(`,"` + timedOut + `":true`)
-		}
-		if res.truncated() {
-			out.WriteString(`,"truncated":true`)
-		}
-	}
-	code := strconv.Itoa(res.code)
-	out.WriteByte('{')
-	switch s.opts.Exec {
-	case Camel, Wrapped:
-		if s.opts.Exec == Wrapped {
-			out.WriteString(`"result":{`)
-		}
-		str("stdout", res.stdout)
-		out.WriteByte(',')
-		str("stderr", res.stderr)
-		out.WriteString(`,"exitCode":` + code)
-		flags("timedOut")
-		if s.opts.Exec == Wrapped {
-			out.WriteByte('}')
-		}
-	case Output:
-		str("output", res.stdout)
-		out.WriteString(`,"exit_code":` + code + `,"timed_out":` + strconv.FormatBool(res.timedOut))
-		if res.truncated() {
-			out.WriteString(`,"truncated":true`)
-		}
-	case Bare:
-		out.WriteString(`"success":` + strconv.FormatBool(res.code == 0) + `,`)
-		str("stdout", res.stdout)
-	default:
-		str("stdout", res.stdout)
-		out.WriteByte(',')
-		str("stderr", res.stderr)
-		out.WriteString(`,"exit_code":` + code)
-		flags("timed_out")
-		out.WriteString(`,"duration_ms":` + strconv.FormatInt(res.duration.Milliseconds(), 10))
-	}
-	out.WriteByte('}')
-	out.Flush()
-	endEvent(w)
+// execWire is a result as it is answered. Bytes that are not UTF-8 become U+FFFD.
+type execWire struct {
+	Stdout     string `json:"stdout"`
+	Stderr     string `json:"stderr"`
+	ExitCode   int    `json:"exit_code"`
+	TimedOut   bool   `json:"timed_out,omitempty"`
+	Truncated  bool   `json:"truncated,omitempty"`
+	DurationMS int64  `json:"duration_ms"`
+}
+
+func (r *result) wire() execWire {
+	return execWire{r.stdout.String(), r.stderr.String(), r.code, r.timedOut, r.truncated(), r.duration.Milliseconds()}
 }

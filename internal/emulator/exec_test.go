@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 var markers atomic.Int64
@@ -41,9 +42,9 @@ func gone(t *testing.T, marker string) {
 	eventually(t, "the end of the processes", func() bool { return count(t, marker) == 0 })
 }
 
-// modes runs a test with and without the sandbox; both have to keep the promises.
+// modes runs a test in each sandbox mode; all have to keep the promises.
 func modes(t *testing.T, test func(*testing.T, emulator.SandboxMode)) {
-	for _, mode := range []emulator.SandboxMode{emulator.SandboxAuto, emulator.SandboxOff} {
+	for _, mode := range sandboxModes {
 		t.Run(string(mode), func(t *testing.T) { test(t, mode) })
 	}
 }
@@ -56,7 +57,7 @@ func (f *fixture) execBody(command string, timeout time.Duration) answer {
 func TestExec(t *testing.T) {
 	t.Setenv("OPENCLAW_API_KEY", "sk_live_secret")
 	modes(t, func(t *testing.T, mode emulator.SandboxMode) {
-		f := start(t, emulator.Options{Sandbox: mode})
+		f := start(t, emulatortest.Options{Sandbox: mode})
 		tests := []struct {
 			command, stdout, stderr string
 			code                    float64
@@ -84,14 +85,14 @@ func TestExec(t *testing.T) {
 }
 
 func TestExecDialects(t *testing.T) {
-	for dialect, want := range map[emulator.Dialect]string{
-		emulator.Snake:   `{"stdout":"a\n","stderr":"b\n","exit_code":3,`,
-		emulator.Camel:   `{"stdout":"a\n","stderr":"b\n","exitCode":3}`,
-		emulator.Wrapped: `{"result":{"stdout":"a\n","stderr":"b\n","exitCode":3}}`,
-		emulator.Output:  `{"output":"a\nb\n","exit_code":3,"timed_out":false}`,
-		emulator.Bare:    `{"success":false,"stdout":"a\n"}`,
+	for dialect, want := range map[emulatortest.Dialect]string{
+		emulatortest.Snake:   `{"stdout":"a\n","stderr":"b\n","exit_code":3,`,
+		emulatortest.Camel:   `{"stdout":"a\n","stderr":"b\n","exitCode":3}`,
+		emulatortest.Wrapped: `{"result":{"stdout":"a\n","stderr":"b\n","exitCode":3}}`,
+		emulatortest.Output:  `{"output":"a\nb\n","exit_code":3,"timed_out":false}`,
+		emulatortest.Bare:    `{"success":false,"stdout":"a\n"}`,
 	} {
-		f := start(t, emulator.Options{Exec: dialect, Sandbox: emulator.SandboxOff})
+		f := start(t, emulatortest.Options{Exec: dialect, Sandbox: emulator.SandboxOff})
 		if a := f.execBody("echo a; echo b >&2; exit 3", time.Minute); !strings.HasPrefix(a.body, want) {
 			t.Errorf("%s: %s", dialect, a.body)
 		}
@@ -101,8 +102,9 @@ func TestExecDialects(t *testing.T) {
 // The group dies at the time-out, children that do not listen included, and
 // what was printed is there.
 func TestExecTimeout(t *testing.T) {
+	t.Parallel()
 	modes(t, func(t *testing.T, mode emulator.SandboxMode) {
-		f := start(t, emulator.Options{Sandbox: mode})
+		f := start(t, emulatortest.Options{Sandbox: mode})
 		name := marker()
 		a := f.execBody("echo begun; (trap '' TERM INT HUP; sleep "+name+") & sleep "+name, 200*time.Millisecond)
 		if !strings.Contains(a.body, `"stdout":"begun\n"`) || !strings.Contains(a.body, `"exit_code":124,"timed_out":true`) {
@@ -115,13 +117,19 @@ func TestExecTimeout(t *testing.T) {
 // A process in the background neither holds up the answer nor dies of its pipe,
 // and can be found and killed by a later command.
 func TestExecBackground(t *testing.T) {
+	t.Parallel()
 	modes(t, func(t *testing.T, mode emulator.SandboxMode) {
-		f := start(t, emulator.Options{Sandbox: mode})
-		out, code := f.exec("(while :; do echo tick; sleep 0.01; done) & echo $! >pid; echo started")
+		f := start(t, emulatortest.Options{Sandbox: mode})
+		out, code := f.exec("(while :; do echo tick; touch alive; sleep 0.01; done) & echo $! >pid; echo started")
 		if code != 0 || !strings.Contains(out, "started\n") {
 			t.Errorf("%q %d", out, code)
 		}
-		time.Sleep(50 * time.Millisecond)
+		// It outlives its pipe: what it writes comes again.
+		alive := f.srv.Workspace(f.id) + "/alive"
+		for range 3 {
+			_ = os.Remove(alive)
+			eventually(t, "a sign of life", func() bool { _, err := os.Stat(alive); return err == nil })
+		}
 		if _, code := f.exec("kill -0 $(cat pid)"); code != 0 {
 			t.Error("the process in the background is gone")
 		}
@@ -133,7 +141,7 @@ func TestExecBackground(t *testing.T) {
 
 // Leaving does not end a command before its time-out.
 func TestExecOutlivesItsClient(t *testing.T) {
-	f := start(t, emulator.Options{Sandbox: emulator.SandboxOff})
+	f := start(t, emulatortest.Options{Sandbox: emulator.SandboxOff})
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan struct{})
 	go func() {
@@ -156,7 +164,7 @@ func TestExecOutlivesItsClient(t *testing.T) {
 }
 
 func TestExecOutputIsBounded(t *testing.T) {
-	f := start(t, emulator.Options{Sandbox: emulator.SandboxOff, MaxExecOutput: 100_000})
+	f := start(t, emulatortest.Options{Sandbox: emulator.SandboxOff, MaxExecOutput: 100_000})
 	v := f.want(200, "POST", f.in("/terminal/exec"), `{"command":"head -c 200000 /dev/zero | tr '\\0' x; echo end >&2"}`)
 	if n := len(get(t, v, "stdout").(string)); n != 100_000 || get(t, v, "truncated") != true || get(t, v, "stderr") != "end\n" {
 		t.Errorf("%d bytes, truncated %v", n, get(t, v, "truncated"))
@@ -165,9 +173,10 @@ func TestExecOutputIsBounded(t *testing.T) {
 
 // Whatever a command has left running ends with its instance.
 func TestStoppingKills(t *testing.T) {
+	t.Parallel()
 	modes(t, func(t *testing.T, mode emulator.SandboxMode) {
 		for _, how := range []string{"/shutdown", "/reboot", "close"} {
-			f := start(t, emulator.Options{Sandbox: mode})
+			f := start(t, emulatortest.Options{Sandbox: mode})
 			name := marker()
 			f.exec("setsid sleep " + name + " & sleep " + name + " & (setsid sh -c 'sleep " + name + " & sleep " + name + "' >/dev/null 2>&1 &) ; true")
 			eventually(t, "four processes", func() bool { return count(t, name) == 4 })

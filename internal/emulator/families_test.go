@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 // scripted is a reply with everything in it.
@@ -134,36 +135,36 @@ func TestFamilies(t *testing.T) {
 	finish := func(s string) string { return strings.Replace(s, `"finish_reason":null`, `"finish_reason":"stop"`, 1) }
 
 	tests := []struct {
-		family     emulator.Family
+		family     emulatortest.Family
 		body       []string // before the end
 		good, fail []string // the end
 	}{
-		{emulator.FamilyA, bodyA,
+		{emulatortest.FamilyA, bodyA,
 			[]string{finish(a(`{}`)), "data: [DONE]"},
 			[]string{finish(a(`{"content":"Error: rate limited"}`)), "data: [DONE]"}},
-		{emulator.FamilyB, named(bodyB...),
+		{emulatortest.FamilyB, named(bodyB...),
 			named("complete", `{"duration":…,"exitCode":0,"success":true}`),
 			named("complete", `{"duration":…,"error":"rate limited","exitCode":1,"success":false}`)},
-		{emulator.FamilyC, data(c[:6]), data(c[6:]), data(failC[6:])},
-		{emulator.FamilyNDJSON, c[:6], c[6:], failC[6:]},
-		{emulator.FamilyD, named(bodyD...),
+		{emulatortest.FamilyC, data(c[:6]), data(c[6:]), data(failC[6:])},
+		{emulatortest.FamilyNDJSON, c[:6], c[6:], failC[6:]},
+		{emulatortest.FamilyD, named(bodyD...),
 			named("done", `{"message":{"content":"Hello <ü>\n","created_at":"…","id":"ID","role":"assistant","session_id":"ID"}}`),
 			named("error", `{"error":"agent_error","message":"rate limited"}`)},
-		{emulator.FamilyE, []string{e("1", "Hel"), e("2", `Hello <ü>\n`)},
+		{emulatortest.FamilyE, []string{e("1", "Hel"), e("2", `Hello <ü>\n`)},
 			[]string{`data: {"message":{"content":[{"text":"Hello <ü>\n","type":"text"}],"role":"assistant"},"runId":"ID","seq":3,` +
 				`"sessionKey":"agent:main:ID","session_id":"ID","state":"final","stopReason":"stop"}`},
 			[]string{`data: {"errorKind":"agent_error","errorMessage":"rate limited","runId":"ID","seq":3,` +
 				`"sessionKey":"agent:main:ID","session_id":"ID","state":"error"}`}},
-		{emulator.FamilyEWrapped, []string{
+		{emulatortest.FamilyEWrapped, []string{
 			wrap(strings.Replace(e("1", "Hel"), `{"message"`, `{"deltaText":"Hel","message"`, 1)),
 			wrap(strings.Replace(e("2", `Hello <ü>\n`), `{"message"`, `{"deltaText":"lo <ü>\n","message"`, 1))},
 			[]string{wrap(`{"runId":"ID","seq":3,"sessionKey":"agent:main:ID","session_id":"ID","state":"final","stopReason":"stop"}`)},
 			[]string{wrap(`{"errorKind":"agent_error","errorMessage":"rate limited","runId":"ID","seq":3,` +
 				`"sessionKey":"agent:main:ID","session_id":"ID","state":"error"}`)}},
-		{emulator.FamilyF, bodyF,
+		{emulatortest.FamilyF, bodyF,
 			[]string{f("8", "lifecycle", `{"phase":"end"}`)},
 			[]string{f("8", "lifecycle", `{"error":"rate limited","phase":"error"}`)}},
-		{emulator.FamilyG, named(bodyG...),
+		{emulatortest.FamilyG, named(bodyG...),
 			append(named(
 				"response.output_text.done", `{"content_index":0,"item_id":"msg_ID","text":"Hello <ü>\n","type":"response.output_text.done"}`,
 				"response.completed", `{"response":{"id":"resp_ID","object":"response","output":[{"content":[{"text":"Hello <ü>\n",`+
@@ -180,7 +181,7 @@ func TestFamilies(t *testing.T) {
 				name, end = name+" failing", test.fail
 			}
 			t.Run(name, func(t *testing.T) {
-				f := start(t, emulator.Options{Family: test.family, Agent: scripted(fail)})
+				f := start(t, emulatortest.Options{Family: test.family, Agent: scripted(fail)})
 				want := append(append([]string(nil), test.body...), end...)
 				if diff := cmp.Diff(want, f.wire()); diff != "" {
 					t.Error(diff)
@@ -191,10 +192,10 @@ func TestFamilies(t *testing.T) {
 }
 
 func TestFamilyJSON(t *testing.T) {
-	for dialect, field := range map[emulator.Dialect]string{
-		emulator.Snake: `message.content`, emulator.Camel: `result.payloads[0].text`, emulator.Wrapped: `assistant_message.text`,
+	for dialect, field := range map[emulatortest.Dialect]string{
+		emulatortest.Snake: `message.content`, emulatortest.Camel: `result.payloads[0].text`, emulatortest.Wrapped: `assistant_message.text`,
 	} {
-		f := start(t, emulator.Options{Family: emulator.FamilyJSON, Messages: dialect, Agent: scripted(false)})
+		f := start(t, emulatortest.Options{Family: emulatortest.FamilyJSON, Messages: dialect, Agent: scripted(false)})
 		a := f.do("POST", f.in("/chat/stream"), `{"message":"x"}`)
 		if !strings.HasPrefix(a.header.Get("Content-Type"), "application/json") || !hasField(t, a.body, field) {
 			t.Errorf("%s: %v %s", dialect, a.header, a.body)
@@ -203,10 +204,10 @@ func TestFamilyJSON(t *testing.T) {
 }
 
 func TestStreamContentTypes(t *testing.T) {
-	for family, want := range map[emulator.Family]string{
-		"": "text/event-stream", emulator.FamilyNDJSON: "application/x-ndjson",
+	for family, want := range map[emulatortest.Family]string{
+		"": "text/event-stream", emulatortest.FamilyNDJSON: "application/x-ndjson",
 	} {
-		f := start(t, emulator.Options{Family: family, Agent: scripted(false)})
+		f := start(t, emulatortest.Options{Family: family, Agent: scripted(false)})
 		if got := f.do("POST", f.in("/chat/stream"), `{"message":"x"}`).header.Get("Content-Type"); got != want {
 			t.Errorf("%q: %s", family, got)
 		}

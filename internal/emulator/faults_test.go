@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 const streamEndpoint = "POST /instances/{instance}/chat/stream"
@@ -29,14 +30,14 @@ func (f *fixture) raw(method, path, body string) (string, error) {
 }
 
 func TestFaultStatus(t *testing.T) {
-	f := start(t, emulator.Options{Agent: threeWords()})
+	f := start(t, emulatortest.Options{Agent: threeWords()})
 	chat := "POST /instances/{instance}/chat"
 	html := "<html><title>504 Gateway Time-out</title></html>"
 	header := http.Header{"Content-Type": {"text/html"}, "retry-after": {"3"}}
 	f.srv.SetFaults(
-		emulator.Fault{Endpoint: chat, Call: 2, Status: 504, Body: html, Header: header},
-		emulator.Fault{Endpoint: chat, Call: 3, Status: 502, After: true},
-		emulator.Fault{Endpoint: "GET /instances", Status: 429},
+		emulatortest.Fault{Endpoint: chat, Call: 2, Status: 504, Body: html, Header: header},
+		emulatortest.Fault{Endpoint: chat, Call: 3, Status: 502, After: true},
+		emulatortest.Fault{Endpoint: "GET /instances", Status: 429},
 	)
 	f.want(200, "POST", f.in("/chat"), `{"message":"x"}`)
 	a := f.do("POST", f.in("/chat"), `{"message":"x"}`)
@@ -53,7 +54,7 @@ func TestFaultStatus(t *testing.T) {
 	if n := messages(); n != 4 {
 		t.Errorf("%d messages after a call that was done first", n)
 	}
-	f.srv.SetFaults(emulator.Fault{Endpoint: streamEndpoint, Status: 524, After: true}, emulator.Fault{Endpoint: "GET /instances", Status: 429})
+	f.srv.SetFaults(emulatortest.Fault{Endpoint: streamEndpoint, Status: 524, After: true}, emulatortest.Fault{Endpoint: "GET /instances", Status: 429})
 	if a := f.do("POST", f.in("/chat/stream"), `{"message":"x"}`); a.status != 524 {
 		t.Errorf("%+v", a)
 	}
@@ -73,10 +74,10 @@ func TestFaultStatus(t *testing.T) {
 }
 
 func TestFaultDrop(t *testing.T) {
-	f := start(t, emulator.Options{Agent: threeWords()})
+	f := start(t, emulatortest.Options{Agent: threeWords()})
 	session := get(t, f.want(201, "POST", f.in("/chat/sessions"), ""), "id").(string)
 	for _, after := range []bool{false, true} {
-		f.srv.SetFaults(emulator.Fault{Drop: true, After: after})
+		f.srv.SetFaults(emulatortest.Fault{Drop: true, After: after})
 		if got, err := f.raw("POST", f.in("/chat"), `{"message":"x"}`); err == nil {
 			t.Errorf("answer %q", got)
 		}
@@ -87,19 +88,19 @@ func TestFaultDrop(t *testing.T) {
 }
 
 func TestFaultCuts(t *testing.T) {
-	f := start(t, emulator.Options{Agent: threeWords()})
+	f := start(t, emulatortest.Options{Agent: threeWords()})
 	session := get(t, f.want(201, "POST", f.in("/chat/sessions"), ""), "id").(string)
 	whole := f.do("POST", f.in("/chat/stream"), `{"message":"x"}`).body
 	firstTwo := whole[:strings.Index(whole, "two")]
 	firstTwo = firstTwo[:strings.LastIndex(firstTwo, "event:")]
 	tests := []struct {
-		fault emulator.Fault
+		fault emulatortest.Fault
 		want  string
 	}{
-		{emulator.Fault{CutBytes: 30}, whole[:30]},
-		{emulator.Fault{CutBytes: emulator.AtStart}, ""},
-		{emulator.Fault{CutEvents: 2}, firstTwo},
-		{emulator.Fault{CutEvents: emulator.AtStart}, ""},
+		{emulatortest.Fault{CutBytes: 30}, whole[:30]},
+		{emulatortest.Fault{CutBytes: emulatortest.AtStart}, ""},
+		{emulatortest.Fault{CutEvents: 2}, firstTwo},
+		{emulatortest.Fault{CutEvents: emulatortest.AtStart}, ""},
 	}
 	for i, test := range tests {
 		for _, clean := range []bool{false, true} {
@@ -122,7 +123,7 @@ func TestFaultCuts(t *testing.T) {
 		}
 	}
 	// JSON answers can be cut too.
-	f.srv.SetFaults(emulator.Fault{CutBytes: 5})
+	f.srv.SetFaults(emulatortest.Fault{CutBytes: 5})
 	if got, err := f.raw("GET", f.in(""), ""); len(got) != 5 || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%q %v", got, err)
 	}
@@ -130,9 +131,9 @@ func TestFaultCuts(t *testing.T) {
 
 func TestFaultStall(t *testing.T) {
 	release := make(chan struct{})
-	f := start(t, emulator.Options{Agent: threeWords()})
+	f := start(t, emulatortest.Options{Agent: threeWords()})
 	session := get(t, f.want(201, "POST", f.in("/chat/sessions"), ""), "id").(string)
-	f.srv.SetFaults(emulator.Fault{Endpoint: streamEndpoint, StallEvents: 2, Release: release})
+	f.srv.SetFaults(emulatortest.Fault{Endpoint: streamEndpoint, StallEvents: 2, Release: release})
 	st := f.stream("POST", f.in("/chat/stream"), `{"message":"x"}`)
 	for range 2 {
 		st.next()
@@ -147,7 +148,7 @@ func TestFaultStall(t *testing.T) {
 	}
 
 	// A stall ends with the client.
-	f.srv.SetFaults(emulator.Fault{Endpoint: streamEndpoint, StallBytes: emulator.AtStart})
+	f.srv.SetFaults(emulatortest.Fault{Endpoint: streamEndpoint, StallBytes: emulatortest.AtStart})
 	ctx, cancel := context.WithCancel(t.Context())
 	resp, err := f.request(ctx, "POST", f.in("/chat/stream"), `{"message":"x"}`)
 	if err != nil {
@@ -166,8 +167,8 @@ func TestFaultStall(t *testing.T) {
 }
 
 func TestFaultGarbageAndHeader(t *testing.T) {
-	f := start(t, emulator.Options{Agent: threeWords()})
-	f.srv.SetFaults(emulator.Fault{Endpoint: streamEndpoint, Garbage: "data: {broken\n\n", GarbageAt: 2,
+	f := start(t, emulatortest.Options{Agent: threeWords()})
+	f.srv.SetFaults(emulatortest.Fault{Endpoint: streamEndpoint, Garbage: "data: {broken\n\n", GarbageAt: 2,
 		Header: http.Header{"Content-Type": {"text/event-stream; charset=utf-8"}}})
 	a := f.do("POST", f.in("/chat/stream"), `{"message":"x"}`)
 	parts := strings.Split(a.body, "\n\n")
@@ -181,7 +182,7 @@ func TestFaultGarbageAndHeader(t *testing.T) {
 
 func TestFaultDelay(t *testing.T) {
 	release := make(chan struct{})
-	f := start(t, emulator.Options{Faults: []emulator.Fault{
+	f := start(t, emulatortest.Options{Faults: []emulatortest.Fault{
 		{Call: 1, Delay: 30 * time.Millisecond},
 		{Call: 2, Delay: time.Hour},
 		{Call: 3, Release: release},

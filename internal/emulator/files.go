@@ -1,8 +1,7 @@
 package emulator
 
 import (
-	"bufio"
-	"encoding/base64"
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -11,6 +10,7 @@ import (
 	"path"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 )
 
 const workspaceRoot = "/workspace"
@@ -141,45 +141,16 @@ func (s *Server) readFile(c *call) {
 		return
 	}
 	defer f.Close()
-	if s.opts.RawFiles {
-		c.w.Header().Set("Content-Type", "application/octet-stream")
-		c.w.WriteHeader(http.StatusOK)
-		io.Copy(c.w, f)
-		return
-	}
-	// Two passes, so that a large file is not held in memory.
-	var check validator
-	io.Copy(&check, f)
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+	content, err := io.ReadAll(f)
+	if err != nil {
 		s.failWith(c.w, fileError(err, rel))
 		return
 	}
-	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	c.w.WriteHeader(http.StatusOK)
-	beginEvent(c.w)
-	out := bufio.NewWriterSize(c.w, 32<<10)
-	if s.opts.Messages == Wrapped {
-		out.WriteString(`{"file":`)
+	if utf8.Valid(content) && !bytes.ContainsRune(content, 0) {
+		s.reply(c.w, http.StatusOK, object{"path": outside(rel), "content": string(content)})
+		return
 	}
-	out.WriteString(`{"path":`)
-	out.Write(encode(outside(rel)))
-	if check.text() {
-		out.WriteString(`,"content":"`)
-		j := &jsonString{w: out}
-		io.Copy(j, f)
-		j.close()
-	} else {
-		out.WriteString(`,"encoding":"base64","content":"`)
-		b := base64.NewEncoder(base64.StdEncoding, out)
-		io.Copy(b, f)
-		b.Close()
-	}
-	out.WriteString(`"}`)
-	if s.opts.Messages == Wrapped {
-		out.WriteByte('}')
-	}
-	out.Flush()
-	endEvent(c.w)
+	s.reply(c.w, http.StatusOK, object{"path": outside(rel), "encoding": "base64", "content": content})
 }
 
 func (s *Server) writeFile(c *call) {
@@ -220,7 +191,7 @@ func (s *Server) store(c *call, p, content string) {
 		s.failWith(c.w, fileError(err, rel))
 		return
 	}
-	s.stored(c, object{"path": outside(rel), "size": len(content)})
+	s.reply(c.w, http.StatusOK, object{"ok": true, "path": outside(rel), "size": len(content)})
 }
 
 func storeFile(root *os.Root, rel, content string) error {
@@ -262,19 +233,5 @@ func (s *Server) makeDirectory(c *call) {
 		s.failWith(c.w, fileError(err, rel))
 		return
 	}
-	s.stored(c, object{"path": outside(rel)})
-}
-
-// stored answers a write, in one of the plausible forms per dialect.
-func (s *Server) stored(c *call, body object) {
-	switch s.opts.Messages {
-	case Camel:
-		body["success"] = true
-		s.reply(c.w, http.StatusCreated, body)
-	case Wrapped:
-		c.w.WriteHeader(http.StatusNoContent)
-	default:
-		body["ok"] = true
-		s.reply(c.w, http.StatusOK, body)
-	}
+	s.reply(c.w, http.StatusOK, object{"ok": true, "path": outside(rel)})
 }

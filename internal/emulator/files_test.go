@@ -14,12 +14,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 func read(path string) string { return "/files/read?path=" + path }
 
 func TestFiles(t *testing.T) {
-	f := start(t, emulator.Options{Sandbox: emulator.SandboxOff})
+	f := start(t, emulatortest.Options{Sandbox: emulator.SandboxOff})
 	write := f.in("/files/write")
 	f.want(200, "POST", write, `{"path":"/workspace/a/b/c.txt","content":"hü\n"}`)
 	f.want(200, "POST", write, `{"path":"rel.txt","content":""}`)
@@ -72,7 +73,7 @@ func TestFiles(t *testing.T) {
 }
 
 func TestFilesStayInside(t *testing.T) {
-	f := start(t, emulator.Options{Sandbox: emulator.SandboxOff})
+	f := start(t, emulatortest.Options{Sandbox: emulator.SandboxOff})
 	work := f.srv.Workspace(f.id)
 	secret := filepath.Join(filepath.Dir(work), "secret")
 	if err := os.WriteFile(secret, []byte("secret"), 0o644); err != nil {
@@ -132,13 +133,13 @@ func TestFilesForms(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := start(t, emulator.Options{})
+	f := start(t, emulatortest.Options{})
 	put(f)
 	v := f.want(200, "GET", f.in(read("d/bin")), "")
 	if got, _ := base64.StdEncoding.DecodeString(get(t, v, "content").(string)); !bytes.Equal(got, binary) || get(t, v, "encoding") != "base64" {
 		t.Errorf("%v", v)
 	}
-	f = start(t, emulator.Options{RawFiles: true, FileNames: true})
+	f = start(t, emulatortest.Options{RawFiles: true, FileNames: true})
 	put(f)
 	if a := f.do("GET", f.in(read("d/bin")), ""); a.body != string(binary) {
 		t.Errorf("raw: %q", a.body)
@@ -153,7 +154,7 @@ func TestFilesForms(t *testing.T) {
 
 // A large text is answered whole, with a rune across every kind of boundary.
 func TestFilesLarge(t *testing.T) {
-	f := start(t, emulator.Options{})
+	f := start(t, emulatortest.Options{})
 	want := strings.Repeat("ä€😀\n\"", 1<<20/12)
 	if err := os.WriteFile(filepath.Join(f.srv.Workspace(f.id), "big"), []byte(want), 0o644); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 func TestMain(m *testing.M) {
@@ -28,16 +29,17 @@ func TestMain(m *testing.M) {
 // fixture is a server on a socket, with an instance of one key.
 type fixture struct {
 	*testing.T
-	srv    *emulator.Server
+	srv    *emulatortest.Server
 	url    string
 	client *http.Client
 	key    string
 	id     string
 }
 
-func start(t *testing.T, opts emulator.Options) *fixture {
+func start(t *testing.T, opts emulatortest.Options) *fixture {
 	t.Helper()
-	srv, err := emulator.New(opts)
+	opts.Wrap = checked(t)
+	srv, err := emulatortest.New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,10 +221,10 @@ func (s *sse) all() []event {
 	}
 }
 
-// eventually waits for a condition, for at most ten seconds.
+// eventually waits for a condition. The limit is for what never comes.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never came: %s", what)

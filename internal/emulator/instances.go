@@ -67,7 +67,7 @@ func (in *instance) setStatusLocked(status string, now time.Time) {
 func (s *Server) bootLocked(in *instance, pending string, delay time.Duration) {
 	in.setStatusLocked(pending, s.opts.Clock())
 	in.life, in.endLife = context.WithCancel(s.ctx)
-	in.machine.start()
+	in.machine.start(in.life)
 	if delay <= 0 {
 		in.status = statusReady
 		return
@@ -89,7 +89,7 @@ func (s *Server) bootLocked(in *instance, pending string, delay time.Duration) {
 func (in *instance) powerOff() { in.machine.stop() }
 
 // addInstance makes an instance that is ready after a delay, unless the key has
-// as many as its capacity; 0 is no limit.
+// as many as its capacity; 0 means no limit.
 func (s *Server) addInstance(key string, delay time.Duration, capacity int) (*instance, error) {
 	in := &instance{id: newID(), owner: s.ownerOf(key), sandboxID: "sbx_" + newID()[:8], created: s.opts.Clock()}
 	s.mu.Lock()
@@ -131,6 +131,9 @@ func (s *Server) openInstanceLocked(in *instance) (err error) {
 		tmp = filepath.Join(s.dir, stateDir, "tmp", in.id)
 	}
 	in.machine = newMachine(&s.sandbox, in.id, in.workspace, tmp)
+	if s.opts.Path != "" {
+		in.machine.path = []string{"PATH=" + s.opts.Path}
+	}
 	in.endLife = func() {}
 	return nil
 }
@@ -144,7 +147,7 @@ func (s *Server) listInstances(c *call) {
 		}
 	}
 	s.mu.Unlock()
-	s.reply(c.w, http.StatusOK, s.list("instances", list))
+	s.reply(c.w, http.StatusOK, list)
 }
 
 func (s *Server) createInstance(c *call) {
@@ -166,22 +169,18 @@ func (s *Server) createInstance(c *call) {
 		s.failWith(c.w, err)
 		return
 	}
-	s.reply(c.w, http.StatusCreated, s.one("instance", s.instanceWire(in)))
+	s.reply(c.w, http.StatusCreated, s.instanceWire(in))
 }
 
 func (s *Server) getInstance(c *call) {
-	s.reply(c.w, http.StatusOK, s.one("instance", s.instanceWire(c.in)))
+	s.reply(c.w, http.StatusOK, s.instanceWire(c.in))
 }
 
 func (s *Server) instanceStatus(c *call) {
 	s.mu.Lock()
 	status, updated := c.in.status, c.in.updated
 	s.mu.Unlock()
-	body := object{"id": c.in.id, "status": status, "updated_at": stamp(updated)}
-	if s.opts.Messages == Camel {
-		body = object{"instanceId": c.in.id, "status": status, "updatedAt": updated.UnixMilli()}
-	}
-	s.reply(c.w, http.StatusOK, s.one("instance", body))
+	s.reply(c.w, http.StatusOK, object{"id": c.in.id, "status": status, "updated_at": stamp(updated)})
 }
 
 func (s *Server) rebootInstance(c *call) {
@@ -206,7 +205,7 @@ func (s *Server) rebootInstance(c *call) {
 		s.keepLocked(record{Power: &powerRecord{Instance: c.in.id, On: true}})
 	}
 	s.mu.Unlock()
-	s.lifecycleReply(c)
+	s.reply(c.w, http.StatusOK, s.instanceWire(c.in))
 }
 
 func (s *Server) shutdownInstance(c *call) {
@@ -221,21 +220,7 @@ func (s *Server) shutdownInstance(c *call) {
 	}
 	s.mu.Unlock()
 	c.in.powerOff()
-	s.lifecycleReply(c)
-}
-
-// lifecycleReply answers reboot and shutdown: the shape is undocumented, so
-// each dialect has one of the plausible ones.
-func (s *Server) lifecycleReply(c *call) {
-	wire := s.instanceWire(c.in)
-	switch s.opts.Messages {
-	case Camel:
-		s.reply(c.w, http.StatusAccepted, object{"success": true, "status": wire["status"]})
-	case Wrapped:
-		c.w.WriteHeader(http.StatusNoContent)
-	default:
-		s.reply(c.w, http.StatusOK, wire)
-	}
+	s.reply(c.w, http.StatusOK, s.instanceWire(c.in))
 }
 
 // notReady is the answer to work for an instance that is not on.
@@ -262,29 +247,6 @@ func (s *Server) instanceWire(in *instance) object {
 }
 
 func (s *Server) instanceWireLocked(in *instance) object {
-	if s.opts.Messages == Camel {
-		return object{"id": in.id, "status": in.status, "sandboxId": in.sandboxID,
-			"createdAt": in.created.UnixMilli(), "updatedAt": in.updated.UnixMilli()}
-	}
 	return object{"id": in.id, "status": in.status, "sandbox_id": in.sandboxID,
 		"created_at": stamp(in.created), "updated_at": stamp(in.updated)}
-}
-
-// list puts a list into the form of the dialect.
-func (s *Server) list(name string, items []object) any {
-	switch s.opts.Messages {
-	case Camel:
-		return object{"data": items}
-	case Wrapped:
-		return object{name: items, "next_cursor": nil}
-	}
-	return items
-}
-
-// one puts a single object into the form of the dialect.
-func (s *Server) one(name string, item object) object {
-	if s.opts.Messages == Wrapped {
-		return object{name: item}
-	}
-	return item
 }

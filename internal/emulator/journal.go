@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -111,7 +110,7 @@ func openJournal(dir string, each func(record) error) (_ *journal, err error) {
 	in := bufio.NewReader(j.file)
 	for number := 1; ; number++ {
 		line, err := in.ReadBytes('\n')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			// What is left is a line that was cut off, if anything.
 			return j, j.file.Truncate(j.size)
 		}
@@ -124,7 +123,7 @@ func openJournal(dir string, each func(record) error) (_ *journal, err error) {
 			err = each(r)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s, line %d: %w; mend or remove the file", name, number, err)
+			return nil, fmt.Errorf("%s, line %d: %w; repair or remove the file", name, number, err)
 		}
 		j.size += int64(len(line))
 	}
@@ -155,7 +154,7 @@ func (j *journal) close() error {
 }
 
 // keepLocked notes a change, where changes are kept. The service goes on in
-// memory when that fails: a full disk is no reason to stop in mid-reply.
+// memory when that fails: a full disk must not stop a reply half way.
 func (s *Server) keepLocked(r record) {
 	if s.journal == nil {
 		return
@@ -171,8 +170,8 @@ func (s *Server) restore(r record) error {
 	case r.Instance != nil:
 		i := r.Instance
 		// The id names a folder, so that it must not be a path.
-		if !uuid.MatchString(i.ID) {
-			return fmt.Errorf("%q is no id of an instance", i.ID)
+		if !isID(i.ID) {
+			return fmt.Errorf("%q is not an instance id", i.ID)
 		}
 		in := &instance{id: i.ID, owner: i.Owner, sandboxID: i.SandboxID, created: i.Created}
 		if err := s.openInstanceLocked(in); err != nil {
@@ -211,7 +210,8 @@ func (s *Server) restore(r record) error {
 	return nil
 }
 
-var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+// isID says whether an id could be one that newID gives.
+func isID(id string) bool { return len(id) == 36 && strings.Trim(id, "0123456789abcdef-") == "" }
 
 // resumeLocked turns restored instances on, and ends the replies that the
 // earlier process left unfinished, for else they would be waited for for ever.
@@ -255,7 +255,7 @@ func ownKey(dir string) (string, error) {
 	}
 	key := string(bytes.TrimSpace(b))
 	if !strings.HasPrefix(key, keyPrefix) || len(key) < len(newKey()) || strings.ContainsAny(key, " \t\r\n") {
-		return "", fmt.Errorf("%s holds no key; remove it to get a new one", name)
+		return "", fmt.Errorf("%s has no key in it; remove the file to get a new one", name)
 	}
 	return key, os.Chmod(name, 0o600)
 }

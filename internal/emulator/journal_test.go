@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 // keeper makes servers on one folder, one after the other.
-func keeper(t *testing.T, dir string, agent emulator.Agent) *emulator.Server {
+func keeper(t *testing.T, dir string, agent emulator.Agent) *emulatortest.Server {
 	t.Helper()
-	srv, err := emulator.New(emulator.Options{Dir: dir, OwnKey: true, Agent: agent})
+	srv, err := emulatortest.New(emulatortest.Options{Dir: dir, OwnKey: true, Agent: agent})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +31,7 @@ func journalOf(dir string) string { return filepath.Join(dir, ".openclaw", "jour
 func TestJournalRestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	f := start(t, emulator.Options{Dir: dir, Agent: script(
+	f := start(t, emulatortest.Options{Dir: dir, Agent: script(
 		emulator.AgentEvent{Kind: emulator.ToolEnd, Tool: &emulator.ToolCall{ID: "c1", Name: "exec", Args: map[string]any{"command": "x < y"}, Result: "no", IsError: true}},
 		text("wörd"))})
 	f.want(200, "POST", f.in("/files/write"), `{"path":"/workspace/kept","content":"k"}`)
@@ -61,7 +62,7 @@ func TestJournalRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	again := start(t, emulator.Options{Dir: dir, Agent: script(text("again"))})
+	again := start(t, emulatortest.Options{Dir: dir, Agent: script(text("again"))})
 	again.id = f.id
 	if after := list(again); after != before {
 		t.Errorf("got\n%s\nwant\n%s", after, before)
@@ -90,7 +91,7 @@ func TestJournalRestart(t *testing.T) {
 	// What was rebooted stays on.
 	again.want(200, "POST", "/instances/"+off+"/reboot", "")
 	again.srv.Close()
-	third := start(t, emulator.Options{Dir: dir})
+	third := start(t, emulatortest.Options{Dir: dir})
 	if status := get(t, third.want(200, "GET", "/instances/"+off, ""), "status"); status != "ready" {
 		t.Errorf("the rebooted instance is %s", status)
 	}
@@ -157,7 +158,7 @@ func TestJournalWrong(t *testing.T) {
 			if err := os.WriteFile(journalOf(dir), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := emulator.New(emulator.Options{Dir: dir})
+			_, err := emulatortest.New(emulatortest.Options{Dir: dir})
 			if err == nil || !strings.Contains(err.Error(), journalOf(dir)+", line 2") {
 				t.Errorf("got %v", err)
 			}
@@ -181,7 +182,7 @@ func TestJournalWrong(t *testing.T) {
 func TestJournalKilled(t *testing.T) {
 	t.Parallel()
 	begun := make(chan struct{}, 2)
-	f := start(t, emulator.Options{Dir: t.TempDir(), Agent: emulator.AgentFunc(func(ctx context.Context, _ emulator.Turn, _ func(emulator.AgentEvent) error) error {
+	f := start(t, emulatortest.Options{Dir: t.TempDir(), Agent: emulator.AgentFunc(func(ctx context.Context, _ emulator.Turn, _ func(emulator.AgentEvent) error) error {
 		begun <- struct{}{}
 		<-ctx.Done()
 		return ctx.Err()
@@ -226,13 +227,13 @@ func TestJournalLocked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := keeper(t, dir, nil)
-	if _, err := emulator.New(emulator.Options{Dir: dir}); !errors.Is(err, emulator.ErrInUse) || !strings.Contains(err.Error(), dir) {
+	if _, err := emulatortest.New(emulatortest.Options{Dir: dir}); !errors.Is(err, emulator.ErrInUse) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("got %v", err)
 	}
 	// One that is about to end is waited for.
-	done := make(chan *emulator.Server)
+	done := make(chan *emulatortest.Server)
 	go func() {
-		srv, err := emulator.New(emulator.Options{Dir: dir})
+		srv, err := emulatortest.New(emulatortest.Options{Dir: dir})
 		if err != nil {
 			t.Error(err)
 		}
@@ -274,7 +275,7 @@ func TestJournalKey(t *testing.T) {
 	if err := os.WriteFile(name, []byte("local-\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := emulator.New(emulator.Options{Dir: dir, OwnKey: true}); err == nil || !strings.Contains(err.Error(), name) {
+	if _, err := emulatortest.New(emulatortest.Options{Dir: dir, OwnKey: true}); err == nil || !strings.Contains(err.Error(), name) {
 		t.Errorf("a broken key: %v", err)
 	}
 	// Without a folder, each has its own.
@@ -296,7 +297,7 @@ func TestJournalNoFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := filepath.Join(dir, filepath.FromSlash(strings.TrimSuffix(inTheWay, "/x")))
-		if srv, err := emulator.New(emulator.Options{Dir: dir, OwnKey: true}); err == nil || !strings.Contains(err.Error(), want) {
+		if srv, err := emulatortest.New(emulatortest.Options{Dir: dir, OwnKey: true}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, %v", inTheWay, srv, err)
 		}
 	}

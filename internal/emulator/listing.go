@@ -4,7 +4,6 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
-	"strings"
 	"syscall"
 )
 
@@ -24,10 +23,6 @@ func (s *Server) listFiles(c *call) {
 	}
 	if err != nil {
 		s.failWith(c.w, fileError(err, rel))
-		return
-	}
-	if s.opts.FileNames {
-		s.listNames(c, rel)
 		return
 	}
 	entries, err := fs.ReadDir(c.in.files.FS(), rel)
@@ -51,62 +46,15 @@ func (s *Server) listFiles(c *call) {
 				}
 			}
 		}
-		list = append(list, s.entryWire(e.Name(), outside(child), info))
+		list = append(list, entryWire(e.Name(), outside(child), info))
 	}
-	switch s.opts.Messages {
-	case Camel:
-		s.reply(c.w, http.StatusOK, object{"data": list})
-	case Wrapped:
-		s.reply(c.w, http.StatusOK, object{"path": outside(rel), "entries": list})
-	default:
-		s.reply(c.w, http.StatusOK, list)
-	}
+	s.reply(c.w, http.StatusOK, list)
 }
 
-func (s *Server) entryWire(name, full string, info fs.FileInfo) object {
-	size := info.Size()
+func entryWire(name, full string, info fs.FileInfo) object {
+	kind, size := "file", info.Size()
 	if info.IsDir() {
-		size = 0
-	}
-	switch s.opts.Messages {
-	case Camel:
-		return object{"name": name, "path": full, "isDirectory": info.IsDir(), "size": size,
-			"mtimeMs": info.ModTime().UnixMilli()}
-	case Wrapped:
-		kind := "file"
-		if info.IsDir() {
-			kind = "dir"
-		}
-		return object{"name": name, "type": kind, "size_bytes": size, "updated_at": stamp(info.ModTime())}
-	}
-	kind := "file"
-	if info.IsDir() {
-		kind = "directory"
+		kind, size = "directory", 0
 	}
 	return object{"name": name, "path": full, "type": kind, "size": size, "modified_at": stamp(info.ModTime())}
-}
-
-// listNames answers with names alone, relative to the directory, of all levels.
-// Directories end in a slash.
-func (s *Server) listNames(c *call, rel string) {
-	names := []string{}
-	err := fs.WalkDir(c.in.files.FS(), rel, func(p string, e fs.DirEntry, err error) error {
-		if err != nil || p == rel {
-			return err
-		}
-		name := p
-		if rel != "." {
-			name = strings.TrimPrefix(p, rel+"/")
-		}
-		if e.IsDir() {
-			name += "/"
-		}
-		names = append(names, name)
-		return nil
-	})
-	if err != nil {
-		s.failWith(c.w, fileError(err, rel))
-		return
-	}
-	s.reply(c.w, http.StatusOK, object{"files": names})
 }

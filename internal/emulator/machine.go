@@ -23,11 +23,13 @@ type machine struct {
 	sandbox   *sandbox
 	id        string
 	workspace string
-	tmp       string // directory of this machine that is /tmp, in a namespace; made when it is needed
+	path      []string // the variable PATH of commands, if not the usual one
+	tmp       string   // directory of this machine that is /tmp, in a namespace; made when it is needed
 
 	mu     sync.Mutex
 	on     bool
-	holder *holder // of the namespace; nil before the first command
+	life   context.Context // ends when the machine is to stop
+	holder *holder         // of the namespace; nil before the first command
 	procs  map[*process]struct{}
 
 	desktop []string // variables of its desktop, once it has one
@@ -60,11 +62,11 @@ func (p *process) kill() {
 	<-p.exited
 }
 
-// start allows commands.
-func (m *machine) start() {
+// start allows commands. life ends when the machine is to stop, at the latest.
+func (m *machine) start(life context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.on = true
+	m.on, m.life = true, life
 }
 
 // stop kills all that the instance runs, waits for it, and allows no commands
@@ -119,38 +121,65 @@ var errOff = errors.New("emulator: the instance is off")
 var errNoShell = &failure{http.StatusUnprocessableEntity, "no_shell",
 	"Commands and terminals need a shell (bash or sh), and the machine that runs openclaw-mcp has none, as in its container image; files need none"}
 
-// command prepares a shell command. It holds m.mu.
+// enter gives the machine a namespace, unless it has one or can't have one. The
+// caller holds m.mu.
+func (m *machine) enter() error {
+	if m.holder != nil {
+		if !m.holder.dead() {
+			return nil
+		}
+		m.holder.stop()
+		m.holder = nil
+	}
+	if err := os.MkdirAll(m.tmp, 0o700); err != nil {
+		return err
+	}
+	if err := os.Chmod(m.tmp, os.ModeSticky|0o777); err != nil {
+		return err
+	}
+	var err error
+	m.holder, err = m.sandbox.enter(m.life, m.workspace, m.tmp)
+	if m.life.Err() != nil {
+		return errOff
+	}
+	return err
+}
+
+// prepare does early what the first command needs. It says whether commands have
+// a namespace.
+func (m *machine) prepare() (inside bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.on {
+		return false, errOff
+	}
+	err = m.enter()
+	return m.holder != nil, err
+}
+
+// command prepares a shell command. The caller holds m.mu.
 func (m *machine) command(command string) (*exec.Cmd, error) {
 	shell := findProgram("bash", "sh")
 	if shell == "" {
 		return nil, errNoShell
 	}
-	if !m.sandbox.works() {
+	if err := m.enter(); err != nil {
+		return nil, err
+	}
+	restoreSignals()
+	if m.holder == nil {
 		cmd := exec.Command(shell, "-c", command)
 		if runtime.GOOS == "windows" && filepath.Base(shell) == "cmd.exe" {
 			cmd = exec.Command(shell, "/C", command)
 		}
 		cmd.Dir = m.workspace
 		cmd.Env = append(environment(m.workspace), m.marker(), workspaceVar+"="+m.workspace)
-		cmd.Env = append(cmd.Env, m.desktop...)
+		cmd.Env = append(append(cmd.Env, m.path...), m.desktop...)
 		ownGroup(cmd)
 		return cmd, nil
 	}
-	if m.holder == nil || m.holder.dead() {
-		if err := os.MkdirAll(m.tmp, 0o700); err != nil {
-			return nil, err
-		}
-		if err := os.Chmod(m.tmp, os.ModeSticky|0o777); err != nil {
-			return nil, err
-		}
-		h, err := startHolder(m.sandbox.root, m.workspace, m.tmp)
-		if err != nil {
-			return nil, err
-		}
-		m.holder = h
-	}
 	cmd := m.holder.command(shell, command)
-	cmd.Env = append(environment("/workspace"), m.desktop...)
+	cmd.Env = append(append(environment("/workspace"), m.path...), m.desktop...)
 	ownGroup(cmd)
 	return cmd, nil
 }
@@ -166,12 +195,11 @@ type result struct {
 func (r *result) truncated() bool { return r.stdout.truncated || r.stderr.truncated }
 
 // run executes a shell command and waits for it. Its process group is killed
-// after the time-out, and when ctx ends. With merge, stderr goes into stdout,
-// in the order of printing.
-func (m *machine) run(ctx context.Context, command string, timeout time.Duration, limit int64, merge bool) (*result, error) {
+// after the time-out, and when ctx ends.
+func (m *machine) run(ctx context.Context, command string, timeout time.Duration, limit int64) (*result, error) {
 	res := &result{stdout: &capture{limit: limit}, stderr: &capture{limit: limit}}
 	begin := time.Now()
-	p, err := m.launch(command, res, merge)
+	p, err := m.launch(command, res)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +231,7 @@ func (m *machine) run(ctx context.Context, command string, timeout time.Duration
 
 // launch starts a command. The output is read until nobody can write to it any
 // more, also after the answer, lest a background process dies of a closed pipe.
-func (m *machine) launch(command string, res *result, merge bool) (*process, error) {
+func (m *machine) launch(command string, res *result) (*process, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.on {
@@ -229,8 +257,8 @@ func (m *machine) launch(command string, res *result, merge bool) (*process, err
 		return w, nil
 	}
 	stdout, err := pipe(res.stdout)
-	stderr := stdout
-	if err == nil && !merge {
+	var stderr *os.File
+	if err == nil {
 		stderr, err = pipe(res.stderr)
 	}
 	if err == nil {

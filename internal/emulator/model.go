@@ -66,8 +66,6 @@ func ModelAgent(opts ModelOptions) (Agent, error) {
 	}}, nil
 }
 
-var versionSegment = regexp.MustCompile(`/v\d+[a-z0-9]*(/|$)`)
-
 // modelBase gives the URL of an OpenAI-compatible API from what people have at
 // hand: with or without its version, or as that of the endpoint itself.
 func modelBase(text string) (string, error) {
@@ -76,7 +74,7 @@ func modelBase(text string) (string, error) {
 		return "", errors.New("the model's URL must be an http or https URL without a user name, query or fragment, such as http://127.0.0.1:11434/v1")
 	}
 	base := strings.TrimSuffix(strings.TrimRight(text, "/"), "/chat/completions")
-	if !versionSegment.MatchString(u.Path) {
+	if !regexp.MustCompile(`/v\d+[a-z0-9]*(/|$)`).MatchString(u.Path) {
 		base += "/v1"
 	}
 	return base, nil
@@ -154,8 +152,8 @@ func (t *modelTurn) say(text string) error {
 	return t.emit(AgentEvent{Kind: Text, Text: text})
 }
 
-// think says once per request that the model thinks aloud, which is no part of
-// its answer but shows that it works.
+// think says once per request that the model is thinking. Its thoughts are not
+// part of the answer, but they show that it works.
 func (t *modelTurn) think() error {
 	if t.thinking {
 		return nil

@@ -28,7 +28,7 @@ func newConversation(prompt string, history []Message, message string) *conversa
 			continue
 		case roleTool:
 			id := m.ToolCallID
-			if !fitID.MatchString(id) {
+			if !fitID(id) {
 				id = "c" + newID()[:8]
 			}
 			args := "{}"

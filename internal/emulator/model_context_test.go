@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 // The session's history is told, tools and failures included, and the oldest of
@@ -92,7 +93,7 @@ func TestModelCancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			model := newFakeModel(t, answer)
-			f := start(t, emulator.Options{Agent: model.agent(t, nil)})
+			f := start(t, emulatortest.Options{Agent: model.agent(t, nil)})
 			reply := f.stream("POST", f.in("/chat/stream"), `{"message":"go"}`)
 			if name == "answer" {
 				for ev, ok := reply.next(); ok && !strings.Contains(ev.data, "Well"); ev, ok = reply.next() {
@@ -135,7 +136,7 @@ func TestHistoryOfQueuedMessages(t *testing.T) {
 	t.Parallel()
 	begun, goOn := make(chan struct{}, 3), make(chan struct{})
 	told := make(chan []string, 3)
-	f := start(t, emulator.Options{Agent: emulator.AgentFunc(func(ctx context.Context, turn emulator.Turn, emit func(emulator.AgentEvent) error) error {
+	f := start(t, emulatortest.Options{Agent: emulator.AgentFunc(func(ctx context.Context, turn emulator.Turn, emit func(emulator.AgentEvent) error) error {
 		var history []string
 		for _, m := range turn.History {
 			history = append(history, m.Text)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 const modelKey = "sk-of-the-model"
@@ -162,7 +163,7 @@ func (s spoken) text() string { return strings.Join(s.words, "") }
 func hear(t *testing.T, agent emulator.Agent, messages ...string) spoken {
 	t.Helper()
 	var s spoken
-	f := start(t, emulator.Options{Agent: emulator.AgentFunc(func(ctx context.Context, turn emulator.Turn, emit func(emulator.AgentEvent) error) error {
+	f := start(t, emulatortest.Options{Agent: emulator.AgentFunc(func(ctx context.Context, turn emulator.Turn, emit func(emulator.AgentEvent) error) error {
 		s = spoken{}
 		s.err = agent.Reply(ctx, turn, func(ev emulator.AgentEvent) error {
 			s.kinds = append(s.kinds, ev.Kind)

@@ -35,7 +35,7 @@ var modelTools = []object{
 	}, "path"),
 	modelTool("write_file", "Writes a file of the workspace whole, making the folders above it.", object{
 		"path":    property("string", "such as notes.txt or /workspace/notes.txt"),
-		"content": property("string", "all that the file shall hold"),
+		"content": property("string", "the whole content of the file"),
 	}, "path", "content"),
 	modelTool("list_files", "Lists a folder of the workspace.", object{
 		"path": property("string", "the workspace itself by default"),

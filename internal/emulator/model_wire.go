@@ -100,7 +100,7 @@ func (t *modelTurn) ask(model string, messages []chatMessage) (answer *modelAnsw
 		}
 		if err != nil && (answer.text || len(answer.Calls) > 0) {
 			// Once words are out, another try would say them twice.
-			return fmt.Errorf("the model's answer broke off: %s", err)
+			return fmt.Errorf("the model's answer broke off: %s", err) //nolint:errorlint // unwrapped, it would count as a failure that can be tried again
 		}
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 )
@@ -29,22 +30,29 @@ const offlineHelp = `What you can ask me here:
 - count to N, wait N (seconds), say TEXT: to try streaming and long replies
 `
 
-// offlineCommands are tried in order; the first whose pattern matches answers.
-var offlineCommands = []struct {
+// offlineCommand is one thing that the offline agent understands. The pattern's
+// group is what do gets.
+type offlineCommand struct {
 	pattern *regexp.Regexp
 	do      func(*offlineTurn, string) error
-}{
-	{regexp.MustCompile("(?is)^(?:please\\s+)?(?:run|execute|exec)\\s*:?\\s*```\\w*\\n(.+?)```"), (*offlineTurn).run},
-	{regexp.MustCompile("(?is)^(?:please\\s+)?(?:run|execute|exec)\\s*:?\\s*`([^`]+)`"), (*offlineTurn).run},
-	{regexp.MustCompile(`(?is)^(?:run|exec)\s*:\s*(.+)$`), (*offlineTurn).run},
-	{regexp.MustCompile(`(?is)^execute\s*:?\s+(.+)$`), (*offlineTurn).run},
-	{regexp.MustCompile(`(?s)^\$\s*(.+)$`), (*offlineTurn).run},
-	{regexp.MustCompile(`(?i)^(?:read|show|cat)\s+(?:me\s+)?(?:the\s+)?(?:file\s+)?(\S.*)$`), (*offlineTurn).read},
-	{regexp.MustCompile(`(?i)^(?:list|ls)\b(?:\s+(?:the\s+|my\s+|all\s+)?(?:files|workspace|directory))?(.*)$`), (*offlineTurn).list},
-	{regexp.MustCompile(`(?i)^count\s+(?:up\s+)?to\s+(\d{1,4})\b`), (*offlineTurn).count},
-	{regexp.MustCompile(`(?i)^(?:wait|sleep)\s+(?:for\s+)?(\d+(?:\.\d+)?\s*[a-z]*)`), (*offlineTurn).wait},
-	{regexp.MustCompile(`(?is)^(?:echo|say|reply\s+with)[:\s]\s*(.+)$`), (*offlineTurn).say},
 }
+
+// offlineCommands are tried in order; the first whose pattern matches answers.
+// They are compiled at the first message, since most processes never get one.
+var offlineCommands = sync.OnceValue(func() []offlineCommand {
+	return []offlineCommand{
+		{regexp.MustCompile("(?is)^(?:please\\s+)?(?:run|execute|exec)\\s*:?\\s*```\\w*\\n(.+?)```"), (*offlineTurn).run},
+		{regexp.MustCompile("(?is)^(?:please\\s+)?(?:run|execute|exec)\\s*:?\\s*`([^`]+)`"), (*offlineTurn).run},
+		{regexp.MustCompile(`(?is)^(?:run|exec)\s*:\s*(.+)$`), (*offlineTurn).run},
+		{regexp.MustCompile(`(?is)^execute\s*:?\s+(.+)$`), (*offlineTurn).run},
+		{regexp.MustCompile(`(?s)^\$\s*(.+)$`), (*offlineTurn).run},
+		{regexp.MustCompile(`(?i)^(?:read|show|cat)\s+(?:me\s+)?(?:the\s+)?(?:file\s+)?(\S.*)$`), (*offlineTurn).read},
+		{regexp.MustCompile(`(?i)^(?:list|ls)\b(?:\s+(?:the\s+|my\s+|all\s+)?(?:files|workspace|directory))?(.*)$`), (*offlineTurn).list},
+		{regexp.MustCompile(`(?i)^count\s+(?:up\s+)?to\s+(\d{1,4})\b`), (*offlineTurn).count},
+		{regexp.MustCompile(`(?i)^(?:wait|sleep)\s+(?:for\s+)?(\d+(?:\.\d+)?\s*[a-z]*)`), (*offlineTurn).wait},
+		{regexp.MustCompile(`(?is)^(?:echo|say|reply\s+with)[:\s]\s*(.+)$`), (*offlineTurn).say},
+	}
+})
 
 // offlineTurn is one reply in the making.
 type offlineTurn struct {
@@ -57,7 +65,7 @@ type offlineTurn struct {
 func offlineReply(ctx context.Context, turn Turn, emit func(AgentEvent) error) error {
 	t := &offlineTurn{Turn: turn, ctx: ctx, emit: emit}
 	message := strings.TrimSpace(turn.Message)
-	for _, c := range offlineCommands {
+	for _, c := range offlineCommands() {
 		if m := c.pattern.FindStringSubmatch(message); m != nil {
 			return c.do(t, strings.TrimSpace(m[1]))
 		}

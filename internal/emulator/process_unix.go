@@ -5,6 +5,7 @@ package emulator
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -32,6 +33,19 @@ func findProgram(names ...string) string {
 		}
 	}
 	return ""
+}
+
+// restoreSignals gives commands the usual SIGPIPE, SIGINT and SIGQUIT. Children
+// ignore the signals that this process ignores, and no shell can change that for
+// what it runs. A signal that is caught, however, has its default effect in a
+// child. So the ignored ones are caught here, and dropped, which is the same to
+// this process.
+func restoreSignals() {
+	for _, s := range []os.Signal{syscall.SIGPIPE, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // ownGroup puts a command into a process group of its own.

@@ -31,6 +31,9 @@ func findProgram(names ...string) string {
 	return filepath.Join(os.Getenv("SystemRoot"), "System32", "cmd.exe")
 }
 
+// restoreSignals has nothing to do: processes here don't inherit what is ignored.
+func restoreSignals() {}
+
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }

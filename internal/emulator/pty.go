@@ -5,13 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // errNoPTY is the reason why there are no terminals on some systems.
 var errNoPTY = &failure{http.StatusNotFound, "no_terminal",
-	"This machine has no pseudo-terminals for the embedded service: use terminal/exec"}
+	"This machine has no pseudo-terminals for its local instance: use terminal/exec"}
 
 const (
 	defaultCols, defaultRows = 80, 24
@@ -110,7 +109,6 @@ type shellSet struct {
 	mu   sync.Mutex
 	list map[string]*keptShell
 	live map[string]*terminal // connections, by their shells
-	open atomic.Int64
 }
 
 type keptShell struct {

@@ -1,98 +1,93 @@
 package emulator
 
 import (
-	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 )
 
-// OpenTerminals gives the number of terminal/ws sockets that are open now.
-func (s *Server) OpenTerminals() int { return int(s.shells.open.Load()) }
-
 // terminal answers WS terminal/ws: a shell on a pseudo-terminal in /workspace.
+// Messages are JSON. The server sends {"type":"ready"}, {"type":"output","data"},
+// {"type":"exit","code"} and {"type":"error","message"}; the client sends
+// {"type":"input","data"}, {"type":"resize","cols","rows"} and {"type":"ping"}.
 func (s *Server) terminal(c *call) {
-	if !s.ready(c) {
+	life, ok := s.beginSocket(c)
+	if !ok {
 		return
+	}
+	defer s.work.Done()
+
+	t := &terminal{server: s, in: c.in}
+	if err := t.open(c.r.URL.Query().Get("session_id")); err != nil {
+		s.failWith(c.w, err)
+		return
+	}
+	ws, err := websocket.Accept(c.w, c.r, nil)
+	if err != nil { // it has answered
+		t.shell.end()
+		return
+	}
+	defer ws.CloseNow()
+	ws.SetReadLimit(1 << 20)
+	t.ws = ws
+	t.serve(life)
+	if life.Err() != nil {
+		ws.Close(websocket.StatusGoingAway, "the instance was shut down")
+	}
+}
+
+// beginSocket checks a request for a WebSocket and counts it as work, whose end is
+// the caller's to tell. Where it can't be served, it is answered, and ok is false.
+func (s *Server) beginSocket(c *call) (life context.Context, ok bool) {
+	if !s.ready(c) {
+		return nil, false
 	}
 	if !strings.EqualFold(c.r.Header.Get("Upgrade"), "websocket") {
 		c.w.Header().Set("Upgrade", "websocket")
 		s.fail(c.w, http.StatusUpgradeRequired, "upgrade_required", "This is a WebSocket")
-		return
+		return nil, false
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
-		s.mu.Unlock()
 		s.fail(c.w, http.StatusServiceUnavailable, "unavailable", "The service is shutting down")
-		return
+		return nil, false
 	}
-	life := c.in.life
 	s.work.Add(1)
-	s.mu.Unlock()
-	defer s.work.Done()
-
-	t := &terminal{server: s, in: c.in, family: s.opts.Terminal, fault: socketFault(c.w)}
-	// ttyd and line mode have no shell before the client's first word.
-	if t.family != TerminalT4 && t.family != TerminalT5 {
-		if err := t.open(c.r.URL.Query().Get("session_id"), defaultCols, defaultRows); err != nil {
-			s.failWith(c.w, err)
-			return
-		}
-	}
-	opts := &websocket.AcceptOptions{}
-	if t.family == TerminalT4 {
-		opts.Subprotocols = []string{"tty"}
-	}
-	ws, err := websocket.Accept(c.w, c.r, opts)
-	if err != nil { // it has answered
-		if t.shell != nil {
-			t.shell.end()
-		}
-		return
-	}
-	s.shells.open.Add(1)
-	defer s.shells.open.Add(-1)
-	defer ws.CloseNow()
-	ws.SetReadLimit(1 << 20)
-	ctx, cancel := context.WithCancel(life)
-	defer cancel()
-	t.ws = ws
-	t.serve(ctx, cancel)
-	if life.Err() != nil {
-		ws.Close(websocket.StatusGoingAway, "the instance was shut down")
-	}
+	return c.in.life, true
 }
 
 // terminal is one connection.
 type terminal struct {
 	server  *Server
 	in      *instance
-	family  TerminalFamily
-	fault   SocketFault
 	ws      *websocket.Conn
 	shell   *shell
 	resumed bool
-	sent    int           // bytes of output
 	stop    func()        // ends the connection
-	left    chan struct{} // the shell was left
-	broken  atomic.Bool   // the connection ended in another way than by a proper close
+	left    chan struct{} // closed when the connection has let go of the shell
+	broken  atomic.Bool   // the connection ended without a proper close
 }
 
 // open gives the terminal its shell: the one that it asks for, else a new one.
-func (t *terminal) open(id string, cols, rows int) error {
+func (t *terminal) open(id string) error {
 	if id != "" {
 		if t.shell = t.server.shells.take(id, t.in); t.shell != nil {
 			t.resumed = true
 			return nil
 		}
 	}
-	sh, err := t.in.machine.startShell(cols, rows)
+	sh, err := t.in.machine.startShell(defaultCols, defaultRows)
 	if errors.Is(err, errOff) {
 		return notReady(statusStopped)
 	}
@@ -100,45 +95,27 @@ func (t *terminal) open(id string, cols, rows int) error {
 	return err
 }
 
-// leave ends the shell, or has it kept for a while.
-func (t *terminal) leave(ctx context.Context) {
-	sh := t.shell
-	if sh == nil {
-		return
-	}
+// leave ends the shell, or has it kept for a while. life is that of the instance.
+func (t *terminal) leave(life context.Context) {
 	grace := t.server.opts.TerminalGrace
 	s := t.server
 	s.mu.Lock()
-	keep := t.broken.Load() && grace > 0 && !s.closed && ctx.Err() == nil
+	keep := t.broken.Load() && grace > 0 && !s.closed && life.Err() == nil
 	if keep {
 		s.work.Add(1)
 	}
 	s.mu.Unlock()
 	if !keep {
-		sh.end()
+		t.shell.end()
 		return
 	}
-	s.shells.keep(sh, t.in, grace, s.work.Done)
+	s.shells.keep(t.shell, t.in, grace, s.work.Done)
 }
 
 // serve runs the terminal to its end.
-func (t *terminal) serve(life context.Context, cancel context.CancelFunc) {
+func (t *terminal) serve(life context.Context) {
 	ctx, stop := context.WithCancel(life)
 	defer stop()
-	if t.fault.Silent || t.family == TerminalT4 && t.ws.Subprotocol() == "" {
-		if t.shell != nil {
-			t.shell.end()
-		}
-		<-t.ws.CloseRead(ctx).Done()
-		return
-	}
-	if t.family == TerminalT5 {
-		t.lines(ctx)
-		return
-	}
-	if t.family == TerminalT4 && !t.hello(ctx) {
-		return
-	}
 	t.stop, t.left = stop, make(chan struct{})
 	t.server.shells.attach(t)
 	defer t.server.shells.release(t)
@@ -157,69 +134,64 @@ func (t *terminal) serve(life context.Context, cancel context.CancelFunc) {
 	both.Wait()
 	_ = t.shell.tty.SetWriteDeadline(time.Time{})
 	t.leave(life)
-	cancel()
-}
-
-// hello waits for the first message of a ttyd client.
-func (t *terminal) hello(ctx context.Context) bool {
-	_, raw, err := t.ws.Read(ctx)
-	if err != nil {
-		return false
-	}
-	size := readSize(raw)
-	if size.problem != "" || !bytes.Contains(raw, []byte(`"AuthToken"`)) {
-		t.ws.Close(websocket.StatusPolicyViolation, "the first message has to be the handshake")
-		return false
-	}
-	if err := t.open("", size.cols, size.rows); err != nil {
-		t.ws.Close(websocket.StatusInternalError, err.Error())
-		return false
-	}
-	return true
 }
 
 // listen passes on what the client types.
 func (t *terminal) listen(ctx context.Context) {
 	for {
-		kind, raw, err := t.ws.Read(ctx)
+		_, raw, err := t.ws.Read(ctx)
 		if err != nil {
 			if websocket.CloseStatus(err) == -1 && ctx.Err() == nil {
 				t.broken.Store(true)
 			}
 			return
 		}
-		in := t.family.readInput(message{kind, raw})
-		switch {
-		case in.problem != "":
-			t.complain(ctx, in.problem)
-		case in.cols > 0:
-			setWindow(t.shell.tty, in.cols, in.rows)
-		case len(in.data) > 0:
-			if _, err := t.shell.tty.Write(in.data); err != nil {
-				return
+		var in struct {
+			Type     string `json:"type"`
+			Data     string `json:"data"`
+			Encoding string `json:"encoding"`
+			Cols     int    `json:"cols"`
+			Rows     int    `json:"rows"`
+		}
+		problem := ""
+		if err := json.Unmarshal(raw, &in); err != nil {
+			problem = "the message is not JSON"
+		}
+		data := []byte(in.Data)
+		if in.Encoding == "base64" {
+			if data, err = base64.StdEncoding.DecodeString(in.Data); err != nil {
+				problem = "the data is not base64"
 			}
 		}
-	}
-}
-
-func (t *terminal) complain(ctx context.Context, problem string) {
-	if t.family == TerminalT1 || t.family == TerminalT3 || t.family == TerminalT5 {
-		t.send(ctx, jsonMessage(object{"type": "error", "message": problem}))
-	}
-}
-
-// speak passes on what the shell prints, until it ends, the client leaves, or a
-// fault says so.
-func (t *terminal) speak(ctx context.Context) {
-	if !t.fault.begin(ctx, t.ws) {
-		return
-	}
-	for _, m := range t.family.greeting(t.shell, t.server.opts.TerminalGrace > 0, t.resumed) {
-		if !t.send(ctx, m) {
-			return
+		switch {
+		case problem != "" || in.Type == "ping":
+		case in.Type == "input":
+			if _, err := t.shell.tty.Write(data); err != nil {
+				return
+			}
+		case in.Type != "resize":
+			problem = fmt.Sprintf("unknown message type %q", in.Type)
+		case in.Cols < 1 || in.Cols > maxCols || in.Rows < 1 || in.Rows > maxRows:
+			problem = fmt.Sprintf("a terminal can't have %d columns and %d rows", in.Cols, in.Rows)
+		default:
+			_ = setWindow(t.shell.tty, in.Cols, in.Rows)
+		}
+		if problem != "" {
+			t.send(ctx, object{"type": "error", "message": problem})
 		}
 	}
-	if !t.flood(ctx) {
+}
+
+// speak passes on what the shell prints, until it ends or the client leaves.
+func (t *terminal) speak(ctx context.Context) {
+	ready := object{"type": "ready"}
+	if t.server.opts.TerminalGrace > 0 {
+		ready["session_id"] = t.shell.id
+		if t.resumed {
+			ready["resumed"] = true
+		}
+	}
+	if !t.send(ctx, ready) {
 		return
 	}
 	for {
@@ -255,77 +227,19 @@ func (t *terminal) speak(ctx context.Context) {
 }
 
 func (t *terminal) farewell(ctx context.Context) {
-	for _, m := range t.family.farewell(exitCode(t.shell.proc.cmd.ProcessState)) {
-		t.send(ctx, m)
-	}
+	t.send(ctx, object{"type": "exit", "code": exitCode(t.shell.proc.cmd.ProcessState)})
 	t.ws.Close(websocket.StatusNormalClosure, "")
 }
 
-func (t *terminal) send(ctx context.Context, m message) bool {
-	return t.ws.Write(ctx, m.kind, m.data) == nil
-}
-
-// print sends output, as the fault has it.
+// print sends output. JSON can't carry half a character, so a piece that is not
+// whole text goes as base64.
 func (t *terminal) print(ctx context.Context, p []byte) bool {
-	for len(p) > 0 {
-		n := len(p)
-		if t.fault.Split > 0 {
-			n = min(n, t.fault.Split)
-		}
-		if t.fault.CutBytes > 0 {
-			if t.sent >= t.fault.CutBytes {
-				t.fault.end(t.ws)
-				t.broken.Store(true)
-				return false
-			}
-			n = min(n, t.fault.CutBytes-t.sent)
-		}
-		if !t.send(ctx, t.family.outputMessage(p[:n])) {
-			return false
-		}
-		t.sent += n
-		p = p[n:]
+	if utf8.Valid(p) {
+		return t.send(ctx, object{"type": "output", "data": string(p)})
 	}
-	return true
+	return t.send(ctx, object{"type": "output", "encoding": "base64", "data": p})
 }
 
-// floodLine is what a flood is made of.
-const floodLine = "The quick brown fox jumps over the lazy dog; 0123456789.\r\n"
-
-// flood sends output without a pause.
-func (t *terminal) flood(ctx context.Context) bool {
-	chunk := bytes.Repeat([]byte(floodLine), 512)
-	for left := t.fault.Flood; left > 0; left -= int64(len(chunk)) {
-		if !t.print(ctx, chunk[:min(left, int64(len(chunk)))]) {
-			return false
-		}
-	}
-	return true
-}
-
-// lines runs commands one by one.
-func (t *terminal) lines(ctx context.Context) {
-	if !t.fault.begin(ctx, t.ws) || !t.flood(ctx) {
-		return
-	}
-	t.send(ctx, jsonMessage(object{"type": "result", "stdout": "", "stderr": "", "exit_code": 0}))
-	for {
-		kind, raw, err := t.ws.Read(ctx)
-		if err != nil {
-			return
-		}
-		in := t.family.readInput(message{kind, raw})
-		if in.command == nil {
-			t.complain(ctx, in.problem)
-			continue
-		}
-		res, err := t.server.runCommand(ctx, t.in, *in.command, defaultTimeout, false)
-		if err != nil {
-			t.complain(ctx, err.Error())
-			continue
-		}
-		t.send(ctx, jsonMessage(object{
-			"type": "result", "stdout": res.stdout.String(), "stderr": res.stderr.String(), "exit_code": res.code,
-		}))
-	}
+func (t *terminal) send(ctx context.Context, v object) bool {
+	return t.ws.Write(ctx, websocket.MessageText, encode(v)) == nil
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 // socket is a client of terminal/ws that knows nothing of families.
@@ -30,7 +30,7 @@ func (f *fixture) socket(query string, protocols ...string) *socket {
 }
 
 func (f *fixture) dialSocket(query string, protocols ...string) (*websocket.Conn, *http.Response, error) {
-	ctx, cancel := context.WithTimeout(f.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(f.Context(), 2*time.Minute)
 	defer cancel()
 	ws, resp, err := websocket.Dial(ctx, f.url+f.in("/terminal/ws")+query, &websocket.DialOptions{
 		HTTPClient: f.client, HTTPHeader: http.Header{"Authorization": {"Bearer " + f.key}}, Subprotocols: protocols,
@@ -49,7 +49,7 @@ func (s *socket) send(text string) {
 }
 
 func (s *socket) read() (string, error) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
 	defer cancel()
 	_, raw, err := s.ws.Read(ctx)
 	return string(raw), err
@@ -73,7 +73,7 @@ func input(text string) string {
 }
 
 func TestTerminalShell(t *testing.T) {
-	f := start(t, emulator.Options{})
+	f := start(t, emulatortest.Options{})
 	s := f.socket("")
 	s.until(`{"type":"ready"}`)
 	s.send(`{"type":"resize","cols":97,"rows":31}`)
@@ -105,15 +105,16 @@ func TestTerminalShell(t *testing.T) {
 
 // A shell and its children end with the connection, and with the instance.
 func TestTerminalKill(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(*fixture, *socket){
 		"close":    func(_ *fixture, s *socket) { s.ws.Close(websocket.StatusNormalClosure, "") },
 		"break":    func(_ *fixture, s *socket) { s.ws.CloseNow() },
 		"shutdown": func(f *fixture, _ *socket) { f.want(200, "POST", f.in("/shutdown"), "") },
 		"reboot":   func(f *fixture, _ *socket) { f.want(200, "POST", f.in("/reboot"), "") },
 	} {
-		for _, mode := range []emulator.SandboxMode{emulator.SandboxAuto, emulator.SandboxOff} {
+		for _, mode := range sandboxModes {
 			t.Run(name+"/"+string(mode), func(t *testing.T) {
-				f := start(t, emulator.Options{Sandbox: mode})
+				f := start(t, emulatortest.Options{Sandbox: mode})
 				s := f.socket("")
 				s.send(input("trap '' HUP; (trap '' HUP; while :; do date > tick; sleep 0.01; done) & \r"))
 				eventually(t, "a tick", func() bool { out, _ := f.exec("cat tick"); return out != "" })
@@ -127,7 +128,7 @@ func TestTerminalKill(t *testing.T) {
 }
 
 func TestTerminalResume(t *testing.T) {
-	f := start(t, emulator.Options{TerminalGrace: time.Minute})
+	f := start(t, emulatortest.Options{TerminalGrace: time.Minute})
 	s := f.socket("")
 	s.until(`"type":"ready"`)
 	var ready struct {
@@ -155,11 +156,11 @@ func TestTerminalResume(t *testing.T) {
 }
 
 func TestTerminalRefused(t *testing.T) {
-	f := start(t, emulator.Options{})
+	f := start(t, emulatortest.Options{})
 	if a := f.do("GET", f.in("/terminal/ws"), ""); a.status != http.StatusUpgradeRequired {
 		t.Errorf("without an upgrade: %+v", a)
 	}
-	f.srv.SetFaults(emulator.Fault{Endpoint: "GET /instances/{instance}/terminal/ws", Status: 409, Body: `{"error":"not_ready"}`})
+	f.srv.SetFaults(emulatortest.Fault{Endpoint: "GET /instances/{instance}/terminal/ws", Status: 409, Body: `{"error":"not_ready"}`})
 	if _, resp, err := f.dialSocket(""); err == nil || resp.StatusCode != 409 {
 		t.Errorf("got %v, %v", resp, err)
 	}
@@ -171,18 +172,19 @@ func TestTerminalRefused(t *testing.T) {
 }
 
 func TestTerminalFamilies(t *testing.T) {
-	typed := map[emulator.TerminalFamily]struct{ in, out string }{
-		emulator.TerminalT1: {input("echo $((40+2))\r"), "42"},
-		emulator.TerminalT2: {"echo $((40+2))\r", "42"},
-		emulator.TerminalT3: {input("echo $((40+2))\r"), "42"},
-		emulator.TerminalT4: {"0echo $((40+2))\r", "42"},
-		emulator.TerminalT5: {`{"type":"command","command":"echo $((40+2)); exit 3"}`, `{"exit_code":3,"stderr":"","stdout":"42\n","type":"result"}`},
+	t.Parallel()
+	typed := map[emulatortest.TerminalFamily]struct{ in, out string }{
+		emulatortest.TerminalT1: {input("echo $((40+2))\r"), "42"},
+		emulatortest.TerminalT2: {"echo $((40+2))\r", "42"},
+		emulatortest.TerminalT3: {input("echo $((40+2))\r"), "42"},
+		emulatortest.TerminalT4: {"0echo $((40+2))\r", "42"},
+		emulatortest.TerminalT5: {`{"type":"command","command":"echo $((40+2)); exit 3"}`, `{"exit_code":3,"stderr":"","stdout":"42\n","type":"result"}`},
 	}
 	for family, io := range typed {
 		t.Run(string(family), func(t *testing.T) {
-			f := start(t, emulator.Options{Terminal: family})
+			f := start(t, emulatortest.Options{Terminal: family})
 			s := f.socket("", "tty")
-			if family == emulator.TerminalT4 {
+			if family == emulatortest.TerminalT4 {
 				if s.ws.Subprotocol() != "tty" {
 					t.Fatal("tty was not chosen")
 				}

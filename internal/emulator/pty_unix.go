@@ -13,11 +13,14 @@ import (
 )
 
 // shellOnTTY starts a shell on a new pseudo-terminal and gives our end of it.
-// It holds m.mu.
+// The caller holds m.mu.
 func (m *machine) shellOnTTY(cols, rows int) (*exec.Cmd, *os.File, error) {
 	// In a namespace the shell makes its session itself: nsenter, which is
 	// outside, must not be the one that has the terminal.
-	own := m.sandbox.works() && findProgram("setsid") != ""
+	if err := m.enter(); err != nil {
+		return nil, nil, err
+	}
+	own := m.holder != nil && findProgram("setsid") != ""
 	cmd, err := m.command(shellCommand(own))
 	if err != nil {
 		return nil, nil, err

@@ -15,7 +15,7 @@ type call struct {
 	in  *instance // of the path; nil where there is none
 }
 
-// route is one endpoint. Its method and pattern are its name in Calls and Fault.
+// route is one endpoint. Its method and pattern are its name.
 type route struct {
 	method, pattern string
 	public          bool // works without a key
@@ -48,6 +48,12 @@ func (s *Server) table() []route {
 		{"POST", in + "/files/upload", false, s.uploadFile},
 		{"POST", in + "/files/mkdir", false, s.makeDirectory},
 		{"POST", in + "/terminal/exec", false, s.exec},
+		{"GET", "/docs", true, s.document("docs.html", "text/html; charset=utf-8")},
+		{"GET", "/openapi.json", true, s.document("openapi.json", "application/json; charset=utf-8")},
+		{"GET", "/openapi.yaml", true, s.document("openapi.yaml", "application/yaml; charset=utf-8")},
+		{"GET", "/llms-full.md", true, s.document("llms-full.md", "text/markdown; charset=utf-8")},
+		{"GET", "/agent.md", true, s.document("agent.md", "text/markdown; charset=utf-8")},
+		{"GET", "/skills/openclaw-api-control/SKILL.md", true, s.document("SKILL.md", "text/markdown; charset=utf-8")},
 		{"GET", in + "/terminal/ws", false, s.terminal},
 		{"GET", in + "/vnc/ws", false, s.vnc},
 	}
@@ -99,10 +105,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		endpoint = found.name()
 	}
 	s.mu.Lock()
-	s.calls[endpoint]++
-	if r.Method == http.MethodPost {
-		s.mutations++
-	}
 	closed := s.closed
 	s.mu.Unlock()
 	s.opts.Logger.Debug("emulator request", "endpoint", endpoint, "path", path)
@@ -112,18 +114,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	s.faults.serve(s.ctx, endpoint, w, r, func(w http.ResponseWriter) {
-		switch {
-		case found != nil:
-			s.dispatch(w, r, found, instance)
-		case allow != nil:
-			slices.Sort(allow)
-			w.Header().Set("Allow", strings.Join(allow, ", "))
-			s.fail(w, http.StatusMethodNotAllowed, "method_not_allowed", "Use "+strings.Join(allow, " or ")+" here")
-		default:
-			s.fail(w, http.StatusNotFound, "not_found", "No such path")
-		}
-	})
+	switch {
+	case found != nil:
+		s.dispatch(w, r, found, instance)
+	case allow != nil:
+		slices.Sort(allow)
+		w.Header().Set("Allow", strings.Join(allow, ", "))
+		s.fail(w, http.StatusMethodNotAllowed, "method_not_allowed", "Use "+strings.Join(allow, " or ")+" here")
+	default:
+		s.fail(w, http.StatusNotFound, "not_found", "No such path")
+	}
 }
 
 // dispatch authenticates a request and finds its instance. An instance of
@@ -168,29 +168,12 @@ func (s *Server) authenticate(r *http.Request) (key string, ok bool) {
 	return key, ok
 }
 
-// serveRoot advertises the resource paths, in a shape per dialect.
+// serveRoot advertises the resource paths.
 func (s *Server) serveRoot(c *call) {
-	switch s.opts.Messages {
-	case Camel:
-		var endpoints []object
-		for _, rt := range s.routes {
-			endpoints = append(endpoints, object{"method": rt.method, "path": rt.pattern})
-		}
-		s.reply(c.w, http.StatusOK, object{"name": "OpenClaw emulator", "endpoints": endpoints})
-	case Wrapped:
-		var paths []string
-		for _, rt := range s.routes {
-			if !slices.Contains(paths, rt.pattern) {
-				paths = append(paths, rt.pattern)
-			}
-		}
-		s.reply(c.w, http.StatusOK, object{"resources": paths})
-	default:
-		s.reply(c.w, http.StatusOK, object{"name": "OpenClaw emulator", "resources": object{
-			"instances": "/instances",
-			"chat":      "/instances/{instance}/chat",
-			"files":     "/instances/{instance}/files",
-			"terminal":  "/instances/{instance}/terminal/exec",
-		}})
-	}
+	s.reply(c.w, http.StatusOK, object{"name": "OpenClaw emulator", "resources": object{
+		"instances": "/instances",
+		"chat":      "/instances/{instance}/chat",
+		"files":     "/instances/{instance}/files",
+		"terminal":  "/instances/{instance}/terminal/exec",
+	}})
 }

@@ -1,67 +1,85 @@
 package emulator
 
 import (
-	"fmt"
+	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 )
 
-// sandbox says whether commands get a namespace of their own. It is found out
-// at the first need, by trying.
+// sandbox makes the namespaces of instances, and knows whether this machine
+// allows them: the first attempt decides for all.
 type sandbox struct {
-	mode    SandboxMode
 	scratch string
-	root    string // an empty directory; each namespace mounts its own root there
-	probe   sync.Once
-	ok      bool
-	why     string
+	log     *slog.Logger
+
+	mu      sync.Mutex // guards the rest
+	decided bool
+	why     string // why there are no namespaces; "" = there are
 }
 
-func (sb *sandbox) init(mode SandboxMode, scratch string) {
-	sb.mode, sb.scratch, sb.root = mode, scratch, filepath.Join(scratch, "root")
-}
-
-func (sb *sandbox) works() bool {
-	sb.probe.Do(func() {
-		if sb.mode == SandboxOff {
-			sb.why = "switched off"
-			return
-		}
-		err := sb.try()
-		sb.ok = err == nil
-		if err != nil {
-			sb.why = err.Error()
-		}
-	})
-	return sb.ok
-}
-
-func (sb *sandbox) try() error {
-	dir := filepath.Join(sb.scratch, "probe")
-	for _, d := range []string{sb.root, dir} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
-			return err
-		}
+func (sb *sandbox) init(mode SandboxMode, scratch string, log *slog.Logger) {
+	sb.scratch, sb.log = scratch, log
+	if mode == SandboxOff {
+		sb.decided, sb.why = true, "namespaces are switched off"
 	}
-	defer os.Remove(dir)
-	h, err := startHolder(sb.root, dir, dir)
+}
+
+// enter makes a namespace; nil when this machine allows none. An error is one of
+// this attempt alone: namespaces worked before, or ctx has ended.
+func (sb *sandbox) enter(ctx context.Context, workspace, tmp string) (*holder, error) {
+	sb.mu.Lock()
+	refused := sb.decided && sb.why != ""
+	sb.mu.Unlock()
+	if refused {
+		return nil, nil
+	}
+	h, err := startHolder(ctx, sb.scratch, workspace, tmp)
+	if ctx.Err() != nil {
+		if h != nil {
+			h.stop()
+		}
+		return nil, context.Cause(ctx)
+	}
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	if sb.decided && sb.why == "" {
+		return h, err
+	}
+	sb.decided = true
 	if err != nil {
-		return err
+		sb.why = err.Error()
+		sb.log.Warn("commands run as plain processes in the workspace directory, without a /workspace", "why", sb.why)
 	}
-	defer h.stop()
-	out, err := h.command("/bin/sh", "test -d /workspace && test -d /proc/self").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("entering the namespace: %w %s", err, out)
-	}
-	return nil
+	return h, nil
 }
 
-func (sb *sandbox) info() string {
+// info says how commands run. It makes a namespace if that is not known yet.
+func (sb *sandbox) info(ctx context.Context) string {
 	if findProgram("bash", "sh") == "" {
 		return "commands and terminals do not work, files do: there is no shell (bash or sh) on this machine"
 	}
-	if sb.works() {
+	sb.mu.Lock()
+	decided := sb.decided
+	sb.mu.Unlock()
+	if !decided {
+		dir := filepath.Join(sb.scratch, "probe")
+		err := os.MkdirAll(dir, 0o755)
+		if err == nil {
+			defer os.Remove(dir)
+			var h *holder
+			if h, err = sb.enter(ctx, dir, dir); h != nil {
+				h.stop()
+			}
+		}
+		if err != nil {
+			return "it is not known yet how commands run: " + err.Error()
+		}
+	}
+	sb.mu.Lock()
+	defer sb.mu.Unlock()
+	if sb.why == "" {
 		return "commands run in a private mount and process namespace, with the workspace as /workspace"
 	}
 	return "commands run as plain processes in the workspace directory, without a /workspace: " + sb.why

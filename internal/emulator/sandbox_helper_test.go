@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 // helperVar makes this test program a server that is going to be killed.
@@ -17,7 +17,7 @@ const helperVar = "EMULATOR_TEST_HELPER"
 // helper starts processes whose command line holds the variable's value, prints
 // a line, and waits to be killed.
 func helper() {
-	srv, err := emulator.New(emulator.Options{})
+	srv, err := emulatortest.New(emulatortest.Options{})
 	if err != nil {
 		panic(err)
 	}

@@ -3,48 +3,40 @@ package emulator
 import (
 	"bufio"
 	"bytes"
-	"errors"
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// holderScript is process 1 of a namespace: $1 is the directory to build its
-// root at, $2 becomes /workspace and $3 /tmp. The rest of the root is that of
-// the host. All mounts are private, so nothing of them shows outside.
+// holderScript is process 1 of a namespace. $1 is the directory that becomes its
+// root, $2 a table of what to mount there, $3 and $4 the directories of the host
+// that become /workspace and /tmp.
 //
-// It then waits for the end of its input, which comes when the emulator closes
-// it or dies in whatever way, and its own end kills everything inside. As the
-// shell waits it also collects the zombies of processes that lost their parent.
-// The loop is for commands that kill everything they see, the cat included.
+// A single mount program works through the table. Parts of the host that can't
+// be mounted are left out, so its exit code says nothing; what counts is whether
+// the essential parts are there. Whatever it printed is on standard error.
+//
+// The script then waits for the end of its input, which comes when the emulator
+// closes it or dies in any way. When the script ends, the kernel kills everything
+// inside. While the shell waits for cat it also reaps orphaned processes. The loop
+// is for commands that kill everything they see, including the cat.
 const holderScript = `set -e
-root=$1
-mount --make-rprivate /
-mount -t tmpfs -o mode=0755 openclaw "$root"
-for entry in /*; do
-	name=${entry#/}
-	case $name in workspace|tmp|proc) continue ;; esac
-	if [ -L "$entry" ]; then
-		ln -s "$(readlink "$entry")" "$root/$name"
-	elif [ -d "$entry" ]; then
-		mkdir "$root/$name"
-		mount --rbind "$entry" "$root/$name" 2>/dev/null || rmdir "$root/$name"
-	fi
+mount -a -T "$2" || true
+cd "$1"
+for part in workspace:"$3" tmp:"$4" dev:/dev; do
+	[ "${part%%:*}" -ef "${part#*:}" ] || { echo "${part%%:*} was not mounted" >&2; exit 1; }
 done
-mkdir "$root/workspace" "$root/tmp" "$root/proc" "$root/.host"
-mount --bind "$2" "$root/workspace"
-mount --bind "$3" "$root/tmp"
-mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
-cd "$root"
-pivot_root . .host
+[ -e proc/self ] || mount --rbind /proc proc
+pivot_root . .
+umount -l .
 cd /
-umount -l /.host
-rmdir /.host
 echo ready
 exec >/dev/null 2>&1
 until cat; do :; done
@@ -54,67 +46,142 @@ until cat; do :; done
 type holder struct {
 	cmd     *exec.Cmd
 	input   io.Closer
+	root    string // the directory that the namespace has as its root
 	nsenter string
 	user    bool // it has a user namespace too
 	done    chan struct{}
 }
 
-// startHolder makes a namespace, in some tens of milliseconds.
-func startHolder(root, workspace, tmp string) (*holder, error) {
-	nsenter := findProgram("nsenter")
+// startHolder makes a namespace, with its files in a new folder of scratch. It
+// takes as long as the machine needs, at most until ctx ends.
+func startHolder(ctx context.Context, scratch, workspace, tmp string) (_ *holder, err error) {
 	for _, name := range []string{"nsenter", "mount", "umount", "pivot_root"} {
 		if findProgram(name) == "" {
-			return nil, fmt.Errorf("there is no %s program", name)
+			return nil, fmt.Errorf("no namespace: the program %s is missing", name)
 		}
 	}
-	h := &holder{nsenter: nsenter, user: os.Geteuid() != 0, done: make(chan struct{})}
-	h.cmd = exec.Command("/bin/sh", "-c", holderScript, "sh", root, workspace, tmp)
+	h := &holder{nsenter: findProgram("nsenter"), user: os.Geteuid() != 0, done: make(chan struct{})}
+	if h.root, err = os.MkdirTemp(scratch, "root-"); err != nil {
+		return nil, fmt.Errorf("no namespace: %w", err)
+	}
+	table := h.root + ".fstab"
+	defer os.Remove(table)
+	if err := layOut(h.root, table, workspace, tmp); err != nil {
+		os.RemoveAll(h.root)
+		return nil, fmt.Errorf("no namespace: %w", err)
+	}
+	h.cmd = exec.Command("/bin/sh", "-c", holderScript, "sh", h.root, table, workspace, tmp)
 	h.cmd.Env = environment("/")
-	attr := &syscall.SysProcAttr{Setpgid: true, Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
+	// Unsharing the mounts, unlike cloning them, also makes them private, so that
+	// nothing of them shows outside.
+	attr := &syscall.SysProcAttr{Setpgid: true, Cloneflags: syscall.CLONE_NEWPID, Unshareflags: syscall.CLONE_NEWNS}
 	if h.user {
 		attr.Cloneflags |= syscall.CLONE_NEWUSER
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
 	h.cmd.SysProcAttr = attr
-	input, err := h.cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	h.input = input
-	output, err := h.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
 	var problem bytes.Buffer
 	h.cmd.Stderr = &problem
-	if err := h.cmd.Start(); err != nil {
+	if h.input, err = h.cmd.StdinPipe(); err != nil {
+		os.RemoveAll(h.root)
 		return nil, fmt.Errorf("no namespace: %w", err)
 	}
-	// A mount can hang, on a network file system for one.
-	limit := time.AfterFunc(10*time.Second, func() { h.cmd.Process.Kill() })
+	output, err := h.cmd.StdoutPipe()
+	if err == nil {
+		err = h.cmd.Start()
+	}
+	if err != nil {
+		h.input.Close()
+		os.RemoveAll(h.root)
+		return nil, fmt.Errorf("no namespace: %w", err)
+	}
+	// A mount can hang, for example on a network file system.
+	stop := context.AfterFunc(ctx, func() { h.cmd.Process.Kill() })
 	line, _ := bufio.NewReader(output).ReadString('\n')
-	limit.Stop()
+	stop()
+	ready := line == "ready\n"
+	if !ready {
+		h.input.Close() // for a script that is still running
+	}
 	go func() {
 		h.cmd.Wait()
 		close(h.done)
 	}()
-	if line != "ready\n" {
-		h.stop()
-		message, _, _ := strings.Cut(strings.TrimSpace(problem.String()), "\n")
-		return nil, errors.New("no namespace: " + message)
+	if ready {
+		return h, nil
 	}
-	return h, nil
+	h.stop()
+	<-h.done
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if words := strings.Join(strings.Fields(problem.String()), " "); words != "" {
+		return nil, fmt.Errorf("no namespace: %s (%s)", words, h.cmd.ProcessState)
+	}
+	return nil, fmt.Errorf("no namespace: the script that mounts its files ended early (%s)", h.cmd.ProcessState)
 }
 
-// command gives a program that runs a shell command inside, in /workspace.
+// layOut fills a directory with what a namespace needs as its root: a mount
+// point for each directory of the host's root, its links, and the table of what
+// to mount where.
+func layOut(root, table, workspace, tmp string) error {
+	var fstab strings.Builder
+	mount := func(from, to, kind, options string) {
+		fmt.Fprintf(&fstab, "%s %s %s %s 0 0\n", fstabPath(from), fstabPath(to), kind, options)
+	}
+	mount(root, root, "none", "bind") // only a mount can become the root
+	entries, err := os.ReadDir("/")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		from, to := "/"+e.Name(), filepath.Join(root, e.Name())
+		switch {
+		case e.Name() == "workspace" || e.Name() == "tmp" || e.Name() == "proc":
+		case e.Type()&os.ModeSymlink != 0:
+			target, err := os.Readlink(from)
+			if err == nil {
+				err = os.Symlink(target, to)
+			}
+			if err != nil {
+				return err
+			}
+		case e.IsDir():
+			if err := os.Mkdir(to, 0o755); err != nil {
+				return err
+			}
+			mount(from, to, "none", "rbind")
+		}
+	}
+	for _, name := range []string{"workspace", "tmp", "proc"} {
+		if err := os.Mkdir(filepath.Join(root, name), 0o755); err != nil {
+			return err
+		}
+	}
+	mount(workspace, filepath.Join(root, "workspace"), "none", "bind")
+	mount(tmp, filepath.Join(root, "tmp"), "none", "bind")
+	mount("proc", filepath.Join(root, "proc"), "proc", "defaults")
+	if err := os.Chmod(root, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(table, []byte(fstab.String()), 0o600)
+}
+
+// fstabPath writes a path as fstab(5) has it.
+func fstabPath(path string) string {
+	return strings.NewReplacer(`\`, `\134`, " ", `\040`, "\t", `\011`, "\n", `\012`).Replace(path)
+}
+
+// command gives a program that runs a shell command inside, in /workspace. The
+// shell goes there by itself: older versions of nsenter can't do it, and another
+// program in between would double the cost.
 func (h *holder) command(shell, command string) *exec.Cmd {
 	args := []string{"-t", strconv.Itoa(h.cmd.Process.Pid), "-m", "-p"}
 	if h.user {
 		args = append(args, "-U", "--preserve-credentials")
 	}
-	args = append(args, "--", "/bin/sh", "-c", `cd /workspace && exec "$0" -c "$1"`, shell, command)
-	cmd := exec.Command(h.nsenter, args...)
+	cmd := exec.Command(h.nsenter, append(args, "--", shell, "-c", "cd /workspace; "+command)...)
 	cmd.Env = environment("/workspace")
 	return cmd
 }
@@ -136,9 +203,10 @@ func (h *holder) stop() {
 	select {
 	case <-h.done:
 	case <-time.After(5 * time.Second):
-		// All in it are dead, but somebody does not collect a zombie of his.
+		// Everything in it is dead, but some process does not reap its zombie.
 	}
 	h.input.Close()
+	os.RemoveAll(h.root) // its mounts are not visible here
 }
 
 // kill ends a command that was started by command: all that is in the process

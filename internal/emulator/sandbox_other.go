@@ -3,6 +3,7 @@
 package emulator
 
 import (
+	"context"
 	"errors"
 	"os/exec"
 )
@@ -10,7 +11,7 @@ import (
 // holder does not exist outside of Linux.
 type holder struct{}
 
-func startHolder(root, workspace, tmp string) (*holder, error) {
+func startHolder(_ context.Context, _, _, _ string) (*holder, error) {
 	return nil, errors.New("private namespaces need Linux")
 }
 

@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 func TestAuthentication(t *testing.T) {
-	f := start(t, emulator.Options{Keys: []string{"sk_live_one", "sk_live_two"}})
+	f := start(t, emulatortest.Options{Keys: []string{"sk_live_one", "sk_live_two"}})
 	for _, key := range []string{"", "wrong", "sk_live_one "} {
 		f.key = key
 		a := f.do("GET", "/instances", "")
@@ -33,7 +33,7 @@ func TestAuthentication(t *testing.T) {
 }
 
 func TestKeysAreUsers(t *testing.T) {
-	f := start(t, emulator.Options{})
+	f := start(t, emulatortest.Options{})
 	if n := len(f.want(200, "GET", "/instances", "").([]any)); n != 1 {
 		t.Errorf("own instances: %d", n)
 	}
@@ -54,7 +54,7 @@ func TestKeysAreUsers(t *testing.T) {
 }
 
 func TestPathsAndMethods(t *testing.T) {
-	f := start(t, emulator.Options{})
+	f := start(t, emulatortest.Options{})
 	f.want(404, "GET", "/nothing", "")
 	f.want(404, "GET", "/instances/", "")
 	f.want(404, "GET", "/instances/nope", "")
@@ -100,7 +100,7 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestLifecycle(t *testing.T) {
-	f := start(t, emulator.Options{CreateDelay: 60 * time.Millisecond, RebootDelay: 60 * time.Millisecond, InviteCode: "please", Capacity: 2})
+	f := start(t, emulatortest.Options{CreateDelay: 60 * time.Millisecond, RebootDelay: 60 * time.Millisecond, InviteCode: "please", Capacity: 2})
 	f.want(403, "POST", "/instances", "")
 	f.want(403, "POST", "/instances", `{"invite_code":"no"}`)
 	made := f.want(201, "POST", "/instances", `{"invite_code":"please"}`)
@@ -144,14 +144,14 @@ func TestLifecycle(t *testing.T) {
 }
 
 func TestDialects(t *testing.T) {
-	tests := map[emulator.Dialect]struct{ list, one, session, message, fail string }{
-		emulator.Snake:   {`[0].sandbox_id`, `created_at`, `[0].id`, `[1].content`, `message`},
-		emulator.Camel:   {`data[0].sandboxId`, `createdAt`, `data[0].id`, `messages[1].content[0].text`, `statusCode`},
-		emulator.Wrapped: {`instances[0].sandbox_id`, `instance.created_at`, `sessions[0].id`, `messages[1].text`, `error.message`},
+	tests := map[emulatortest.Dialect]struct{ list, one, session, message, fail string }{
+		emulatortest.Snake:   {`[0].sandbox_id`, `created_at`, `[0].id`, `[1].content`, `message`},
+		emulatortest.Camel:   {`data[0].sandboxId`, `createdAt`, `data[0].id`, `messages[1].content[0].text`, `statusCode`},
+		emulatortest.Wrapped: {`instances[0].sandbox_id`, `instance.created_at`, `sessions[0].id`, `messages[1].text`, `error.message`},
 	}
 	for dialect, want := range tests {
 		t.Run(string(dialect), func(t *testing.T) {
-			f := start(t, emulator.Options{Messages: dialect, Agent: script(text("Hi"))})
+			f := start(t, emulatortest.Options{Messages: dialect, Agent: script(text("Hi"))})
 			f.want(200, "GET", "/", "")
 			f.want(200, "POST", f.in("/chat"), `{"message":"x"}`)
 			for path, field := range map[string]string{
@@ -201,7 +201,7 @@ func hasField(t *testing.T, raw, path string) bool {
 
 func TestCloseAndDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spaces")
-	srv, err := emulator.New(emulator.Options{Dir: dir})
+	srv, err := emulatortest.New(emulatortest.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestCloseAndDir(t *testing.T) {
 	if _, err := srv.AddInstance("k"); err == nil {
 		t.Error("AddInstance works after Close")
 	}
-	srv, err = emulator.New(emulator.Options{})
+	srv, err = emulatortest.New(emulatortest.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,8 +233,8 @@ func TestCloseAndDir(t *testing.T) {
 	if _, err := os.Stat(work); !os.IsNotExist(err) {
 		t.Error("the temporary workspace stays:", err)
 	}
-	for _, opts := range []emulator.Options{{Family: "Z"}, {Messages: "x"}, {Messages: emulator.Bare}, {Exec: "x"}, {Sandbox: "x"}} {
-		if _, err := emulator.New(opts); err == nil {
+	for _, opts := range []emulatortest.Options{{Family: "Z"}, {Messages: "x"}, {Messages: emulatortest.Bare}, {Exec: "x"}, {Sandbox: "x"}} {
+		if _, err := emulatortest.New(opts); err == nil {
 			t.Errorf("accepted: %+v", opts)
 		}
 	}

@@ -104,7 +104,7 @@ func (s *Server) listSessions(c *call) {
 		list = append(list, s.sessionWireLocked(sess))
 	}
 	s.mu.Unlock()
-	s.reply(c.w, http.StatusOK, s.list("sessions", list))
+	s.reply(c.w, http.StatusOK, list)
 }
 
 func (s *Server) createSession(c *call) {
@@ -117,14 +117,10 @@ func (s *Server) createSession(c *call) {
 	s.mu.Lock()
 	wire := s.sessionWireLocked(s.addSessionLocked(c.in, body.Title))
 	s.mu.Unlock()
-	s.reply(c.w, http.StatusCreated, s.one("session", wire))
+	s.reply(c.w, http.StatusCreated, wire)
 }
 
 func (s *Server) sessionWireLocked(sess *session) object {
-	if s.opts.Messages == Camel {
-		return object{"id": sess.id, "title": sess.title,
-			"createdAt": sess.created.UnixMilli(), "updatedAt": sess.updated.UnixMilli()}
-	}
 	return object{"id": sess.id, "title": sess.title,
 		"created_at": stamp(sess.created), "updated_at": stamp(sess.updated)}
 }
@@ -165,20 +161,13 @@ func (s *Server) listMessages(c *call) {
 	}
 	list := []object{}
 	for _, m := range messages {
-		list = append(list, s.messageWire(m))
+		list = append(list, messageWire(m))
 	}
-	if s.opts.Messages == Snake {
-		s.reply(c.w, http.StatusOK, list)
-		return
-	}
-	s.reply(c.w, http.StatusOK, object{"messages": list})
+	s.reply(c.w, http.StatusOK, list)
 }
 
-// messageWire puts a message into the form of the dialect.
-func (s *Server) messageWire(m Message) object {
-	if s.opts.Messages == Camel {
-		return camelMessage(m)
-	}
+// messageWire gives a message as it is answered.
+func messageWire(m Message) object {
 	o := object{"id": m.ID, "session_id": m.SessionID, "role": m.Role, "content": m.Text,
 		"created_at": stamp(m.CreatedAt)}
 	if m.Role == roleTool {
@@ -186,32 +175,6 @@ func (s *Server) messageWire(m Message) object {
 	}
 	if m.StopReason == stopError || m.StopReason == stopAborted {
 		o["stop_reason"], o["error_message"] = m.StopReason, m.Error
-	}
-	if s.opts.Messages == Wrapped {
-		// A third way to name the same things.
-		o["text"] = o["content"]
-		delete(o, "content")
-		if m.Role == roleTool {
-			o["role"] = "tool_result"
-		}
-	}
-	return o
-}
-
-// camelMessage is the form in which OpenClaw itself keeps a transcript.
-func camelMessage(m Message) object {
-	o := object{"id": m.ID, "sessionId": m.SessionID, "role": m.Role,
-		"content":   []object{{"type": "text", "text": m.Text}},
-		"timestamp": m.CreatedAt.UnixMilli()}
-	switch m.Role {
-	case roleTool:
-		o["role"] = "toolResult"
-		o["toolCallId"], o["toolName"], o["isError"] = m.ToolCallID, m.ToolName, m.IsError
-	case roleAssistant:
-		o["stopReason"] = m.StopReason
-		if m.Error != "" {
-			o["errorMessage"] = m.Error
-		}
 	}
 	return o
 }

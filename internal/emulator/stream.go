@@ -1,80 +1,91 @@
 package emulator
 
 import (
+	"bytes"
 	"net/http"
-	"strings"
+
+	"github.com/tmaxmax/go-sse"
 )
 
-// stream writes server-sent events, or lines of JSON. The first error stays in
-// err and makes the rest do nothing.
+// stream writes server-sent events, each event and each comment in one write.
+// The first error stays in err and makes the rest do nothing.
 type stream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
-	lines   bool // newline-delimited JSON
 	err     error
 }
 
 // newStream sends the header of a streamed answer.
-func newStream(w http.ResponseWriter, lines bool) *stream {
+func newStream(w http.ResponseWriter) *stream {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
-	if lines {
-		h.Set("Content-Type", "application/x-ndjson")
-	}
 	h.Set("Cache-Control", "no-cache")
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
-	st := &stream{w: w, control: http.NewResponseController(w), lines: lines}
-	st.flush()
+	st := &stream{w: w, control: http.NewResponseController(w)}
+	st.err = st.control.Flush()
 	return st
 }
 
-// event sends one event; id and name may be "". Data of several lines becomes
-// several data lines.
-func (st *stream) event(id, name string, data []byte) {
-	if st.err != nil {
-		return
+// event sends v as the JSON of an event; id may be "".
+func (st *stream) event(id, name string, v any) {
+	m := &sse.Message{Type: sse.Type(name)}
+	if id != "" {
+		m.ID = sse.ID(id)
 	}
-	beginEvent(st.w)
-	var b strings.Builder
-	if st.lines {
-		b.Write(data)
-		b.WriteByte('\n')
-	} else {
-		if id != "" {
-			b.WriteString("id: " + id + "\n")
-		}
-		if name != "" {
-			b.WriteString("event: " + name + "\n")
-		}
-		for line := range strings.SplitSeq(string(data), "\n") {
-			b.WriteString("data: " + line + "\n")
-		}
-		b.WriteByte('\n')
-	}
-	_, st.err = st.w.Write([]byte(b.String()))
-	st.flush()
-	endEvent(st.w)
+	m.AppendData(string(encode(v)))
+	st.write(m)
 }
 
-// send sends an object as an event.
-func (st *stream) send(name string, v any) { st.event("", name, encode(v)) }
-
-// heartbeat shows that the stream is alive.
+// heartbeat shows that the stream is alive. It is a comment: an event without
+// data means nothing to some clients and is a mistake to others.
 func (st *stream) heartbeat() {
+	m := &sse.Message{}
+	m.AppendComment("ping")
+	st.write(m)
+}
+
+func (st *stream) write(m *sse.Message) {
 	if st.err != nil {
 		return
 	}
-	if st.lines {
-		st.send("", object{"type": "heartbeat"})
-		return
+	var b bytes.Buffer
+	if _, st.err = m.WriteTo(&b); st.err == nil {
+		_, st.err = st.w.Write(b.Bytes())
 	}
-	_, st.err = st.w.Write([]byte(": ping\n\n"))
-	st.flush()
-}
-
-func (st *stream) flush() {
 	if st.err == nil {
 		st.err = st.control.Flush()
+	}
+}
+
+// beginReply, replyEvent and endReply send a reply as named events.
+func (st *stream) beginReply(r *run) { st.event("", "session", object{"session_id": r.session}) }
+
+func (st *stream) replyEvent(ev AgentEvent) {
+	switch ev.Kind {
+	case Status:
+		st.event("", "status", object{"message": ev.Text})
+	case Text:
+		st.event("", "delta", object{"delta": ev.Text})
+	case ToolStart:
+		args := ev.Tool.Args
+		if args == nil {
+			args = map[string]any{} // an object, even when there are none
+		}
+		st.event("", "tool", object{"id": ev.Tool.ID, "name": ev.Tool.Name, "args": args})
+	case ToolEnd:
+		st.event("", "tool_result", object{"id": ev.Tool.ID, "name": ev.Tool.Name,
+			"result": ev.Tool.Result, "is_error": ev.Tool.IsError})
+	}
+}
+
+func (st *stream) endReply(final Message) {
+	switch final.StopReason {
+	case stopDone:
+		st.event("", "done", object{"message": messageWire(final)})
+	case stopAborted:
+		st.event("", "error", object{"error": "aborted", "message": final.Error})
+	default:
+		st.event("", "error", object{"error": "agent_error", "message": final.Error})
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -21,11 +20,7 @@ import (
 type desktops struct {
 	mu      sync.Mutex
 	servers map[*machine]*xvnc
-	open    atomic.Int64
 }
-
-// OpenDesktops gives the number of vnc/ws sockets that are open now.
-func (s *Server) OpenDesktops() int { return int(s.desktops.open.Load()) }
 
 // HasDesktop says whether instances have a desktop on this machine.
 func (s *Server) HasDesktop() bool { return s.opts.VNC != "" || xvncProgram() != "" }
@@ -44,30 +39,12 @@ func xvncProgram() string {
 // vnc relays between a WebSocket, whose binary messages are the stream, and the
 // VNC server of the instance.
 func (s *Server) vnc(c *call) {
-	if !s.ready(c) {
+	life, ok := s.beginSocket(c)
+	if !ok {
 		return
 	}
-	if !strings.EqualFold(c.r.Header.Get("Upgrade"), "websocket") {
-		c.w.Header().Set("Upgrade", "websocket")
-		s.fail(c.w, http.StatusUpgradeRequired, "upgrade_required", "This is a WebSocket")
-		return
-	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		s.fail(c.w, http.StatusServiceUnavailable, "unavailable", "The service is shutting down")
-		return
-	}
-	life := c.in.life
-	s.work.Add(1)
-	s.mu.Unlock()
 	defer s.work.Done()
 
-	fault := socketFault(c.w)
-	if fault.Subprotocol != "" && !strings.Contains(c.r.Header.Get("Sec-WebSocket-Protocol"), fault.Subprotocol) {
-		s.fail(c.w, http.StatusBadRequest, "bad_request", "The subprotocol "+fault.Subprotocol+" is needed")
-		return
-	}
 	ctx, cancel := context.WithCancel(c.r.Context())
 	defer cancel()
 	defer context.AfterFunc(life, cancel)()
@@ -81,21 +58,16 @@ func (s *Server) vnc(c *call) {
 	if err != nil {
 		return // it has answered
 	}
-	s.desktops.open.Add(1)
-	defer s.desktops.open.Add(-1)
 	defer ws.CloseNow()
 	ws.SetReadLimit(1 << 20)
-	if !fault.begin(ctx, ws) {
-		return
-	}
-	relay(ctx, ws, server, fault)
+	relay(ctx, ws, server)
 	if life.Err() != nil {
 		ws.Close(websocket.StatusGoingAway, "the instance was shut down")
 	}
 }
 
 // relay passes bytes in both directions until either side or ctx ends.
-func relay(ctx context.Context, ws *websocket.Conn, server net.Conn, fault SocketFault) {
+func relay(ctx context.Context, ws *websocket.Conn, server net.Conn) {
 	ctx, cancel := context.WithCancel(ctx)
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -113,9 +85,9 @@ func relay(ctx context.Context, ws *websocket.Conn, server net.Conn, fault Socke
 	both.Go(func() {
 		defer cancel()
 		buf := make([]byte, 32<<10)
-		for sent := 0; ; {
+		for {
 			n, err := server.Read(buf)
-			if fault.write(ctx, ws, buf[:n], &sent) != nil {
+			if n > 0 && ws.Write(ctx, websocket.MessageBinary, buf[:n]) != nil {
 				return
 			}
 			if err != nil {
@@ -165,84 +137,6 @@ func (s *Server) dialDesktop(ctx context.Context, m *machine) (net.Conn, error) 
 		s.desktops.servers[m] = x
 	}
 	return x.dial()
-}
-
-// SocketFault is what goes wrong on a WebSocket once it is open. A refused
-// upgrade is a Fault with a Status.
-type SocketFault struct {
-	Subprotocol string // clients that do not offer it are refused with 400
-
-	Text    string // a text message that comes first
-	Garbage string // bytes that come before the server's first
-	Silent  bool   // nothing is said until the client leaves
-	Split   int    // messages of at most so many bytes; 0 = as they come
-	Flood   int64  // of terminals: so many bytes of lines before the shell's own output
-
-	// CutBytes drops the connection after so many bytes of the server's;
-	// AtStart = before the first. With CloseCode it is closed properly; CloseCode
-	// alone closes it at once.
-	CutBytes    int
-	CloseCode   int
-	CloseReason string
-}
-
-// socketFault gives the fault that applies to a request.
-func socketFault(w http.ResponseWriter) SocketFault {
-	if fw, ok := w.(*faultWriter); ok && fw.fault.Socket != nil {
-		return *fw.fault.Socket
-	}
-	return SocketFault{}
-}
-
-// begin does what comes before the server's first byte. It says whether the
-// relay goes on.
-func (f *SocketFault) begin(ctx context.Context, ws *websocket.Conn) bool {
-	if f.Text != "" && ws.Write(ctx, websocket.MessageText, []byte(f.Text)) != nil {
-		return false
-	}
-	if f.Garbage != "" && ws.Write(ctx, websocket.MessageBinary, []byte(f.Garbage)) != nil {
-		return false
-	}
-	if f.Silent {
-		<-ws.CloseRead(ctx).Done()
-		return false
-	}
-	if f.CutBytes == AtStart || f.CutBytes == 0 && f.CloseCode != 0 {
-		f.end(ws)
-		return false
-	}
-	return true
-}
-
-func (f *SocketFault) end(ws *websocket.Conn) {
-	if f.CloseCode != 0 {
-		ws.Close(websocket.StatusCode(f.CloseCode), f.CloseReason)
-		return
-	}
-	ws.CloseNow()
-}
-
-// write sends bytes of the server's, of which sent counts those so far.
-func (f *SocketFault) write(ctx context.Context, ws *websocket.Conn, p []byte, sent *int) error {
-	for len(p) > 0 {
-		n := len(p)
-		if f.Split > 0 {
-			n = min(n, f.Split)
-		}
-		if f.CutBytes > 0 {
-			if *sent >= f.CutBytes {
-				f.end(ws)
-				return errCut
-			}
-			n = min(n, f.CutBytes-*sent)
-		}
-		if err := ws.Write(ctx, websocket.MessageBinary, p[:n]); err != nil {
-			return err
-		}
-		*sent += n
-		p = p[n:]
-	}
-	return nil
 }
 
 // dialUnix connects to a socket in a directory, whose path may be longer than

@@ -12,7 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 // screenServer takes connections on loopback, greets each and then repeats what
@@ -52,7 +52,7 @@ func (f *fixture) dialDesktop(ctx context.Context, protocols ...string) (*websoc
 
 func (f *fixture) desktop(protocols ...string) *websocket.Conn {
 	f.Helper()
-	ctx, cancel := context.WithTimeout(f.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(f.Context(), 2*time.Minute)
 	defer cancel()
 	ws, _, err := f.dialDesktop(ctx, protocols...)
 	if err != nil {
@@ -81,7 +81,7 @@ func (f *fixture) read(ws *websocket.Conn, want string) (messages int) {
 }
 
 func TestDesktopRelay(t *testing.T) {
-	f := start(t, emulator.Options{VNC: screenServer(t)})
+	f := start(t, emulatortest.Options{VNC: screenServer(t)})
 	ws := f.desktop("binary")
 	// The upgrade is answered before the relay counts; its first bytes are behind.
 	f.read(ws, "RFB 003.008\n")
@@ -104,7 +104,7 @@ func TestDesktopRelay(t *testing.T) {
 }
 
 func TestDesktopRefusals(t *testing.T) {
-	f := start(t, emulator.Options{VNC: "127.0.0.1:1"})
+	f := start(t, emulatortest.Options{VNC: "127.0.0.1:1"})
 	if a := f.do("GET", f.in("/vnc/ws"), ""); a.status != http.StatusUpgradeRequired {
 		t.Errorf("no upgrade: %d", a.status)
 	}
@@ -123,50 +123,50 @@ func TestDesktopRefusals(t *testing.T) {
 }
 
 func TestDesktopFaults(t *testing.T) {
-	f := start(t, emulator.Options{VNC: screenServer(t)})
-	fault := func(sf emulator.SocketFault) { f.srv.SetFaults(emulator.Fault{Socket: &sf}) }
+	f := start(t, emulatortest.Options{VNC: screenServer(t)})
+	fault := func(sf emulatortest.SocketFault) { f.srv.SetFaults(emulatortest.Fault{Socket: &sf}) }
 	next := func(ws *websocket.Conn) (websocket.MessageType, string, error) {
 		kind, p, err := ws.Read(t.Context())
 		return kind, string(p), err
 	}
 
-	fault(emulator.SocketFault{Split: 5})
+	fault(emulatortest.SocketFault{Split: 5})
 	if n := f.read(f.desktop(), "RFB 003.008\n"); n != 3 {
 		t.Errorf("%d messages", n)
 	}
-	fault(emulator.SocketFault{Garbage: "oops"})
+	fault(emulatortest.SocketFault{Garbage: "oops"})
 	f.read(f.desktop(), "oopsRFB 003.008\n")
-	fault(emulator.SocketFault{Text: `{"error":"x"}`})
+	fault(emulatortest.SocketFault{Text: `{"error":"x"}`})
 	if kind, text, err := next(f.desktop()); kind != websocket.MessageText || text != `{"error":"x"}` || err != nil {
 		t.Errorf("text: %v %q %v", kind, text, err)
 	}
-	fault(emulator.SocketFault{CloseCode: 4401, CloseReason: "who?"})
+	fault(emulatortest.SocketFault{CloseCode: 4401, CloseReason: "who?"})
 	if _, _, err := next(f.desktop()); websocket.CloseStatus(err) != 4401 || !strings.Contains(err.Error(), "who?") {
 		t.Errorf("close: %v", err)
 	}
-	fault(emulator.SocketFault{CutBytes: 7})
+	fault(emulatortest.SocketFault{CutBytes: 7})
 	ws := f.desktop()
 	f.read(ws, "RFB 003")
 	if _, _, err := next(ws); err == nil || websocket.CloseStatus(err) != -1 {
 		t.Errorf("cut: %v", err)
 	}
-	fault(emulator.SocketFault{CutBytes: emulator.AtStart})
+	fault(emulatortest.SocketFault{CutBytes: emulatortest.AtStart})
 	if _, _, err := next(f.desktop()); err == nil || websocket.CloseStatus(err) != -1 {
 		t.Errorf("cut at the start: %v", err)
 	}
-	fault(emulator.SocketFault{Silent: true})
+	fault(emulatortest.SocketFault{Silent: true})
 	ws = f.desktop()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, _, err := ws.Read(ctx); ctx.Err() == nil {
 		t.Errorf("silent: %v", err)
 	}
-	fault(emulator.SocketFault{Subprotocol: "binary"})
+	fault(emulatortest.SocketFault{Subprotocol: "binary"})
 	if _, resp, err := f.dialDesktop(t.Context()); err == nil || resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("no subprotocol: %v", err)
 	}
 	f.read(f.desktop("binary"), "RFB 003.008\n")
-	f.srv.SetFaults(emulator.Fault{Status: 503, Body: "{}"})
+	f.srv.SetFaults(emulatortest.Fault{Status: 503, Body: "{}"})
 	if _, resp, err := f.dialDesktop(t.Context()); err == nil || resp.StatusCode != 503 {
 		t.Errorf("refused: %v", err)
 	}

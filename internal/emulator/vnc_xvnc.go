@@ -34,7 +34,14 @@ const (
 func startXvnc(ctx context.Context, m *machine, program string) (*xvnc, error) {
 	x := &xvnc{dir: filepath.Join(m.tmp, "desktop")}
 	seen := x.dir // by the instance
-	if m.sandbox.works() {
+	inside, err := m.prepare()
+	if errors.Is(err, errOff) {
+		return nil, notReady(statusStopped)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if inside {
 		seen = "/tmp/desktop"
 	}
 	if err := os.RemoveAll(x.dir); err != nil {
@@ -47,9 +54,9 @@ func startXvnc(ctx context.Context, m *machine, program string) (*xvnc, error) {
 		return nil, err
 	}
 	command := fmt.Sprintf("cd %s && exec %s -displayfd 3 -auth xauthority -rfbunixpath %s -rfbport -1 -SecurityTypes None"+
-		" -geometry 1280x720 -depth 24 -nolisten tcp -desktop OpenClaw 3>display </dev/null", shellQuote(seen), shellQuote(program), xvncSocket)
+		" -geometry 1280x720 -depth 24 -nolisten tcp -desktop OpenClaw 3>display 2>&1 </dev/null", shellQuote(seen), shellQuote(program), xvncSocket)
 	output := &result{stdout: &capture{limit: 16 << 10}, stderr: &capture{limit: 16 << 10}}
-	p, err := m.launch(command, output, true)
+	p, err := m.launch(command, output)
 	if errors.Is(err, errOff) {
 		return nil, notReady(statusStopped)
 	}

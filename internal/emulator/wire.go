@@ -14,7 +14,7 @@ import (
 // maxBody is the largest request body; larger ones get 413.
 const maxBody = 64 << 20
 
-// object is a JSON object whose keys depend on the dialect.
+// object is a JSON object.
 type object map[string]any
 
 // encode gives v as JSON without a line end and without escaping <, > and &,
@@ -34,26 +34,15 @@ func encode(v any) []byte {
 func (s *Server) reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	beginEvent(w)
 	w.Write(encode(body))
-	endEvent(w)
 }
 
-// fail answers with an error in the form of the dialect.
+// fail answers with an error.
 func (s *Server) fail(w http.ResponseWriter, status int, code, message string) {
-	var body object
-	switch s.opts.Messages {
-	case Camel:
-		body = object{"statusCode": status, "error": http.StatusText(status), "code": code, "message": message}
-	case Wrapped:
-		body = object{"error": object{"code": code, "message": message, "request_id": newID()}}
-	default:
-		body = object{"error": code, "message": message}
-	}
-	s.reply(w, status, body)
+	s.reply(w, status, object{"error": code, "message": message})
 }
 
-// failure is an error that knows its answer.
+// failure is an error with the answer that it becomes.
 type failure struct {
 	status        int
 	code, message string
@@ -108,12 +97,6 @@ func (s *Server) body(c *call, into any) bool {
 
 // invalid answers 422 about one field of the body.
 func (s *Server) invalid(w http.ResponseWriter, field, problem string) {
-	if s.opts.Messages == Wrapped {
-		s.reply(w, http.StatusUnprocessableEntity, object{"detail": []object{
-			{"loc": []string{"body", field}, "msg": problem},
-		}})
-		return
-	}
 	s.fail(w, http.StatusUnprocessableEntity, "validation_error", field+" "+problem)
 }
 
@@ -139,5 +122,5 @@ func newID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// stamp writes a time as snake_case answers do.
+// stamp writes a time as answers have it: RFC 3339 with milliseconds, in UTC.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }

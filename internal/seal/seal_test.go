@@ -49,3 +49,28 @@ func TestSeal(t *testing.T) {
 		t.Error("a text beyond the limit opens")
 	}
 }
+
+func TestSealBytes(t *testing.T) {
+	s := sealer(t, "secret", "test v1", "alice", "")
+	sealed := s.SealBytes([]byte("plain"), "here")
+	if plain, ok := sealer(t, "secret", "test v1", "alice", "").OpenBytes(sealed, "here"); !ok || string(plain) != "plain" {
+		t.Errorf("got %q, %v", plain, ok)
+	}
+	if _, ok := s.OpenBytes(sealed, "there"); ok {
+		t.Error("it opens elsewhere")
+	}
+	// "al" + "icehere" is not "alice" + "here".
+	if _, ok := sealer(t, "secret", "test v1", "al", "").OpenBytes(sealed, "icehere"); ok {
+		t.Error("it opens for another principal")
+	}
+	for i := range sealed {
+		sealed[i] ^= 1
+		if _, ok := s.OpenBytes(sealed, "here"); ok {
+			t.Errorf("changed at %d, it opens", i)
+		}
+		sealed[i] ^= 1
+	}
+	if _, ok := s.OpenBytes(s.SealBytes(make([]byte, 100), ""), ""); ok {
+		t.Error("more than the limit opens")
+	}
+}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/yaml"
@@ -317,5 +318,73 @@ func TestKubernetes(t *testing.T) {
 	}
 	if c.Resources.Limits.Memory().IsZero() || c.LivenessProbe.HTTPGet.Path != "/healthz" || c.ReadinessProbe.HTTPGet.Path != "/readyz" {
 		t.Error("the container lacks limits or probes")
+	}
+}
+
+// The example's objects are objects that Kubernetes knows, and lead to the server's.
+func TestKubernetesExample(t *testing.T) {
+	read := func(file string, object any) {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.UnmarshalStrict(text, object); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	var ingress networkingv1.Ingress
+	read("../../examples/kubernetes/ingress.yaml", &ingress)
+	var job batchv1.CronJob
+	read("../../examples/kubernetes/pipeline.yaml", &job)
+	text, err := os.ReadFile("../kubernetes/openclaw-mcp.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var deployment appsv1.Deployment
+	var service corev1.Service
+	for i, object := range []any{&deployment, &service} {
+		if err := yaml.UnmarshalStrict(bytes.Split(text, []byte("\n---\n"))[i], object); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	rule := ingress.Spec.Rules[0]
+	backend, port := rule.HTTP.Paths[0].Backend.Service, service.Spec.Ports[0]
+	if backend.Name != service.Name || backend.Port.Name != port.Name || rule.Host != ingress.Spec.TLS[0].Hosts[0] {
+		t.Errorf("the Ingress leads from %s to %v; the Service is %s with the port %s", rule.Host, backend, service.Name, port.Name)
+	}
+	env := map[string]string{}
+	for _, variable := range deployment.Spec.Template.Spec.Containers[0].Env {
+		env[variable.Name] = variable.Value
+	}
+	if public := env["OPENCLAW_MCP_PUBLIC_URL"]; public != "https://"+rule.Host+"/mcp" {
+		t.Errorf("the Ingress is for %s; the server says that it is %s", rule.Host, public)
+	}
+	if hosts := env["OPENCLAW_MCP_ALLOWED_HOSTS"]; hosts != service.Name {
+		t.Errorf("the server takes requests to the hosts %q; the pipeline calls %s", hosts, service.Name)
+	}
+
+	pod := job.Spec.JobTemplate.Spec.Template.Spec
+	c := pod.Containers[0]
+	if got := c.Env[0].Value; got != "http://"+service.Name+"/mcp" || port.Port != 80 {
+		t.Errorf("the pipeline calls %s; the Service is %s:%d", got, service.Name, port.Port)
+	}
+	if !*pod.SecurityContext.RunAsNonRoot || !*c.SecurityContext.ReadOnlyRootFilesystem || *c.SecurityContext.AllowPrivilegeEscalation || c.Resources.Limits.Memory().IsZero() {
+		t.Error("the pipeline's container has more rights than it needs, or no limits")
+	}
+	// Its README makes what the job names.
+	readme, err := os.ReadFile("../../examples/kubernetes/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, made := range []string{
+		"configmap " + pod.Volumes[0].ConfigMap.Name + " --from-file=examples/python/" + filepath.Base(c.Command[1]),
+		"generic " + c.Env[1].ValueFrom.SecretKeyRef.Name + " --from-literal=" + c.Env[1].ValueFrom.SecretKeyRef.Key + "=",
+		"--from=cronjob/" + job.Name,
+	} {
+		if !strings.Contains(string(readme), made) {
+			t.Errorf("the example's README does not say %s", made)
+		}
 	}
 }

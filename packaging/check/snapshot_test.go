@@ -18,7 +18,7 @@ import (
 )
 
 // What goreleaser makes of the commit is a release: an archive and an SBOM for
-// each of the six systems, with their checksums.
+// each of the six systems, deb and rpm packages, and the checksums of all.
 func TestSnapshot(t *testing.T) {
 	root := folder(t, "RELEASE")
 	dist := filepath.Join(root, "dist")
@@ -45,7 +45,11 @@ func TestSnapshot(t *testing.T) {
 				t.Errorf("%s lacks %s; it has %v", archive, want, names)
 			}
 		}
-		for _, file := range []string{"openclaw-mcp_" + target + ".sbom.json", archive} {
+		files := []string{"openclaw-mcp_" + target + ".sbom.json", archive}
+		if strings.HasPrefix(target, "linux") {
+			files = []string{"openclaw-mcp_" + target + ".deb", "openclaw-mcp_" + target + ".rpm", files[0], files[1]}
+		}
+		for _, file := range files {
 			sums = append(sums, fmt.Sprintf("%x  %s\n", sha256.Sum256(read(file)), file))
 		}
 		var sbom struct {

@@ -1,0 +1,172 @@
+package client
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// decodeMessages reads a history, oldest first. An item that is not a message
+// is left out and counted; where no item is one, the list is an error.
+func decodeMessages(raw []byte) (Page[Message], error) {
+	l, err := decodeList(raw, "messages")
+	if err != nil {
+		return Page[Message]{}, err
+	}
+	page := Page[Message]{Items: make([]Message, 0, len(l.items)), More: l.more, NextCursor: l.next}
+	var first error
+	for i, raw := range l.items {
+		if isNull(raw) {
+			continue
+		}
+		m, err := decodeMessage(raw)
+		if err != nil {
+			page.Skipped++
+			if first == nil {
+				first = &Error{Message: fmt.Sprintf("item %d of the list of messages: %v", i+1, err)}
+			}
+			continue
+		}
+		page.Items = append(page.Items, m)
+	}
+	if len(page.Items) == 0 && first != nil {
+		return Page[Message]{}, first
+	}
+	page.Items = orderMessages(page.Items)
+	return page, nil
+}
+
+// orderMessages puts messages in the order of the conversation, and drops what
+// comes twice.
+//
+// The service's own order counts: one message's time may be off, by a clock or
+// by being stored late. The list is turned round where it has the newest first,
+// and sorted by time only where it is in neither order.
+func orderMessages(in []Message) []Message {
+	out := dropRepeated(in)
+	rising, falling := trend(out)
+	less, more := min(rising, falling), max(rising, falling)
+	switch lead := more - less; {
+	case less > 1 && less*2 > more:
+		sortByTime(out)
+	case lead <= 1 && fromQuestionToAnswer(out):
+	case lead <= 1 && fromAnswerToQuestion(out):
+		slices.Reverse(out)
+	case less*2 > more:
+		sortByTime(out)
+	case falling > rising:
+		slices.Reverse(out)
+	}
+	return out
+}
+
+// fromQuestionToAnswer reports whether a list begins and ends as a conversation
+// does.
+func fromQuestionToAnswer(list []Message) bool {
+	return len(list) > 1 && list[0].Role == RoleUser && fromAgent(list[len(list)-1])
+}
+
+// fromAnswerToQuestion reports whether a list is one turned round, as far as its
+// ends and their times say.
+func fromAnswerToQuestion(list []Message) bool {
+	if len(list) < 2 {
+		return false
+	}
+	first, last := list[0], list[len(list)-1]
+	return fromAgent(first) && last.Role == RoleUser &&
+		(first.CreatedAt.IsZero() || !first.CreatedAt.Before(last.CreatedAt))
+}
+
+func fromAgent(m Message) bool { return m.Role == RoleAssistant || m.Role == RoleTool }
+
+// trend counts how often a message is later and how often earlier than the one
+// of the same role before it: the clocks of two roles may differ.
+func trend(list []Message) (rising, falling int) {
+	last := map[Role]time.Time{}
+	for _, m := range list {
+		if m.CreatedAt.IsZero() {
+			continue
+		}
+		if before, ok := last[m.Role]; ok {
+			switch m.CreatedAt.Compare(before) {
+			case 1:
+				rising++
+			case -1:
+				falling++
+			}
+		}
+		last[m.Role] = m.CreatedAt
+	}
+	return rising, falling
+}
+
+// sortByTime sorts; a message without a time stays behind the one that it
+// followed.
+func sortByTime(list []Message) {
+	type timed struct {
+		Message
+		at time.Time
+	}
+	sorted := make([]timed, len(list))
+	var last time.Time
+	for i, m := range list {
+		if !m.CreatedAt.IsZero() {
+			last = m.CreatedAt
+		}
+		sorted[i] = timed{m, last}
+	}
+	slices.SortStableFunc(sorted, func(a, b timed) int { return a.at.Compare(b.at) })
+	for i := range sorted {
+		list[i] = sorted[i].Message
+	}
+}
+
+// dropRepeated drops what comes twice. The same id and role is the same message
+// where one text continues the other, and its last form counts. An id that a
+// question and its answer share tells nothing. Without ids it takes the same
+// role, text and time.
+func dropRepeated(in []Message) []Message {
+	type key struct {
+		id   string
+		role Role
+		text string
+		at   int64
+	}
+	owner := make(map[string]Role, len(in))
+	shared := make(map[string]bool)
+	for _, m := range in {
+		if role, ok := owner[m.ID]; ok && role != m.Role {
+			shared[m.ID] = true
+		}
+		owner[m.ID] = m.Role
+	}
+	seen := make(map[key]int, len(in))
+	out := make([]Message, 0, len(in))
+	for _, m := range in {
+		k := key{id: m.ID, role: m.Role}
+		switch {
+		case m.ID != "" && !shared[m.ID]:
+		case m.CreatedAt.IsZero():
+			out = append(out, m) // saying the same twice is no repetition
+			continue
+		default:
+			k.text, k.at = m.Text, m.CreatedAt.UnixNano()
+		}
+		i, ok := seen[k]
+		if ok && sameMessage(out[i], m) {
+			out[i] = m
+			continue
+		}
+		seen[k] = len(out)
+		out = append(out, m)
+	}
+	return out
+}
+
+// sameMessage reports whether two items with one id and role are forms of one
+// message.
+func sameMessage(a, b Message) bool {
+	return a.ToolCallID == b.ToolCallID && len(a.ToolCalls) == len(b.ToolCalls) &&
+		(strings.HasPrefix(a.Text, b.Text) || strings.HasPrefix(b.Text, a.Text))
+}

@@ -1,0 +1,95 @@
+package client
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestHistoryOrder has the orders in which services list a conversation, and
+// what may be wrong with its times and ids. "u1@5" is the user's first message,
+// five seconds in.
+func TestHistoryOrder(t *testing.T) {
+	for name, tt := range map[string]struct{ listed, want string }{
+		"oldest first":                     {"u1@0 a1@1 u2@2 a2@3", "u1 a1 u2 a2"},
+		"newest first":                     {"a2@3 u2@2 a1@1 u1@0", "u1 a1 u2 a2"},
+		"newest first, whole seconds":      {"a2@9 u2@9 a1@5 u1@5", "u1 a1 u2 a2"},
+		"newest first, all in one second":  {"a2@5 u2@5 a1@5 u1@5", "u1 a1 u2 a2"},
+		"newest first, one unanswered":     {"u2@9 a1@5 u1@5", "u1 a1 u2"},
+		"no times":                         {"u1 a1 u2 a2", "u1 a1 u2 a2"},
+		"no times, newest first":           {"a2 u2 a1 u1", "u1 a1 u2 a2"},
+		"no times, one unanswered":         {"u1 a1 u2", "u1 a1 u2"},
+		"a greeting first":                 {"a1@0 u2@5", "a1 u2"},
+		"a question timed after its reply": {"u1@2 a1@1", "u1 a1"},
+		"questions by a clock ahead":       {"u1@18000 a1@1 u2@18002 a2@3", "u1 a1 u2 a2"},
+		"questions by a clock behind":      {"u1@-18000 a1@1 u2@-17998 a2@3", "u1 a1 u2 a2"},
+		"one question by a clock behind":   {"u1@0 a1@1 u2@-18000 a2@3", "u1 a1 u2 a2"},
+		"in no order":                      {"u3@5 a1@1 u1@0 a3@6 u2@2 a2@3", "u1 a1 u2 a2 u3 a3"},
+	} {
+		roles := map[byte]Role{'u': RoleUser, 'a': RoleAssistant}
+		var in []Message
+		for word := range strings.FieldsSeq(tt.listed) {
+			text, at, timed := strings.Cut(word, "@")
+			m := Message{Role: roles[text[0]], Text: text}
+			if timed {
+				d, err := time.ParseDuration(at + "s")
+				if err != nil {
+					t.Fatal(err)
+				}
+				m.CreatedAt = march20.Add(d)
+			}
+			in = append(in, m)
+		}
+		var got []string
+		for _, m := range orderMessages(in) {
+			got = append(got, m.Text)
+		}
+		if got := strings.Join(got, " "); got != tt.want {
+			t.Errorf("%s: got %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+func TestHistoryItems(t *testing.T) {
+	for name, tt := range map[string]struct {
+		body, want string // the roles and texts of the messages
+		skipped    int
+		err        string
+	}{
+		"one id for question and answer": {`[{"id":"r","role":"user","content":"Q"},{"id":"r","role":"assistant","content":"A"}]`, "user:Q assistant:A", 0, ""},
+		"one id for the parts of a reply": {`[{"id":"r","role":"assistant","content":"On it."},{"id":"r","role":"assistant","content":"Done."}]`,
+			"assistant:On it. assistant:Done.", 0, ""},
+		"a message in two forms": {`[{"id":"r","role":"assistant","content":"On"},{"id":"r","role":"assistant","content":"On it."}]`, "assistant:On it.", 0, ""},
+		"one item is no message": {`[{"role":"user","content":"Q"},{"divider":true},7,null]`, "user:Q", 2, ""},
+		"no item is a message":   {`[{"divider":true}]`, "", 0, "item 1"},
+	} {
+		page, err := decodeMessages([]byte(tt.body))
+		var got []string
+		for _, m := range page.Items {
+			got = append(got, string(m.Role)+":"+m.Text)
+		}
+		if s := strings.Join(got, " "); s != tt.want || page.Skipped != tt.skipped || (err == nil) != (tt.err == "") ||
+			err != nil && !strings.Contains(err.Error(), tt.err) {
+			t.Errorf("%s: got %s, %d left out, %v", name, s, page.Skipped, err)
+		}
+	}
+}
+
+func TestHistoryEndMarks(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"role":"assistant","content":"A"}`:                                          "",
+		`{"role":"assistant","content":"A","stopReason":"stop"}`:                      "ended",
+		`{"role":"assistant","content":"A","finish_reason":"length"}`:                 "ended",
+		`{"role":"assistant","content":"A","stopReason":"toolUse"}`:                   "working",
+		`{"role":"assistant","content":"A","stopReason":"stop","status":"streaming"}`: "working",
+		`{"role":"assistant","content":"A","status":"in_progress"}`:                   "working",
+		`{"role":"assistant","content":"A","status":"completed"}`:                     "", // the message, not the turn
+		`{"role":"user","content":"A","status":"pending"}`:                            "",
+	} {
+		m, err := decodeMessage([]byte(body))
+		got := map[bool]string{true: "ended"}[m.Ended] + map[bool]string{true: "working"}[m.Working]
+		if err != nil || got != want {
+			t.Errorf("%s: got %q, want %q, %v", body, got, want, err)
+		}
+	}
+}

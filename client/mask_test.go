@@ -1,0 +1,88 @@
+package client
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// A key that the service repeats in a success is masked, however it is spelt, and
+// wherever a stream is cut.
+func TestKeyInAnswers(t *testing.T) {
+	t.Parallel()
+	escaped, err := json.Marshal("the key " + testKey + " is here")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(testKey)
+	for _, quoted := range []string{string(escaped), `"the key ` + plain + ` is here"`, `"the key ` + strings.ReplaceAll(plain, "/", `\/`) + ` is here"`} {
+		const want = "the key " + mask + " is here"
+		c := serve(t, answer(200, "application/json", `{"id":"i","name":`+quoted+`,"stdout":`+quoted+`,"exit_code":0}`))
+		in, err := c.Instances.Get(t.Context(), "i")
+		if err != nil || in.Name != want {
+			t.Errorf("%q, %v", in.Name, err)
+		}
+		out, err := c.Terminal.Exec(t.Context(), "i", ExecRequest{Command: "env"})
+		if err != nil || out.Stdout.Head != want {
+			t.Errorf("%q, %v", out.Stdout.Head, err)
+		}
+		c = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, "event: delta\ndata: {\"delta\":"+quoted+"}\n\nevent: done\ndata: {}\n\n")
+		})
+		var a Accumulator
+		for ev, err := range c.Chat.Stream(t.Context(), "i", SendRequest{Message: "m"}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(ev.Raw), testKey[:9]) {
+				t.Errorf("an event has the key: %s", ev.Raw)
+			}
+			a.Add(ev)
+		}
+		if a.Text() != want {
+			t.Errorf("%q", a.Text())
+		}
+	}
+
+	c := dial(t, "http://127.0.0.1:1")
+	for _, cut := range []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.HalfReader, iotest.DataErrReader} {
+		in := "before " + strings.Join(spellings(testKey), " ") + " after sk_live_a and " + testKey[:7]
+		got, err := io.ReadAll(c.core.maskStream(io.NopCloser(cut(strings.NewReader(in)))))
+		if want := c.core.redact(in); err != nil || string(got) != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+	if short, err := New(nil, "", "key"); err != nil || string(short.core.maskAnswer([]byte(`"key"`))) != `"key"` {
+		t.Errorf("a word is masked, %v", err)
+	}
+}
+
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	const bom = "\xef\xbb\xbf"
+	c := serve(t, answer(200, "application/json", bom+`[{"id":"i"}]`))
+	if page, err := c.Instances.List(t.Context()); err != nil || len(page.Items) != 1 {
+		t.Errorf("%+v, %v", page, err)
+	}
+	if reply, err := serve(t, answer(200, "application/json", bom+`{"reply":"hi"}`)).Chat.Send(t.Context(), "i", SendRequest{Message: "m"}); err != nil || reply.Text != "hi" {
+		t.Errorf("%+v, %v", reply, err)
+	}
+	var a Accumulator
+	for ev, err := range serve(t, answer(200, "application/json", bom+`{"reply":"hi"}`)).Chat.Stream(t.Context(), "i", SendRequest{Message: "m"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Add(ev)
+	}
+	if a.Text() != "hi" {
+		t.Errorf("%q", a.Text())
+	}
+	_, err := serve(t, answer(403, "application/json", bom+`{"message":"no access"}`)).Instances.List(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "no access") || strings.ContainsRune(err.Error(), '{') {
+		t.Errorf("%v", err)
+	}
+}

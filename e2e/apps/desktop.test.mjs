@@ -1,0 +1,129 @@
+// The desktop page in the official bridge, in front of a real Xvnc: a person takes it
+// over, types into a program there, and hands it back.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { open, picture, serve, start, stop, until } from "./harness.mjs";
+
+let server;
+before(async () => {
+  await start();
+  server = await serve();
+});
+after(async () => {
+  await server?.end();
+  await stop();
+});
+
+const screen = (page) => page.app.getByRole("application", { name: "The desktop’s screen" });
+
+// pixels tells what the page shows of the screen from what it showed before.
+const pixels = (page) => screen(page).evaluate((c) => {
+  const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+  let sum = 0;
+  for (let i = 0; i < data.length; i += 4) sum = (sum * 31 + data[i] + data[i + 1] * 3 + data[i + 2] * 7) | 0;
+  return `${c.width}×${c.height} ${sum}`;
+});
+
+async function desktop(page, options) {
+  const shot = await page.show("take_screenshot", {}, options);
+  assert.ok(!shot.isError, JSON.stringify(shot.content[0]));
+  await page.app.getByText(/^instance .* · \d+×\d+$/).waitFor();
+}
+
+async function program(page, command) {
+  const before = await pixels(page);
+  await page.text("exec_command", { command, background: true });
+  await until("the program’s window", async () => (await pixels(page)) !== before);
+}
+
+test("taken over, used, and handed back", async (t) => {
+  const page = await open(t, server);
+  await desktop(page);
+  await program(page, "exec xterm -geometry 100x30+0+0 -e sh");
+  const box = await screen(page).boundingBox();
+  await page.mouse.click(box.x + 200, box.y + 150);
+  await page.app.getByText("Take over first").waitFor();
+  await page.app.getByRole("button", { name: "Take over" }).click();
+  await page.app.getByText("Your turn").waitFor();
+  await page.mouse.click(box.x + 200, box.y + 150);
+  const before = await pixels(page);
+  await page.keyboard.type("echo 'From a Person: ");
+  await screen(page).evaluate((c) => { // a key that no American keyboard has
+    for (const kind of ["keydown", "keyup"]) c.dispatchEvent(new KeyboardEvent(kind, { key: "é", bubbles: true, cancelable: true }));
+  });
+  await page.keyboard.type("' > proof.txt");
+  await until("the text on the screen", async () => (await pixels(page)) !== before);
+  const refused = await page.model("control_desktop", { action: "click", x: 5, y: 5 });
+  assert.ok(refused.isError);
+  assert.match(refused.content[0].text, /a person is using this desktop/);
+  assert.ok(!(await page.model("take_screenshot")).isError, "looking is allowed");
+  await page.keyboard.press("Enter");
+  await until("the file", async () => /From a Person: é/.test(await page.text("exec_command", { command: "cat proof.txt" })));
+  await page.app.getByRole("button", { name: "Hand back" }).click();
+  await page.app.getByText("The assistant’s turn").waitFor();
+  assert.ok(!(await page.model("control_desktop", { action: "move", x: 300, y: 200 })).isError);
+  await page.app.locator("#pointer").waitFor();
+  const told = await until("the note", async () => {
+    const told = await page.told();
+    return told.includes("turn at the desktop") && told;
+  });
+  assert.match(told, /took over the desktop/);
+  assert.match(told, /[1-9]\d* clicks?, [1-9]\d* keys/);
+  assert.doesNotMatch(told, /proof|Person:/, "what was typed into a desktop may be a password");
+  // Reading pixels back is what this test does.
+  assert.deepEqual(page.complaints.filter((c) => !c.includes("willReadFrequently")), []);
+});
+
+test("five pictures a second and more", async (t) => {
+  const page = await open(t, server);
+  await desktop(page);
+  await program(page, "exec xterm -geometry 100x30+50+50 -e sh -c 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.02; done'");
+  const frames = await screen(page).evaluate(async (c) => {
+    const pen = c.getContext("2d");
+    let n = 0;
+    const draw = pen.drawImage;
+    pen.drawImage = function (...a) {
+      n++;
+      return draw.apply(this, a);
+    };
+    await new Promise((go) => setTimeout(go, 5000));
+    pen.drawImage = draw;
+    return n;
+  });
+  t.diagnostic(`${frames / 5} pictures a second`);
+  assert.ok(frames >= 25, `${frames} pictures in 5 seconds`);
+});
+
+test("a server that is gone says so", async (t) => {
+  const own = await serve();
+  t.after(() => own.end());
+  const page = await open(t, own);
+  await desktop(page);
+  own.child.kill("SIGKILL");
+  await page.app.getByText(/The server can’t be reached: .*Trying again every \d+ s/).waitFor();
+});
+
+test("with the keyboard alone", async (t) => {
+  const page = await open(t, server, { reducedMotion: "reduce" });
+  await desktop(page);
+  await page.app.getByRole("button", { name: "Take over" }).focus();
+  await page.keyboard.press("Enter");
+  await page.app.getByText("Your turn").waitFor();
+  assert.ok(await screen(page).evaluate((c) => c === document.activeElement));
+  await page.keyboard.press("Control+F6");
+  assert.ok(await page.app.getByRole("button", { name: "Hand back" }).evaluate((b) => b === document.activeElement));
+  await page.keyboard.press("Enter");
+  await page.app.getByText("The assistant’s turn").waitFor();
+});
+
+for (const width of [360, 768, 1440]) {
+  for (const theme of ["light", "dark"]) {
+    test(`looks: ${width} pixels, ${theme}`, async (t) => {
+      const page = await open(t, server, { width, colorScheme: theme });
+      await desktop(page, { theme });
+      const [scroll, view] = await page.app.locator("html").evaluate((e) => [e.scrollWidth, e.clientWidth]);
+      assert.ok(scroll <= view, `the page is ${scroll} pixels wide in ${view}`);
+      await picture(page, `desktop-${width}-${theme}`);
+    });
+  }
+}

@@ -1,0 +1,216 @@
+//go:build e2e && linux
+
+package chaos
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// freePort gives a port of this machine that nobody listens on now.
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// natsServer is a real nats-server with JetStream, in a directory of its own that
+// outlives it.
+type natsServer struct {
+	config string
+	port   int
+	cmd    *exec.Cmd
+	done   chan struct{}
+}
+
+// newNATS prepares n servers, joined if there are several.
+func newNATS(t testing.TB, n int) []*natsServer {
+	t.Helper()
+	if _, err := exec.LookPath("nats-server"); err != nil {
+		t.Fatal("this needs nats-server: apt-get install nats-server")
+	}
+	servers := make([]*natsServer, n)
+	var routes []string
+	cluster := make([]int, n)
+	for i := range servers {
+		servers[i] = &natsServer{port: freePort(t)}
+		cluster[i] = freePort(t)
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", cluster[i]))
+	}
+	for i, s := range servers {
+		dir := t.TempDir()
+		config := fmt.Sprintf("server_name: n%d\nlisten: 127.0.0.1:%d\njetstream: {store_dir: %q, max_mem: 64MB, max_file: 256MB}\n", i, s.port, dir)
+		if n > 1 {
+			config += fmt.Sprintf("cluster: {name: c, listen: 127.0.0.1:%d, routes: [%s]}\n", cluster[i], strings.Join(routes, ", "))
+		}
+		s.config = filepath.Join(dir, "nats.conf")
+		if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.start(t)
+		t.Cleanup(s.kill)
+	}
+	return servers
+}
+
+// start runs the server until it takes connections.
+func (s *natsServer) start(t testing.TB) {
+	t.Helper()
+	s.cmd, s.done = exec.Command("nats-server", "-c", s.config), make(chan struct{})
+	var log bytes.Buffer
+	s.cmd.Stdout, s.cmd.Stderr = &log, &log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = s.cmd.Wait()
+		close(s.done)
+	}()
+	end := time.Now().Add(patience)
+	for {
+		conn, err := net.Dial("tcp", s.address())
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		select {
+		case <-s.done:
+			t.Fatalf("nats-server ended: %s", &log)
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			t.Fatalf("nats-server does not listen: %v", err)
+		}
+	}
+}
+
+func (s *natsServer) address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+
+func (s *natsServer) kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.done
+}
+
+// link is the way of one replica to NATS: a relay that can be cut, and that says
+// when the replica writes a fact.
+type link struct {
+	listener net.Listener
+	servers  []*natsServer
+	next     atomic.Int64
+	cut      atomic.Bool
+	onFact   atomic.Pointer[func(n int64)] // called at the n-th write of a fact
+	facts    atomic.Int64
+
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+	work  sync.WaitGroup
+}
+
+func newLink(t testing.TB, servers []*natsServer) *link {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &link{listener: l, servers: servers, conns: make(map[net.Conn]struct{})}
+	k.work.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			k.work.Go(func() { k.relay(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		k.drop()
+		k.work.Wait()
+	})
+	return k
+}
+
+// url has credentials nowhere: these servers trust their machine.
+func (k *link) url() string { return "nats://" + k.listener.Addr().String() }
+
+// drop closes what is open.
+func (k *link) drop() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for c := range k.conns {
+		_ = c.Close()
+	}
+}
+
+func (k *link) hold(c net.Conn) (release func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.conns[c] = struct{}{}
+	return func() {
+		_ = c.Close()
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.conns, c)
+	}
+}
+
+func (k *link) relay(replica net.Conn) {
+	defer k.hold(replica)()
+	if k.cut.Load() {
+		return
+	}
+	server, err := k.dial()
+	if err != nil {
+		return
+	}
+	defer k.hold(server)()
+	k.work.Go(func() {
+		_, _ = io.Copy(replica, server)
+		_ = replica.Close()
+	})
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := replica.Read(buf)
+		if c := bytes.Count(buf[:n], []byte("PUB $KV.")); c > 0 {
+			if _, err := server.Write(buf[:n]); err != nil { // the fact is written, and then the replica dies
+				return
+			}
+			if f := k.onFact.Load(); f != nil {
+				(*f)(k.facts.Add(int64(c)))
+			}
+		} else if _, err := server.Write(buf[:n]); err != nil {
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (k *link) dial() (net.Conn, error) {
+	var errs error
+	for range k.servers {
+		s := k.servers[int(k.next.Add(1))%len(k.servers)]
+		conn, err := net.Dial("tcp", s.address())
+		if err == nil {
+			return conn, nil
+		}
+		errs = errors.Join(errs, err)
+	}
+	return nil, errs
+}

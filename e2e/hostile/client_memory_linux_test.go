@@ -1,0 +1,246 @@
+//go:build e2e
+
+package hostile
+
+import (
+	bin "encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// endless is a service whose agent never stops talking, in the way that a session is
+// named after, until enough was said or nobody listens.
+func endless(w http.ResponseWriter, r *http.Request) {
+	at := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/api"), "/instances/i1")
+	w.Header().Set("Content-Type", "application/json")
+	if at != "/chat/stream" {
+		switch at {
+		case "/chat/messages", "/chat/sessions":
+			_, _ = io.WriteString(w, "[]")
+		default:
+			_, _ = io.WriteString(w, `{"id":"i1","status":"ready"}`)
+		}
+		return
+	}
+	var body struct {
+		Session string `json:"session_id"`
+	}
+	_ = json.NewDecoder(r.Body).Decode(&body)
+	w.Header().Set("Content-Type", "text/event-stream")
+	text := strings.Repeat("words and more words. ", 2900) // 64 KiB
+	piece := func(n int) string {
+		switch body.Session {
+		case "delta":
+			return fmt.Sprintf("event: delta\ndata: {\"delta\":%q}\n\n", text)
+		case "tools":
+			return fmt.Sprintf("event: tool\ndata: {\"id\":\"t%d\",\"name\":\"exec\",\"args\":{\"a\":%q},\"result\":%q}\n\n", n, text, text)
+		}
+		return "event: message\ndata: {\"id\":\"m" + fmt.Sprint(n) + "\",\"role\":\"assistant\",\"content\":\"" + text[:4000] + "\"}\n\n"
+	}
+	end := time.Now().Add(10 * time.Second)
+	for n, said := 0, 0; said < 600<<20 && time.Now().Before(end) && r.Context().Err() == nil; n++ {
+		p := piece(n)
+		said += len(p)
+		if _, err := io.WriteString(w, p); err != nil {
+			return
+		}
+	}
+}
+
+// A reply without an end takes little memory, in whatever way it comes, and several of
+// them at once.
+func TestEndlessReplies(t *testing.T) {
+	url := service(t, endless)
+	for _, way := range []string{"delta", "tools", "messages"} {
+		h := newHost(t, "OPENCLAW_API_BASE_URL="+url, "OPENCLAW_INSTANCE_ID=i1")
+		before := h.memory(t)
+		for i := range 3 {
+			h.last++
+			h.write(params{"jsonrpc": "2.0", "id": h.last, "method": "tools/call", "params": params{"name": "send_chat_message",
+				"arguments": params{"session": way, "message": fmt.Sprint("hello ", i), "wait_seconds": 0, "if_busy": "send"}, "_meta": params{"progressToken": "p"}}})
+		}
+		time.Sleep(5 * time.Second) // so long the flood goes on; nothing is waited for
+		text, _ := h.tool("list_runs", nil)
+		t.Logf("%s: %d MiB at first, %d MiB later; %.300s", way, before, h.memory(t), text)
+		if m := h.memory(t); m > 200 {
+			t.Errorf("%s: it took %d MiB", way, m)
+		}
+		_ = h.cmd.Process.Kill()
+	}
+}
+
+// A list of a service that is small on the wire and large as Go values is refused, or
+// read in little memory.
+func TestHugeLists(t *testing.T) {
+	item := map[string]string{
+		"empty": `{},`, "null": `null,`, "number": `1,`, "nested": `[[]],`, "item": `{"id":"x","name":"n","status":"ready"},`, "keys": `{"id":"x","a":1,"b":2,"c":3,"d":4},`,
+	}
+	url := service(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		kind, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), "-")
+		one := item[kind]
+		_, _ = io.WriteString(w, "[")
+		chunk := strings.Repeat(one, 1<<16/len(one))
+		for range (60 << 20) / len(chunk) {
+			if _, err := io.WriteString(w, chunk); err != nil {
+				return
+			}
+		}
+		_, _ = io.WriteString(w, one[:len(one)-1]+"]")
+	})
+	for kind := range item {
+		h := newHost(t, "OPENCLAW_API_KEY="+kind+"-key", "OPENCLAW_API_BASE_URL="+url)
+		for _, tool := range []string{"list_instances", "read_chat_history"} {
+			args := params{"instance": "i1"}
+			if tool == "list_instances" {
+				args = params{}
+			}
+			text, _ := h.tool(tool, args)
+			t.Logf("%s of %s: %d MiB; %.120s", tool, kind, h.memory(t), text)
+		}
+		if m := h.memory(t); m > 200 { // more than 3 GB before
+			t.Errorf("%s: it took %d MiB", kind, m)
+		}
+		_ = h.cmd.Process.Kill()
+	}
+}
+
+// screens is a service whose instances have a huge desktop on which something always
+// moves, and which sends that whether it is asked or not.
+func screens() http.HandlerFunc {
+	const side = 4096
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/vnc/ws") {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"id":"i1","status":"ready"}`)
+			return
+		}
+		ws, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer ws.CloseNow()
+		ws.SetReadLimit(1 << 20)
+		c := websocket.NetConn(r.Context(), ws, websocket.MessageBinary)
+		read := func(n int) []byte {
+			b := make([]byte, n)
+			if _, err := io.ReadFull(c, b); err != nil {
+				return nil
+			}
+			return b
+		}
+		_, _ = c.Write([]byte("RFB 003.008\n"))
+		read(12)
+		_, _ = c.Write([]byte{1, 1})
+		read(1)
+		_, _ = c.Write([]byte{0, 0, 0, 0})
+		read(1)
+		head := bin.BigEndian.AppendUint16(nil, side)
+		head = bin.BigEndian.AppendUint16(head, side)
+		head = append(head, make([]byte, 16)...)
+		head = append(head, 0, 0, 0, 1, 'd')
+		_, _ = c.Write(head)
+		row := make([]byte, 4*side)
+		var writing sync.Mutex
+		send := func(height int) error {
+			writing.Lock()
+			defer writing.Unlock()
+			for i := range row {
+				row[i] += byte(i)
+			}
+			m := []byte{0, 0, 0, 1, 0, 0, 0, 0}
+			m = bin.BigEndian.AppendUint16(m, side)
+			m = bin.BigEndian.AppendUint16(m, uint16(height))
+			m = append(m, 0, 0, 0, 0)
+			_, err := c.Write(m)
+			for range height {
+				if err == nil {
+					_, err = c.Write(row)
+				}
+			}
+			return err
+		}
+		for {
+			kind := read(1)
+			if kind == nil {
+				return
+			}
+			switch kind[0] {
+			case 0:
+				read(19)
+			case 2:
+				head := read(3)
+				if head == nil {
+					return
+				}
+				read(4 * int(bin.BigEndian.Uint16(head[1:])))
+			case 3:
+				req := read(9)
+				if req == nil {
+					return
+				}
+				if req[0] == 1 {
+					continue
+				}
+				if send(side) != nil {
+					return
+				}
+				go func() {
+					for send(64) == nil {
+					}
+				}()
+			case 4:
+				read(7)
+			case 5:
+				read(5)
+			}
+		}
+	}
+}
+
+// cpu is the time that a process has computed for.
+func (p *process) cpu(t testing.TB) time.Duration {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	ticks := 0                        // of 10 ms
+	for _, f := range fields[11:13] { // user and system
+		n, _ := strconv.Atoi(f)
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
+// Many huge desktops share a budget, and rest when nobody looks.
+func TestHugeDesktops(t *testing.T) {
+	url := service(t, screens())
+	h := newHost(t, "OPENCLAW_API_BASE_URL="+url)
+	for i := range 6 {
+		text, isError := h.tool("take_screenshot", params{"instance": fmt.Sprint("i", i), "max_width": 64})
+		t.Logf("%d: %d MiB, %.200s", i, h.memory(t), text)
+		if isError {
+			t.Errorf("%s", text)
+		}
+	}
+	if m := h.memory(t); m > 300 { // 1419 before
+		t.Errorf("it took %d MiB", m)
+	}
+	before := h.cpu(t)
+	time.Sleep(4 * time.Second) // the time that is measured
+	if spent := h.cpu(t) - before; spent > time.Second {
+		t.Errorf("nobody looks, but %s were spent in 4 s", spent)
+	}
+}

@@ -1,0 +1,247 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"openclaw-mcp/internal/emulator/emulatortest"
+)
+
+// task is what the client is told of one.
+type task struct {
+	ResultType, TaskID, Status, StatusMessage string
+	CreatedAt, LastUpdatedAt                  string
+	TTL                                       int64 `json:"ttlMs"`
+	Poll                                      int64 `json:"pollIntervalMs"`
+	Result                                    struct {
+		ResultType string
+		IsError    bool
+		Content    []struct{ Type, Text string }
+	}
+}
+
+// takesTasks is the _meta of a client that declares the extension.
+var takesTasks = params{"io.modelcontextprotocol/clientCapabilities": params{"extensions": params{"io.modelcontextprotocol/tasks": params{}}}}
+
+func parseTask(t testing.TB, raw json.RawMessage) task {
+	t.Helper()
+	var out task
+	if err := json.Unmarshal(raw, &out); err != nil {
+		t.Fatalf("%s: %v", raw, err)
+	}
+	created, err := time.Parse(time.RFC3339Nano, out.CreatedAt)
+	if err != nil || time.Since(created).Abs() > time.Hour || out.TTL <= 0 || out.Poll <= 0 || len(out.StatusMessage) >= 128 || out.TaskID == "" {
+		t.Errorf("the task is %s", raw)
+	}
+	return out
+}
+
+// becomesTask makes a call that has to become a task.
+func (s *session) becomesTask(t testing.TB, tool string, args params) task {
+	t.Helper()
+	m := answer(t, s.start(t, s.newID(), "tools/call", params{"name": tool, "arguments": args, "_meta": takesTasks}))
+	out := parseTask(t, m.Result)
+	if out.ResultType != "task" || out.Status != "working" {
+		t.Fatalf("the answer is %s", m.Result)
+	}
+	return out
+}
+
+func (s *session) getTask(t testing.TB, id string) task {
+	t.Helper()
+	m := s.request(t, "tasks/get", params{"taskId": id, "_meta": takesTasks})
+	if m.Error != nil {
+		t.Fatalf("tasks/get: %+v", m.Error)
+	}
+	out := parseTask(t, m.Result)
+	if out.ResultType != "complete" || out.TaskID != id {
+		t.Fatalf("tasks/get: %s", m.Result)
+	}
+	return out
+}
+
+// follow asks until the task has ended.
+func (s *session) followTask(t testing.TB, id string) task {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) { // as a client polls
+		if out := s.getTask(t, id); out.Status != "working" {
+			return out
+		} else if time.Now().After(end) {
+			t.Fatalf("the task still works: %+v", out)
+		}
+	}
+}
+
+var modernCombinations = []combination{combinations[1], combinations[3]}
+
+// A reply that takes long becomes a task, which survives kill -9 and ends with the
+// result that the call would have had.
+func TestTaskOfReply(t *testing.T) {
+	t.Parallel()
+	for _, c := range modernCombinations {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			words := make(chan string)
+			up := newUpstream(t, emulatortest.Options{Agent: steppedAgent(words)})
+			env := up.env("OPENCLAW_MCP_TASK_AFTER=1s")
+			s := c.connect(t, env)
+			go func() { words <- "one " }()
+			made := s.becomesTask(t, "send_chat_message", params{"message": "a long task"})
+			eventually(t, "the message is what the agent says", func() bool {
+				now := s.getTask(t, made.TaskID)
+				return now.Status == "working" && now.StatusMessage == "one"
+			})
+			s.proc.kill(t)
+			words <- "two"
+			s = c.connect(t, env)
+			if now := s.getTask(t, made.TaskID); now.Status != "working" {
+				t.Errorf("after a kill: %+v", now)
+			}
+			close(words)
+			end := s.followTask(t, made.TaskID)
+			if end.Status != "completed" || end.Result.IsError || len(end.Result.Content) != 1 ||
+				!strings.HasPrefix(end.Result.Content[0].Text, "one two\n[status: completed") || end.Result.ResultType != "complete" {
+				t.Errorf("the end: %+v", end)
+			}
+			if again := s.getTask(t, made.TaskID); again.Result.Content[0] != end.Result.Content[0] {
+				t.Errorf("asked again: %+v", again)
+			}
+		})
+	}
+}
+
+func TestTaskOfCommand(t *testing.T) {
+	t.Parallel()
+	for _, c := range modernCombinations {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			up := newUpstream(t, emulatortest.Options{})
+			s := c.connect(t, up.env("OPENCLAW_MCP_TASK_AFTER=1s"))
+			made := s.becomesTask(t, "exec_command", params{"command": "echo first; until [ -e go ]; do sleep 0.1; done; exit 3"})
+			eventually(t, "the message is what the command says", func() bool {
+				now := s.getTask(t, made.TaskID)
+				return now.Status == "working" && now.StatusMessage == "first"
+			})
+			s.ok(t, "write_file", params{"path": "/workspace/go", "content": ""})
+			if end := s.followTask(t, made.TaskID); end.Status != "completed" || !strings.HasPrefix(end.Result.Content[0].Text, "first\n[status: completed, exit code 3") {
+				t.Errorf("the end: %+v", end)
+			}
+
+			made = s.becomesTask(t, "exec_command", params{"command": "echo $$ >pid; exec sleep 1000"})
+			if m := s.request(t, "tasks/cancel", params{"taskId": made.TaskID, "_meta": takesTasks}); m.Error != nil {
+				t.Fatalf("tasks/cancel: %+v", m.Error)
+			}
+			if end := s.followTask(t, made.TaskID); end.Status != "cancelled" || len(end.Result.Content) != 0 {
+				t.Errorf("cancelled: %+v", end)
+			}
+			if r := s.ok(t, "exec_command", params{"command": "kill -0 $(cat pid) 2>/dev/null && echo alive || echo dead"}); r.str("stdout") != "dead\n" {
+				t.Errorf("the command is %q", r.str("stdout"))
+			}
+			// A failure is a result, too.
+			made = s.becomesTask(t, "exec_command", params{"command": "sleep 3; exit 9", "timeout_seconds": 2})
+			if end := s.followTask(t, made.TaskID); end.Status != "completed" || !strings.Contains(end.Result.Content[0].Text, "timed out") {
+				t.Errorf("timed out: %+v", end)
+			}
+		})
+	}
+}
+
+// What a task ends with is what the plain call would have given: control sequences as they
+// are where raw asks for them, and made plain elsewhere; also after a kill.
+func TestTaskOfRawCommand(t *testing.T) {
+	t.Parallel()
+	for _, c := range modernCombinations {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			up := newUpstream(t, emulatortest.Options{})
+			env := up.env("OPENCLAW_MCP_TASK_AFTER=1s")
+			s := c.connect(t, env)
+			const prints = `printf '\033[31mred\033[0m one\rtwo\007\n'`
+			for _, more := range []params{{}, {"timeout_seconds": 30}} { // on its own, and within the request
+				for _, raw := range []bool{true, false} {
+					args := params{"command": prints + "; until [ -e go ]; do sleep 0.1; done", "raw": raw}
+					maps.Copy(args, more)
+					made := s.becomesTask(t, "exec_command", args)
+					if len(more) == 0 && raw {
+						s.proc.kill(t)
+						s = c.connect(t, env)
+					}
+					s.ok(t, "write_file", params{"path": "/workspace/go", "content": ""})
+					plain := s.ok(t, "exec_command", params{"command": prints, "raw": raw, "wait_seconds": 30})
+					end := s.followTask(t, made.TaskID)
+					want, _, _ := strings.Cut(plain.Text, "[")
+					if raw {
+						want = "\x1b[31mred\x1b[0m one\rtwo\a\n"
+					}
+					if !strings.HasPrefix(end.Result.Content[0].Text, want) || !strings.HasPrefix(plain.Text, want) {
+						t.Errorf("raw %v, %v: the task ends with %q, the plain call with %q", raw, more, end.Result.Content[0].Text, plain.Text)
+					}
+					s.ok(t, "exec_command", params{"command": "rm go", "wait_seconds": 30})
+				}
+			}
+		})
+	}
+}
+
+// A listen stream tells how a task goes on.
+func TestTaskNotifications(t *testing.T) {
+	t.Parallel()
+	for _, c := range modernCombinations {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			up := newUpstream(t, emulatortest.Options{})
+			s := c.connect(t, up.env("OPENCLAW_MCP_TASK_AFTER=1s"))
+			made := s.becomesTask(t, "exec_command", params{"command": "until [ -e go ]; do sleep 0.1; done"})
+			news := s.start(t, s.newID(), "subscriptions/listen", params{"notifications": params{"taskIds": []string{made.TaskID, "nonsense"}}, "_meta": takesTasks})
+			ack := recv(t, news, "the acknowledgement")
+			if ids := ack.Params.Notifications.TaskIDs; len(ids) != 1 || ids[0] != made.TaskID {
+				t.Errorf("acknowledged: %v", ids)
+			}
+			s.ok(t, "write_file", params{"path": "/workspace/go", "content": ""})
+			for {
+				m := recv(t, news, "news of the task")
+				if m.Method != "notifications/tasks" || m.Params.TaskID != made.TaskID {
+					t.Fatalf("%+v", m)
+				}
+				if m.Params.Status == "completed" {
+					break
+				}
+			}
+		})
+	}
+}
+
+func TestTaskRefusals(t *testing.T) {
+	t.Parallel()
+	for _, c := range modernCombinations {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			up := newUpstream(t, emulatortest.Options{})
+			s := c.connect(t, up.env("OPENCLAW_MCP_TASK_AFTER=1s"))
+			for _, method := range []string{"tasks/get", "tasks/update", "tasks/cancel"} {
+				for name, tt := range map[string]struct {
+					p    params
+					code int
+				}{
+					"not declared": {params{"taskId": "x"}, -32021},
+					"unknown":      {params{"taskId": "x", "inputResponses": params{}, "_meta": takesTasks}, -32602},
+					"no id":        {params{"_meta": takesTasks}, -32602},
+					"a number":     {params{"taskId": 1, "_meta": takesTasks}, -32602},
+				} {
+					if m := s.request(t, method, tt.p); m.Error == nil || m.Error.Code != tt.code {
+						t.Errorf("%s, %s: %+v %s", method, name, m.Error, m.Result)
+					}
+				}
+			}
+			// Who does not declare it gets a run, as ever.
+			if r := s.ok(t, "exec_command", params{"command": "sleep 2", "wait_seconds": 0}); r.str("status") != "running" {
+				t.Errorf("%s", r.raw)
+			}
+		})
+	}
+}

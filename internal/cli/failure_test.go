@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"context"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"openclaw-mcp/internal/emulator"
+	"openclaw-mcp/internal/emulator/emulatortest"
+)
+
+// accountOf serves instances for a person, and gives the settings that lead there.
+func accountOf(t *testing.T, instances int) (environ []string) {
+	t.Helper()
+	agent := emulator.AgentFunc(func(_ context.Context, _ emulator.Turn, emit func(emulator.AgentEvent) error) error {
+		return emit(emulator.AgentEvent{Kind: emulator.Text, Text: "yes"})
+	})
+	service, err := emulatortest.New(emulatortest.Options{Agent: agent, Keys: []string{goodKey}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = service.Close() })
+	for range instances {
+		if _, err := service.AddInstance(goodKey); err != nil {
+			t.Fatal(err)
+		}
+	}
+	srv := httptest.NewServer(service)
+	t.Cleanup(srv.Close)
+	return []string{"OPENCLAW_API_KEY=" + goodKey, "OPENCLAW_API_BASE_URL=" + srv.URL}
+}
+
+// A person reads what was wrong and what to type, not what a model is told.
+func TestFailuresForPeople(t *testing.T) {
+	t.Parallel()
+	url := someService(t)
+	p := newPerson(t, "OPENCLAW_API_BASE_URL="+url, "OPENCLAW_API_KEY=a_wrong_key_0123456789")
+	for _, args := range [][]string{{"status"}, {"chat", "hi"}, {"call", "list_instances"}} {
+		p.wants(1, "The API key was rejected (401). Run `openclaw-mcp login`.\nIt comes from OPENCLAW_API_KEY", "", args...)
+	}
+
+	p = newPerson(t, accountOf(t, 1)...)
+	p.wants(1, "There is no session nope; /sessions lists them.", "", "chat", "--session", "nope", "hi")
+	p.environ = append(p.environ, "OPENCLAW_MCP_READ_ONLY=true")
+	p.wants(1, "this server is read-only (OPENCLAW_MCP_READ_ONLY)", "", "call", "exec_command", "command=ls")
+
+	p = newPerson(t, accountOf(t, 2)...)
+	p.wants(1, "--instance ID. several instances are ready: ", "", "chat", "hi")
+	_, stdout, stderr := p.runs("", "call", "exec_command", "command=ls")
+	if !strings.Contains(stderr, "Pass instance=ID: several instances are ready: ") || strings.Contains(stdout+stderr, "Repeat:") {
+		t.Errorf("%q, %q", stdout, stderr)
+	}
+}
+
+// Where OpenClaw can't be reached, a person is told that nothing was done, and what finds out why.
+func TestUnreachableForPeople(t *testing.T) {
+	t.Parallel()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	p := newPerson(t, "OPENCLAW_API_BASE_URL="+gone.URL, "OPENCLAW_API_KEY="+goodKey, "OPENCLAW_INSTANCE_ID=i")
+	for _, args := range [][]string{{"chat", "hi"}, {"call", "list_instances"}} {
+		p.wants(1, "connection refused\nNothing was changed.\nRun `openclaw-mcp doctor` to find out why", "", args...)
+	}
+}
+
+// call ends as its command did.
+func TestCallEndsAsItsCommand(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t, accountOf(t, 1)...)
+	p.wants(0, "fine", "", "call", "exec_command", "command=echo fine")
+	p.wants(7, "exit code 7", "", "call", "exec_command", "command=exit 7")
+	p.wants(124, "timed out", "", "call", "exec_command", "command=sleep 60", "timeout_seconds=1")
+}
+
+// install checks the values of settings as the server does, and knows both Claudes.
+func TestInstallRefuses(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	p.wants(2, "OPENCLAW_MCP_CONFIRM is \"perhaps\"; it must be ask, allow or deny", "", "install", "cursor", "--local", "--env", "OPENCLAW_MCP_CONFIRM=perhaps")
+	p.wants(2, `did you mean "claude-desktop" or "claude-code"?`, "", "install", "claude")
+	p.wants(2, "there is help for call, chat", "", "help", "foobarbaz")
+}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"openclaw-mcp/internal/config"
+	"openclaw-mcp/internal/server"
+)
+
+// rootCommand serves MCP, and has the commands for people below it.
+func rootCommand(c *console) *cobra.Command {
+	var httpAddr string
+	root := &cobra.Command{
+		Use:   "openclaw-mcp [--local] [--http ADDR]",
+		Short: "Let MCP clients operate hosted OpenClaw instances",
+		Long: `openclaw-mcp lets MCP clients operate hosted OpenClaw instances.
+
+Without a command, it serves MCP on standard input and output, or with --http
+over streamable HTTP at http://ADDR/mcp. With --local, it uses a local
+instance, on this machine: no account needed.
+
+The API key comes from OPENCLAW_API_KEY, from the file that
+OPENCLAW_API_KEY_FILE names, or from 'openclaw-mcp login', which saves it for
+all commands and clients. Settings are environment variables;
+'openclaw-mcp help settings' lists them all.`,
+		Version:               c.version,
+		Args:                  noArguments,
+		DisableFlagsInUseLine: true,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if httpAddr == "" && c.variable("OPENCLAW_MCP_HTTP") == "" && isTerminal(c.stdin) {
+				c.greet() // no client is at a terminal
+				return nil
+			}
+			cfg, err := config.Read(c.environ)
+			if err == nil && httpAddr != "" {
+				cfg.HTTP, cfg.HTTPFrom = httpAddr, "--http"
+				if err = config.CheckListenAddress(cfg.HTTP, cfg.Auth); err != nil {
+					err = fmt.Errorf("--http %w", err)
+				}
+			}
+			if err != nil {
+				return config.Wrong(err)
+			}
+			if !c.local && cfg.APIKey == "" && !cfg.CallersBringKeys() {
+				return exitWith(2, noKey)
+			}
+			cfg.Version = c.version
+			if isTerminal(c.stderr) {
+				cfg.Listening = func(url string) { c.say(bold, "open "+url) }
+			}
+			return server.Serve(cmd.Context(), cfg, c.local, c.stdin, c.stdout, c.stderr)
+		},
+	}
+	root.SetIn(c.stdin)
+	root.SetOut(c.stdout)
+	root.SetErr(c.stderr)
+	root.Flags().StringVar(&httpAddr, "http", "", "serve MCP over streamable HTTP on `ADDR`, at the path /mcp")
+	root.Flags().BoolP("version", "v", false, "print the version")
+	root.PersistentFlags().BoolVar(&c.local, "local", false, "use a local instance, on this machine: no account needed")
+	root.SetVersionTemplate("openclaw-mcp {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(helpCommand())
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	root.AddCommand(
+		callCommand(c), chatCommand(c), configCommand(c), demoCommand(c), doctorCommand(c), installCommand(c),
+		loginCommand(c), logoutCommand(c), logsCommand(c), manCommand(c), statusCommand(c), versionCommand(c), settingsTopic(),
+	)
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		checkCompletion(completion)
+	}
+	return root
+}
+
+// checkCompletion makes cobra's command "completion" report mistakes as the other
+// commands do.
+func checkCompletion(completion *cobra.Command) {
+	shells := completion.Commands()
+	for _, cmd := range append(shells, completion) {
+		cmd.Args = noArguments
+	}
+	completion.RunE = func(*cobra.Command, []string) error {
+		return usagef("completion needs the name of a shell: %s", strings.Join(names(shells), ", "))
+	}
+}
+
+const noKey = `openclaw-mcp needs an OpenClaw service to connect to. You have two choices:
+
+  your hosted instances   run 'openclaw-mcp login' once, or set OPENCLAW_API_KEY to
+                          your API key (or OPENCLAW_API_KEY_FILE to its file)
+  no account              pass --local: a local instance runs on this machine
+
+'openclaw-mcp demo' shows what it does, 'openclaw-mcp --help' how to use it.`
+
+// greet tells a person who starts the program alone what it is, and what to type.
+func (c *console) greet() {
+	c.print("openclaw-mcp " + c.version + `: lets MCP clients (Claude, Cursor, VS Code and others)
+operate OpenClaw instances in the cloud. A client starts it; you need to type:
+
+  openclaw-mcp login            save your API key
+  openclaw-mcp install CLIENT   add it to a client; --list shows the clients
+  openclaw-mcp status           your instances, and what's running
+  openclaw-mcp chat             talk to an instance's agent here
+
+No account? These work on this machine:
+
+  openclaw-mcp demo             watch a session, in a few seconds
+  openclaw-mcp chat --local     talk to an agent here
+  openclaw-mcp install CLIENT --local
+
+'openclaw-mcp --help' shows everything. To serve MCP here, a program must be on
+the other end of standard input; --http ADDR serves over HTTP.
+`)
+}
+
+func versionCommand(c *console) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArguments,
+		Run:   func(*cobra.Command, []string) { fmt.Fprintln(c.stdout, "openclaw-mcp", c.version) },
+	}
+}

@@ -1,0 +1,73 @@
+package chat
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"openclaw-mcp/client"
+	"openclaw-mcp/internal/emulator/emulatortest"
+	"openclaw-mcp/internal/runs"
+)
+
+// TestOddAnswers has answers to a message that are not a stream with a reply.
+func TestOddAnswers(t *testing.T) {
+	for name, tt := range map[string]struct {
+		status            int
+		contentType, body string
+		works             bool // the agent gets the message all the same
+
+		want runs.Status
+		text string
+		note string
+		err  string
+	}{
+		"queued":     {200, "application/json", `{"status":"queued","message":"Message queued"}`, true, runs.StatusCompleted, "Hi there", "", ""},
+		"202":        {202, "application/json", `{"message":"Message queued"}`, true, runs.StatusCompleted, "Hi there", "", ""},
+		"202, empty": {202, "", "", true, runs.StatusCompleted, "Hi there", "", ""},
+		"plain text": {200, "text/plain", "Hi there", false, runs.StatusCompleted, "Hi there", "", ""},
+		"no reply":   {200, "text/event-stream", "data: {\"delta\":\"NO\"}\n\ndata: {\"delta\":\"_REPLY\"}\n\ndata: [DONE]\n\n", false, runs.StatusCompleted, "", client.NoteSilent, ""},
+		"a web page": {200, "text/html", "<title>Log in</title>", false, runs.StatusFailed, "", "", "Log in"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var working sync.WaitGroup
+			w := startBehind(t, emulatortest.Options{Agent: script("Hi there")}, func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if !strings.HasSuffix(r.URL.Path, "/chat/stream") {
+						next.ServeHTTP(w, r)
+						return
+					}
+					body, _ := io.ReadAll(r.Body)
+					if tt.works {
+						later := r.Clone(t.Context())
+						later.Body = io.NopCloser(strings.NewReader(string(body)))
+						working.Go(func() { next.ServeHTTP(httptest.NewRecorder(), later) })
+					}
+					w.Header().Set("Content-Type", tt.contentType)
+					w.WriteHeader(tt.status)
+					_, _ = io.WriteString(w, tt.body)
+				})
+			})
+			r := w.send(Request{Session: w.session()})
+			u, err := r.Wait(t.Context(), runs.UntilDone, 0, &record{})
+			working.Wait()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if u.Status != tt.want || strings.TrimSpace(u.Text) != tt.text {
+				t.Errorf("got %s, %q, %v; want %s, %q", u.Status, u.Text, u.Err, tt.want, tt.text)
+			}
+			if tt.note != "" && !slices.Contains(u.Notes, tt.note) {
+				t.Errorf("notes %q, want %q", u.Notes, tt.note)
+			}
+			if tt.err != "" && (u.Err == nil || !strings.Contains(u.Err.Error(), tt.err)) {
+				t.Errorf("error %v, want %q", u.Err, tt.err)
+			}
+		})
+	}
+}

@@ -1,0 +1,179 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"openclaw-mcp/client"
+	"openclaw-mcp/internal/runs"
+)
+
+// standing is how a reply that is read from the history stands.
+type standing struct {
+	follow
+	match
+	text  string // the reply as the history has it
+	shown string // the reply as the run has it
+	run   string // the run that the stream named
+
+	still   time.Duration // for how long the reply in the history has not changed
+	quiet   time.Duration // for how long the history has had nothing new
+	reached time.Duration // for how long the history has been answering
+	age     time.Duration // of the reply's newest message by the service's clock; 0 when unknown
+}
+
+// age is how long ago the reply's newest message was stored, for a message that
+// was sent so long ago. Both times are the service's, so its clock does not
+// matter.
+func (m match) age(sent time.Duration) time.Duration {
+	at := m.last().CreatedAt
+	if m.asked.IsZero() || at.IsZero() || at.Before(m.asked) {
+		return 0
+	}
+	return max(0, sent-at.Sub(m.asked))
+}
+
+// ending is how a run ends.
+type ending struct {
+	status runs.Status
+	text   string // the whole reply
+	notes  []string
+	err    error // beside the outcome's, for a failed run
+}
+
+func complete(text string, notes ...string) (ending, bool) {
+	return ending{status: runs.StatusCompleted, text: text, notes: notes}, true
+}
+
+func (s standing) failed(err error, notes ...string) (ending, bool) {
+	return ending{status: runs.StatusFailed, text: s.shown, notes: notes, err: err}, true
+}
+
+// decide tells how the run ends, if it does by now: a reply is complete when the
+// stream or the history marked its end, or when the history has had it unchanged
+// for long enough and nothing says that the agent works on.
+func (s standing) decide(t timing) (ending, bool) {
+	switch {
+	case s.doubt && s.turn != "" && s.turn == s.run && (strings.TrimSpace(s.shown) != "" || s.failure != nil):
+		// The run that was on the stream answers our message.
+		if s.failure != nil {
+			return s.failed(s.failure)
+		}
+		return complete(s.shown)
+	case s.verdict == found && s.last().Failure != "":
+		if s.still < t.brief {
+			return ending{}, false
+		}
+		return s.failed(&client.Error{Op: "POST /instances/{id}/chat/stream", Message: s.last().Failure, Outcome: client.OutcomeUnknown})
+	case s.verdict == found && s.text != "":
+		return s.whole(t)
+	case s.verdict == found:
+		return s.noText(t)
+	case s.ended && !s.unproven && s.cause == nil && s.shown != "" && s.reached > t.settle:
+		return complete(s.shown, "the stream ended without an end marker, and the history does not show the reply: it may be incomplete")
+	case s.final && s.shown == "" && s.reached > t.lag:
+		return complete("", "the reply has no text")
+	case s.verdict == unclear && s.reached > t.unclear:
+		return s.failed(fmt.Errorf("unclear: %s", s.why), "read_chat_history shows what there is")
+	case s.verdict == notThere && !s.accepted && s.reached > t.appear:
+		return s.failed(nil, fmt.Sprintf("the session's history does not show the message, %s later; its newest message is %s. Look again with read_chat_history before sending once more", t.appear, describe(s.newest)))
+	case s.verdict == notThere && s.reached > t.unclear:
+		return s.failed(errors.New("unclear: the service took the message, but the session's history does not show it"),
+			"the newest message of the session's history is "+describe(s.newest))
+	}
+	return ending{}, false
+}
+
+// whole decides on a reply that has text.
+func (s standing) whole(t timing) (ending, bool) {
+	if s.working() {
+		if s.quiet < t.patience {
+			return ending{}, false
+		}
+		return s.failed(fmt.Errorf("unclear: the history ends with the agent at work, and has had nothing new for %s", t.patience))
+	}
+	marked := s.final || s.marked()
+	need, evidence := t.settle, fmt.Sprintf("where it stood unchanged for %s, with no sign that the agent works on", t.settle)
+	switch {
+	case s.doubt && sameWords(s.text, s.shown):
+		need = t.brief
+	case s.why != "": // found, but by less than its words
+	case marked:
+		need, evidence = t.brief, "which marks it as ended"
+	case s.age >= t.unclear:
+		need, evidence = t.glance, "where it has stood unchanged with no sign that the agent works on"
+	}
+	text, behind := s.text, len(s.text) < len(s.shown) && strings.HasPrefix(s.shown, s.text)
+	if strings.TrimSpace(s.shown) == strings.TrimSpace(text) && len(text) < len(s.shown) {
+		text, behind = s.shown, false // stored without the white space at its ends
+	}
+	if behind {
+		need = max(need, t.lag)
+	}
+	if s.still < need {
+		return ending{}, false
+	}
+	if rest := strings.TrimSpace(strings.TrimPrefix(s.shown, s.text)); behind && strings.HasSuffix(strings.TrimSpace(s.text), rest) {
+		behind = false // the stream said its end twice
+	}
+	if s.doubt && s.failure != nil && sameWords(text, s.shown) {
+		return s.failed(s.failure)
+	}
+	var notes []string
+	for _, note := range []string{s.why, s.last().Cut} {
+		if note != "" {
+			notes = append(notes, note)
+		}
+	}
+	switch {
+	case behind:
+		text = s.shown
+		notes = append(notes, "the history has less of the reply than the stream has shown; this is what the stream has shown: it may be incomplete")
+	case client.IsSilent(text):
+		text = ""
+		notes = append(notes, client.NoteSilent)
+	case !s.final && !(s.doubt && sameWords(text, s.shown)):
+		notes = append(notes, "no end of the reply was seen on the stream; it is from the session's history, "+evidence)
+	}
+	return complete(text, notes...)
+}
+
+// noText decides on a message that is found with no text behind it.
+func (s standing) noText(t timing) (ending, bool) {
+	switch {
+	case s.final && s.reached > t.lag && !s.working():
+		if s.shown != "" {
+			return complete(s.shown)
+		}
+		return complete("", "the reply has no text")
+	case s.closed && s.reached > t.unclear:
+		return s.failed(errors.New("unclear: the history shows the message, but no reply before the next one"))
+	case s.quiet > t.patience:
+		return s.failed(errors.New("unclear: the history shows the message, but no reply"), fmt.Sprintf("no text of a reply came for %s", t.patience))
+	}
+	return ending{}, false
+}
+
+// conclude ends the run.
+func (r *reply) conclude(s standing, e ending) {
+	for _, note := range e.notes {
+		r.Note(note)
+	}
+	if e.status == runs.StatusCompleted {
+		r.SetText(e.text)
+		r.End(e.status, nil)
+		return
+	}
+	var own *client.Error
+	switch {
+	case errors.As(e.err, &own):
+		r.show(s.text)
+		r.End(e.status, own)
+	case e.err != nil:
+		r.End(e.status, fmt.Errorf("%w: %w", e.err, r.unknownOutcome(s.follow, s.cause)))
+	default:
+		r.End(e.status, r.unknownOutcome(s.follow, s.cause))
+	}
+}

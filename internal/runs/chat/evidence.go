@@ -1,0 +1,100 @@
+package chat
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"openclaw-mcp/client"
+)
+
+// evident finds a reply that its place does not tell from others: by what the
+// service says of which message it answers, or by its words, as far as the stream
+// brought them.
+func (m match) evident(rows []client.Message, ours int, msg sent) match {
+	behind := rows[ours+1:]
+	mine := linked(rows, ours)
+	if len(mine) == 0 {
+		mine = begunWith(behind, msg.shown)
+	}
+	if len(mine) == 0 {
+		return m
+	}
+	m.verdict, m.why, m.rows, m.closed = found, "", mine, false
+	return m
+}
+
+// linked gives the agent's messages that name a question, or its run.
+func linked(rows []client.Message, ours int) (mine []client.Message) {
+	q := rows[ours]
+	turn, id := q.Turn, q.ID
+	for i, row := range rows {
+		if i == ours || row.Role != client.RoleUser {
+			continue
+		}
+		if row.Turn == turn { // it tells nothing
+			turn = ""
+		}
+		if row.ID == id {
+			id = ""
+		}
+	}
+	ids := map[string]bool{id: true}
+	for _, row := range rows[ours+1:] {
+		if row.Role == client.RoleUser {
+			continue
+		}
+		if turn != "" && row.Turn == turn || id != "" && (row.ID == id || ids[row.ReplyTo] && row.ReplyTo != "") {
+			mine, ids[row.ID] = append(mine, row), true
+		}
+	}
+	return mine
+}
+
+// begunWith gives the agent's messages that begin with what a stream brought. The
+// last of them is known where it says so, or where nobody else waits for an answer.
+func begunWith(behind []client.Message, shown string) []client.Message {
+	shown = bare(shown)
+	if len(shown) < tellingLen {
+		return nil
+	}
+	begin, answered, asked := -1, false, false
+	for i, row := range behind {
+		var text strings.Builder
+		for _, next := range behind[i:] {
+			if next.Role == client.RoleAssistant {
+				text.WriteString(bare(next.Text))
+			}
+		}
+		switch {
+		case begin >= 0:
+		case row.Role == client.RoleAssistant && row.Text != "" && (strings.HasPrefix(text.String(), shown) || len(text.String()) >= tellingLen && strings.HasPrefix(shown, text.String())):
+			begin = i
+		default:
+			asked = asked || row.Role == client.RoleUser
+			answered = answered || row.Role == client.RoleAssistant && row.Text != ""
+		}
+	}
+	if begin < 0 {
+		return nil
+	}
+	asked = asked || slices.ContainsFunc(behind[begin:], func(row client.Message) bool { return row.Role == client.RoleUser })
+	var mine []client.Message
+	for _, row := range behind[begin:] {
+		if row.Role != client.RoleAssistant && row.Role != client.RoleTool {
+			continue
+		}
+		switch mine = append(mine, row); {
+		case row.Failure != "" || row.Ended && !atWork(row):
+			return mine
+		case (asked || !answered) && !atWork(row):
+			return nil // what follows may be the answer to somebody else
+		}
+	}
+	return mine
+}
+
+// tags are what an agent's text is cleaned of before it is stored.
+var tags = regexp.MustCompile(`</?[a-zA-Z][^<>\n]{0,80}>|\[\[[^\[\]\n]{0,80}\]\]`)
+
+func bare(s string) string { return essence(tags.ReplaceAllString(s, "")) }

@@ -1,0 +1,436 @@
+package chat
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"html"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"openclaw-mcp/client"
+)
+
+// before is what a session's history was before a message went out.
+type before struct {
+	seen bool     // false: nobody looked, or the history did not answer
+	part bool     // there may be older messages than those of rows
+	rows []uint64 // identities, oldest first
+	last uint64   // hash of the last one's text; 0 where it is not known
+}
+
+// sent is the message whose reply is looked for.
+type sent struct {
+	text     string // "" when it is known by its hash alone
+	sum      uint64 // hashMessage of the text
+	at       time.Time
+	now      time.Time // zero: nothing is said of how long ago that was
+	accepted bool      // the service took it
+	shown    string    // what the stream brought of the reply, "" where that may be another's
+}
+
+// overlapping is another message of this process to the same session whose
+// reply was under way at the same time.
+type overlapping struct {
+	message, reply string
+	over           bool // its reply is complete, and reply is it
+}
+
+type verdict string
+
+const (
+	notThere verdict = "not there"
+	found    verdict = "found"
+	unclear  verdict = "unclear" // it, or its reply, can't be told from others
+)
+
+// match is where a message stands in a history, and what the agent did since.
+type match struct {
+	verdict  verdict
+	why      string           // of unclear: what stands in the way; else what the caller should know
+	anchored bool             // the history reaches back to before the message
+	asked    time.Time        // the service's time of the message
+	turn     string           // the run that answers it, where the history says so
+	rows     []client.Message // the agent's messages behind it, its tools' included
+	closed   bool             // somebody's message follows them
+	newest   client.Message   // the newest message of all
+}
+
+// last is the newest message of the reply.
+func (m match) last() (last client.Message) {
+	if n := len(m.rows); n > 0 {
+		last = m.rows[n-1]
+	}
+	return last
+}
+
+// working reports whether the reply's newest message says that the agent works
+// on: it uses a tool, or its message is still being written.
+func (m match) working() bool { return !m.closed && m.atWork() }
+
+func (m match) atWork() bool { return len(m.rows) > 0 && atWork(m.last()) }
+
+// marked reports whether the history itself marks the end of the reply.
+func (m match) marked() bool { return m.last().Ended && !atWork(m.last()) }
+
+func atWork(m client.Message) bool {
+	return m.Working || len(m.ToolCalls) > 0 || m.Role == client.RoleTool
+}
+
+// texts are the parts of the reply.
+func (m match) texts() []string {
+	var parts []string
+	for _, row := range m.rows {
+		again := row.Failure != "" && slices.Contains(parts, row.Text) // what an aborted run said, kept once more
+		if row.Role == client.RoleAssistant && row.Text != "" && !again {
+			parts = append(parts, row.Text)
+		}
+	}
+	return parts
+}
+
+// matchHistory finds a message in a session's history, and what the agent said
+// to it: was is the history before the message went out, now is what it is,
+// oldest first, and others is what this process sent beside it. A reply that may
+// be somebody else's is unclear, never found.
+func matchHistory(was before, msg sent, now []client.Message, others []overlapping) (m match) {
+	rows, start, anchored := added(was, now)
+	rows, start = asked(rows, start)
+	m = match{verdict: notThere, anchored: anchored}
+	if n := len(rows); n > 0 {
+		m.newest = rows[n-1]
+	}
+	var ours int
+	if anchored {
+		ours, m.verdict, m.why = findAfter(rows, start, msg)
+	} else {
+		ours, m.verdict, m.why = findByTime(rows, msg)
+	}
+	if m.verdict != found {
+		return m
+	}
+	m.asked = rows[ours].CreatedAt
+	m.turn = rows[ours].Turn
+	old, behind := slices.Clone(rows[:ours]), slices.Clone(rows[ours+1:])
+	defer func() {
+		if m.verdict == unclear {
+			m = m.evident(rows, ours, msg)
+		}
+	}()
+	for _, other := range others {
+		if !other.over {
+			m.verdict, m.why = unclear, "another message was sent to the session while this one was under way, and its reply is not known"
+			continue
+		}
+		old, behind = without(other, old, start, behind)
+	}
+	if m.verdict == unclear {
+		return m
+	}
+	if unanswered(old, m.asked) || was.last != 0 && start > 0 && start <= len(old) && hashText(old[start-1].Text) != was.last {
+		m.verdict, m.why = unclear, "another message of the session was not answered yet when this one was sent"
+		if len(behind) == 0 {
+			m.verdict = found // there is nothing to confuse it with yet
+		}
+		return m
+	}
+	return m.follow(behind)
+}
+
+// asked leaves out the rows of heartbeats, which answer nobody. start is where the new rows
+// begin.
+func asked(rows []client.Message, start int) ([]client.Message, int) {
+	out, at := make([]client.Message, 0, len(rows)), start
+	for i, row := range rows {
+		switch {
+		case !row.Unasked:
+			out = append(out, row)
+		case i < start:
+			at--
+		}
+	}
+	return out, at
+}
+
+// follow takes the reply out of the messages behind ours.
+func (m match) follow(behind []client.Message) match {
+	next := slices.IndexFunc(behind, func(row client.Message) bool { return row.Role == client.RoleUser })
+	var rest []client.Message
+	if m.closed = next >= 0; m.closed {
+		behind, rest = behind[:next], behind[next:]
+	}
+	for _, row := range behind {
+		if row.Role == client.RoleAssistant || row.Role == client.RoleTool {
+			m.rows = append(m.rows, row)
+		}
+	}
+	if !m.closed || m.marked() {
+		return m
+	}
+	questions, answers := 0, 0
+	for _, row := range rest {
+		switch {
+		case row.Role == client.RoleUser:
+			questions++
+		case row.Role == client.RoleAssistant && row.Text != "":
+			answers++
+		}
+	}
+	switch {
+	case len(m.rows) == 0 && answers == 0: // nothing is answered yet, so nothing is confused yet
+	case len(m.rows) == 0 || atWork(m.last()):
+		m.verdict, m.why = unclear, "another message of the session came before the reply, so that the replies can't be told apart"
+	case answers > questions || !gap(m.last(), rest[0]):
+		m.verdict, m.why = unclear, whyEarly
+	}
+	return m
+}
+
+const whyEarly = "another message of the session came before it was certain that the reply had ended"
+
+// stillness is how long a reply stands unchanged until it counts as ended.
+const stillness = 8 * time.Second
+
+// gap reports whether a message stood long enough before the next one came.
+func gap(m, next client.Message) bool {
+	return !m.CreatedAt.IsZero() && next.CreatedAt.Sub(m.CreatedAt) >= stillness
+}
+
+// findAfter looks for a message behind the place where the history ended when it
+// was sent.
+func findAfter(rows []client.Message, start int, msg sent) (ours int, v verdict, why string) {
+	var all, same []int
+	for i := start; i < len(rows); i++ {
+		if rows[i].Role == client.RoleUser {
+			all = append(all, i)
+			if msg.is(rows[i].Text) {
+				same = append(same, i)
+			}
+		}
+	}
+	switch {
+	case len(same) == 1:
+		return same[0], found, ""
+	case len(same) > 1:
+		return -1, unclear, "the history has the same message more than once"
+	case len(all) == 1 && msg.accepted:
+		return all[0], found, "the history has the message in other words; it is the only one since it was sent"
+	case len(all) > 1 && msg.accepted:
+		return -1, unclear, "the history has several messages since this one was sent, and none with its words"
+	}
+	return -1, notThere, ""
+}
+
+// findByTime looks for a message in a history of which it is not known how it
+// was before: there may be an older one with the same words.
+func findByTime(rows []client.Message, msg sent) (ours int, v verdict, why string) {
+	const slack = 2 * time.Second // times of services are often whole seconds, as are ours
+	ours, v = -1, notThere
+	for i, row := range rows {
+		if row.Role != client.RoleUser || !msg.is(row.Text) {
+			continue
+		}
+		if old := rows[max(ours, 0)].CreatedAt; ours >= 0 && (old.IsZero() || !old.Before(msg.at.Add(-slack))) {
+			v = unclear
+			break
+		}
+		ours, v = i, found
+	}
+	if v == unclear {
+		return -1, unclear, "it is not known how the history was before the message was sent, and it has the same message more than once"
+	}
+	switch {
+	case ours >= 0 && (rows[ours].CreatedAt.Before(msg.at.Add(-slack)) || !msg.now.IsZero() && rows[ours].CreatedAt.After(msg.now.Add(slack))): // or without a time
+		return -1, unclear, "it is not known how the history was before the message was sent, so that the message can't be told from an older one"
+	case ours >= 0:
+		why = "it is not known how the history was before the message was sent; it was found by its words and its time"
+	}
+	return ours, v, why
+}
+
+// is reports whether a stored text is the message: services escape, trim and
+// decorate what they store, with a time stamp for example.
+func (s sent) is(stored string) bool {
+	if hashMessage(stored) == s.sum {
+		return true
+	}
+	ours, theirs := essence(s.text), essence(stored)
+	if len(theirs) >= 2*tellingLen && strings.HasPrefix(ours, theirs) {
+		return true // cut
+	}
+	head, tail, ok := strings.Cut(theirs, ours)
+	return ok && s.text != "" && (len(ours) >= tellingLen ||
+		(head == "" || strings.ContainsAny(head[len(head)-1:], "])>:")) && (tail == "" || strings.ContainsAny(tail[:1], "[(<")))
+}
+
+// tellingLen is how much of a text tells it from others.
+const tellingLen = 16
+
+// unanswered reports whether some messages leave the agent at work when the next
+// one comes. It may have given up on what lies long back.
+func unanswered(rows []client.Message, next time.Time) bool {
+	for _, row := range slices.Backward(rows) {
+		if row.Role != client.RoleUser && row.Role != client.RoleTool && row.Role != client.RoleAssistant {
+			continue
+		}
+		if !row.CreatedAt.IsZero() && next.Sub(row.CreatedAt) > longAgo {
+			return false
+		}
+		return row.Role != client.RoleAssistant || atWork(row)
+	}
+	return false
+}
+
+// longAgo is when an unanswered message counts as one that gets no answer.
+const longAgo = 30 * time.Minute
+
+// without leaves out another message of ours and its reply, which this process
+// knows.
+func without(other overlapping, old []client.Message, start int, behind []client.Message) (o, b []client.Message) {
+	msg := sent{text: other.message, sum: hashMessage(other.message)}
+	asks := func(row client.Message) bool { return row.Role == client.RoleUser && msg.is(row.Text) }
+	if i := slices.IndexFunc(old[min(start, len(old)):], asks); i >= 0 {
+		old = slices.Delete(old, start+i, start+i+1)
+	} else if i := slices.IndexFunc(behind, asks); i >= 0 {
+		behind = slices.Delete(behind, i, i+1)
+	} else if n := len(old); n > 0 && asks(old[n-1]) {
+		old = old[:n-1]
+	}
+	for from := range behind {
+		var text strings.Builder
+		for to := from; to < len(behind) && behind[to].Role != client.RoleUser; to++ {
+			text.WriteString(" " + behind[to].Text)
+			if behind[to].Role == client.RoleAssistant && sameWords(text.String(), other.reply) {
+				return old, slices.Delete(behind, from, to+1)
+			}
+		}
+	}
+	return old, behind
+}
+
+func sameWords(a, b string) bool {
+	return strings.Join(strings.Fields(a), "") == strings.Join(strings.Fields(b), "")
+}
+
+// added tells which messages of a history are new: those from start on. The
+// rows are the history's, turned round where the new ones came before the old.
+func added(was before, now []client.Message) (rows []client.Message, start int, anchored bool) {
+	if !was.seen {
+		return now, 0, false
+	}
+	reversed := slices.Clone(now)
+	slices.Reverse(reversed)
+	known := [][]uint64{was.rows}
+	if len(was.rows) > 2 { // perhaps nothing told then that the newest came first
+		turned := slices.Clone(was.rows)
+		slices.Reverse(turned)
+		known = append(known, turned)
+	}
+	for _, old := range known {
+		// The ids that told the rows apart when they were few may do so no more.
+		for _, name := range []func([]client.Message) []uint64{identities, plainIdentities} {
+			for _, rows := range [][]client.Message{now, reversed} {
+				if start, ok := behind(old, was.part, name(rows)); ok {
+					return rows, start, true
+				}
+			}
+		}
+	}
+	// Some of what was there has changed since. What has not tells the place.
+	for _, name := range []func([]client.Message) []uint64{identities, plainIdentities} {
+		ids := name(now)
+		for _, id := range slices.Backward(was.rows) {
+			if once(ids, id) {
+				return now, slices.Index(ids, id) + 1, true
+			}
+		}
+	}
+	return now, 0, false
+}
+
+func once(ids []uint64, id uint64) bool {
+	first := slices.Index(ids, id)
+	return first >= 0 && !slices.Contains(ids[first+1:], id)
+}
+
+// behind finds the place behind the messages that were there before; part says that
+// there may be older ones.
+func behind(was []uint64, part bool, now []uint64) (start int, ok bool) {
+	n := len(was)
+	if !part && n <= len(now) && slices.Equal(now[:n], was) {
+		return n, true
+	}
+	longest := len(now)
+	if !part {
+		longest = min(n, longest) // there is nothing older than what was there
+	}
+	for start := longest; start > 0; start-- {
+		m := min(start, n)
+		if m > 0 && slices.Equal(now[start-m:start], was[n-m:]) && (m >= min(n, 3) || once(now, now[start-1])) {
+			return start, true
+		}
+	}
+	return 0, n == 0
+}
+
+// identities are what tells the messages of a list apart. Some services have one id
+// for all.
+func identities(rows []client.Message) []uint64 {
+	ids := plainIdentities(rows)
+	seen := make(map[uint64]bool, len(ids))
+	for i, id := range ids {
+		if seen[id] && rows[i].ID != "" {
+			for i, row := range rows {
+				row.ID = ""
+				ids[i] = identity(row)
+			}
+			break
+		}
+		seen[id] = true
+	}
+	return ids
+}
+
+func plainIdentities(rows []client.Message) []uint64 {
+	ids := make([]uint64, len(rows))
+	for i, row := range rows {
+		ids[i] = identity(row)
+	}
+	return ids
+}
+
+// identity tells a message from the others of its session, as far as the service
+// lets it, and never is 0.
+func identity(m client.Message) uint64 {
+	if m.ID != "" {
+		return hashText("id\x00"+string(m.Role)+"\x00"+m.ID) | 1
+	}
+	var at [8]byte
+	if !m.CreatedAt.IsZero() {
+		binary.BigEndian.PutUint64(at[:], uint64(m.CreatedAt.UnixNano()))
+	}
+	return hashText(string(m.Role)+"\x00"+string(at[:])+m.Text) | 1
+}
+
+func hashText(s string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s))
+	return h.Sum64()
+}
+
+// hashMessage recognises a message again in the form that a service stores.
+func hashMessage(s string) uint64 { return hashText(essence(s)) }
+
+// essence is what stays of a message however it is escaped and laid out.
+func essence(s string) string {
+	for range 2 { // some escape twice
+		s = html.UnescapeString(s)
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s)
+}

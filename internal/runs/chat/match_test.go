@@ -1,0 +1,194 @@
+package chat
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"openclaw-mcp/client"
+)
+
+// row reads one line of a history as the tables below write it:
+// "role[@seconds][#id][~turn][>reply to] [ended|busy|tool]: text".
+func row(t *testing.T, line string) client.Message {
+	t.Helper()
+	head, text, ok := strings.Cut(line, ": ")
+	if !ok {
+		t.Fatalf("bad row %q", line)
+	}
+	m := client.Message{Text: text}
+	head, mark, _ := strings.Cut(head, " ")
+	switch mark {
+	case "ended":
+		m.Ended = true
+	case "busy":
+		m.Working = true
+	case "tool":
+		m.ToolCalls = []client.ToolCall{{Name: "exec"}}
+	}
+	head, m.ReplyTo, _ = strings.Cut(head, ">")
+	head, m.Turn, _ = strings.Cut(head, "~")
+	head, m.ID, _ = strings.Cut(head, "#")
+	head, at, timed := strings.Cut(head, "@")
+	m.Role = client.Role(head)
+	if timed {
+		d, err := time.ParseDuration(at + "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.CreatedAt = epoch.Add(d)
+	}
+	return m
+}
+
+var epoch = time.Date(2026, 3, 20, 18, 0, 0, 0, time.UTC)
+
+func history(t *testing.T, lines ...string) (list []client.Message) {
+	t.Helper()
+	for _, line := range lines {
+		list = append(list, row(t, line))
+	}
+	return list
+}
+
+func beforeThat(rows []client.Message) before {
+	b := before{seen: true, rows: identities(rows)}
+	if n := len(rows); n > 0 {
+		b.last = hashText(rows[n-1].Text)
+	}
+	return b
+}
+
+// TestMatchHistory is a rule a row: the history before a message, the message,
+// the history now, and what that is worth. The message is "run the tests", sent
+// 100 s in.
+func TestMatchHistory(t *testing.T) {
+	old := []string{"user@10#1: run the tests", "assistant@11#2: All 11 tests pass."}
+	type rows = []string
+	for name, tt := range map[string]struct {
+		before  rows
+		unseen  bool   // nobody saw the history before
+		anchor  bool   // all that is known of before is its newest message
+		message string // else "run the tests"
+		refused bool   // nobody knows that the service took it
+		shown   string // what the stream brought
+		now     rows
+		turned  bool // the client could not tell that the newest come first
+		others  []overlapping
+		verdict verdict
+		reply   string
+		working bool
+		why     string
+	}{
+		"the plain case":             {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: All pass."}, verdict: found, reply: "All pass."},
+		"no answer yet":              {before: old, now: rows{"user@100#3: run the tests"}, verdict: found},
+		"not there":                  {before: old, verdict: notThere},
+		"an empty history":           {verdict: notThere},
+		"the first of a session":     {now: rows{"user@100#3: run the tests", "assistant@101#4: All pass."}, verdict: found, reply: "All pass."},
+		"in two parts":               {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: On it: running the tests.", "assistant@105#5: All 12 tests pass."}, verdict: found, reply: "On it: running the tests.|All 12 tests pass."},
+		"at work with a tool":        {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4 tool: On it."}, verdict: found, reply: "On it.", working: true},
+		"at work behind a tool":      {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: On it.", "tool@102#5: ok"}, verdict: found, reply: "On it.", working: true},
+		"still being written":        {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4 busy: All"}, verdict: found, reply: "All", working: true},
+		"HTML escapes":               {before: old, message: `is a<b && "c"?`, now: rows{"user@100#3: is a&lt;b &amp;&amp; &quot;c&quot;?", "assistant@101#4: Yes."}, verdict: found, reply: "Yes."},
+		"HTML escapes, not accepted": {before: old, refused: true, message: `is a<b?`, now: rows{"user@100#3: is a&amp;lt;b?", "assistant@101#4: Yes."}, verdict: found, reply: "Yes."},
+		"white space":                {before: old, refused: true, message: "a\n\n  b\tc ", now: rows{"user@100#3: a b c", "assistant@101#4: Yes."}, verdict: found, reply: "Yes."},
+		"a time stamp before it":     {before: old, refused: true, now: rows{"user@100#3: [Fri 10:00] run the tests", "assistant@101#4: Yes."}, verdict: found, reply: "Yes."},
+		"other words":                {before: old, now: rows{"user@100#3: Execute the test suite", "assistant@101#4: Yes."}, verdict: found, reply: "Yes.", why: "in other words"},
+		"other words, not accepted":  {before: old, refused: true, now: rows{"user@100#3: Execute the test suite", "assistant@101#4: Yes."}, verdict: notThere},
+		"part of another message":    {before: old, refused: true, message: "ok", now: rows{"user@100#3: does that look right?", "assistant@101#4: Yes."}, verdict: notThere},
+		"several in other words":     {before: old, now: rows{"user@100#3: a", "assistant@101#4: b", "user@102#5: c"}, verdict: unclear, why: "several"},
+		"a clock ahead":              {before: old, now: rows{"user@18100#3: run the tests", "assistant@101#4: Yes."}, verdict: found, reply: "Yes."},
+		"a clock behind":             {before: old, now: rows{"user@-17900#3: run the tests", "assistant@101#4: Yes."}, verdict: found, reply: "Yes."},
+		"timed after its answer":     {before: old, now: rows{"user@101.4#3: run the tests", "assistant@101#4: Yes."}, verdict: found, reply: "Yes."},
+		"no ids and no times":        {before: rows{"user: run the tests", "assistant: All pass."}, now: rows{"user: run the tests", "assistant: All pass."}, verdict: found, reply: "All pass."},
+		"no ids and no times, twice": {before: rows{"user: a", "assistant: b", "user: a", "assistant: b"}, message: "a", now: rows{"user: a", "assistant: b"}, verdict: found, reply: "b"},
+		"one id for both":            {before: rows{"user#1: run the tests", "assistant#1: old"}, now: rows{"user#2: run the tests", "assistant#2: new"}, verdict: found, reply: "new"},
+		"one id for all":             {before: rows{"user#s: run the tests", "assistant#s: old"}, now: rows{"user#s: run the tests", "assistant#s: new"}, verdict: found, reply: "new"},
+		"newest first, not told":     {before: rows{"user: run the tests", "assistant: old"}, now: rows{"user: run the tests", "assistant: new"}, turned: true, verdict: found, reply: "new"},
+
+		"somebody's question was unanswered":    {before: rows{"user@90#1: theirs"}, now: rows{"user@100#3: run the tests", "assistant@101#4: for them"}, verdict: unclear, why: "not answered yet"},
+		"unanswered, both answered":             {before: rows{"user@90#1: theirs"}, now: rows{"user@100#3: run the tests", "assistant@101#4: for them", "assistant@102#5: for us"}, verdict: unclear, why: "not answered yet"},
+		"unanswered since long":                 {before: rows{"user@-9000#1: theirs"}, now: rows{"user@100#3: run the tests", "assistant@101#4: for us"}, verdict: found, reply: "for us"},
+		"the agent used a tool for somebody":    {before: rows{"user@90#1: theirs", "assistant@91#2 tool: on it"}, now: rows{"user@100#3: run the tests", "assistant@101#4: for them"}, verdict: unclear, why: "not answered yet"},
+		"somebody asks before the reply":        {before: old, now: rows{"user@100#3: run the tests", "user@101#4: theirs", "assistant@102#5: which?"}, verdict: unclear, why: "can't be told apart"},
+		"somebody asked, nothing answered":      {before: old, now: rows{"user@100#3: run the tests", "user@101#4: theirs"}, verdict: found},
+		"somebody asks soon after the reply":    {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: On it.", "user@102#5: theirs", "assistant@103#6: which?"}, verdict: unclear, why: "certain"},
+		"somebody asks later":                   {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: Yes.", "user@130#5: theirs", "assistant@133#6: for them"}, verdict: found, reply: "Yes."},
+		"the reply is marked as ended":          {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4 ended: Yes.", "user@102#5: theirs", "assistant@103#6: for them"}, verdict: found, reply: "Yes."},
+		"more answers than questions behind it": {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: On it.", "user@130#5: theirs", "assistant@133#6: All pass.", "assistant@140#7: for them"}, verdict: unclear, why: "certain"},
+		"the same message twice":                {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: a", "user@102#5: run the tests", "assistant@103#6: b"}, verdict: unclear, why: "more than once"},
+		"another of ours, its reply known": {before: old, now: rows{"user@100#3: run the tests", "user@101#4: two", "assistant@102#5: for two", "assistant@103#6: for us"},
+			others: []overlapping{{"two", "for two", true}}, verdict: found, reply: "for us"},
+		"another of ours, its reply not known": {before: old, now: rows{"user@100#3: run the tests", "user@101#4: two", "assistant@102#5: for two"},
+			others: []overlapping{{"two", "for", false}}, verdict: unclear, why: "not known"},
+
+		"waiting, the turn tells": {before: rows{"user@90#1~a: theirs"}, now: rows{"user@100#3~b: run the tests", "assistant@101#4~a: for them", "assistant@102#5~b: for us"},
+			verdict: found, reply: "for us"},
+		"waiting, the id tells": {before: rows{"user@90#a: theirs"}, now: rows{"user@100#b: run the tests", "assistant@101#a: for them", "assistant@102#b: for us"},
+			verdict: found, reply: "for us"},
+		"waiting, the message answered tells": {before: rows{"user@90#1: theirs"}, now: rows{"user@100#3: run the tests", "assistant@101#4>1: for them", "assistant@102#5>3: for us", "assistant@103#6>5: too"},
+			verdict: found, reply: "for us|too"},
+		"waiting, one turn for all": {before: rows{"user@90#1~a: theirs"}, now: rows{"user@100#3~a: run the tests", "assistant@101#4~a: for them"}, verdict: unclear, why: "not answered yet"},
+		"waiting, the words tell": {before: rows{"user@90#1: theirs"}, now: rows{"user@100#3: run the tests", "assistant@101#4: for them", "assistant@102#5: We run all of the tests."},
+			shown: "We run all of the tests", verdict: found, reply: "We run all of the tests."},
+		"waiting, the words of two messages tell": {before: rows{"user@90#1: theirs"}, now: rows{"user@100#3: run the tests", "assistant@101#4: for them", "assistant@102#5: On it.", "assistant@102#6: All of them pass."},
+			shown: "On it.\n\nAll of them pa", verdict: found, reply: "On it.|All of them pass."},
+		"waiting, the words tell but for a tag": {before: rows{"user@90#1: theirs"}, now: rows{"user@100#3: run the tests", "assistant@101#4: for them", "assistant@102#5: We run all of the tests."},
+			shown: "[[reply_to_current]] We run all of the tests", verdict: found, reply: "We run all of the tests."},
+		"waiting, few words": {before: rows{"user@90#1: theirs"}, now: rows{"user@100#3: run the tests", "assistant@101#4: for them", "assistant@102#5: We run all of the tests."},
+			shown: "We run", verdict: unclear, why: "not answered yet"},
+		"waiting, our reply comes first": {before: rows{"user@90#1: theirs"}, now: rows{"user@100#3: run the tests", "assistant@102#5: We run all of the tests."},
+			shown: "We run all of the tests", verdict: unclear, why: "not answered yet"},
+		"somebody asks before the reply, the turn tells": {before: old, now: rows{"user@100#3~a: run the tests", "user@101#4~b: theirs", "assistant@102#5~a: for us", "assistant@102#6~b: for them"},
+			verdict: found, reply: "for us"},
+		"somebody asks before the reply, the words and the end tell": {before: old, now: rows{"user@100#3: run the tests", "user@101#4: theirs", "assistant@102#5 ended: We run all of the tests.", "assistant@102#6: for them"},
+			shown: "We run all of the tests", verdict: found, reply: "We run all of the tests."},
+		"somebody asks before the reply, the words alone": {before: old, now: rows{"user@100#3: run the tests", "user@101#4: theirs", "assistant@102#5: We run all of the tests.", "assistant@102#6: for them"},
+			shown: "We run all of the tests", verdict: unclear, why: "can't be told apart"},
+		"one id for all, for the first time twice": {before: rows{"user#s: a", "assistant#s: b"}, now: rows{"user#s: run the tests", "assistant#s: new"}, verdict: found, reply: "new"},
+
+		"taken up again":                      {before: old, anchor: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new"},
+		"before not seen, in time":            {before: rows{"user@10#1: hello", "assistant@11#2: hi"}, unseen: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new", why: "words and its time"},
+		"before not seen, an older one":       {before: old, unseen: true, verdict: unclear, why: "older one"},
+		"before not seen, twice":              {before: rows{"user@99#1: run the tests", "assistant@99#2: old"}, unseen: true, now: rows{"user@100#3: run the tests"}, verdict: unclear, why: "more than once"},
+		"before not seen, twice, no times":    {before: rows{"user#1: run the tests", "assistant#2: old"}, unseen: true, now: rows{"user#3: run the tests"}, verdict: unclear, why: "more than once"},
+		"before not seen, an old one, too":    {before: old, unseen: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new", why: "words and its time"},
+		"before not seen, no times":           {unseen: true, now: rows{"user#3: run the tests", "assistant#4: new"}, verdict: unclear, why: "older one"},
+		"the newest before has changed since": {before: rows{"user#1: a", "assistant: gro"}, now: rows{"DROP", "assistant: growing", "user#3: run the tests", "assistant: which?"}, verdict: unclear, why: "not answered yet"},
+	} {
+		was := history(t, tt.before...)
+		all := was
+		lines := tt.now
+		if len(lines) > 0 && lines[0] == "DROP" {
+			all, lines = was[:len(was)-1], lines[1:]
+		}
+		now := append(append([]client.Message(nil), all...), history(t, lines...)...)
+		if tt.turned { // in parts: the newest turn before the older one
+			now = append(reversed(history(t, lines...)), reversed(was)...)
+		}
+		b := beforeThat(was)
+		switch {
+		case tt.unseen:
+			b = before{}
+		case tt.anchor:
+			b = before{seen: true, part: true, rows: b.rows[len(b.rows)-1:]}
+		}
+		msg := sent{text: "run the tests", at: epoch.Add(100 * time.Second), accepted: !tt.refused}
+		if tt.message != "" {
+			msg.text = tt.message
+		}
+		msg.sum, msg.shown = hashMessage(msg.text), tt.shown
+		m := matchHistory(b, msg, now, tt.others)
+		if got := strings.Join(m.texts(), "|"); m.verdict != tt.verdict || m.verdict == found && (got != tt.reply || m.working() != tt.working) ||
+			!strings.Contains(m.why, tt.why) || tt.why == "" && m.why != "" {
+			t.Errorf("%s: got %s %q, at work %t, because %q; want %s %q, %t, %q", name, m.verdict, got, m.working(), m.why, tt.verdict, tt.reply, tt.working, tt.why)
+		}
+	}
+}
+
+func reversed(list []client.Message) (out []client.Message) {
+	for i := len(list) - 1; i >= 0; i-- {
+		out = append(out, list[i])
+	}
+	return out
+}

@@ -1,0 +1,288 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"openclaw-mcp/client"
+	"openclaw-mcp/internal/runs"
+	"openclaw-mcp/internal/sandbox"
+	"openclaw-mcp/internal/text"
+)
+
+// The flags of a command's handle.
+const (
+	flagDetached  = 1 << iota
+	flagConfirmed // its files were seen in the sandbox
+	flagRaw       // see IsRaw
+)
+
+func newState(req Request) runs.State {
+	state := runs.NewState(runs.KindCommand, req.Instance)
+	if req.Raw {
+		state.Flags |= flagRaw
+	}
+	return state
+}
+
+// IsRaw reports whether the caller that started a command wanted its output as it is.
+func IsRaw(state runs.State) bool { return state.Kind == runs.KindCommand && state.Flags&flagRaw != 0 }
+
+// detached is a Run of a command that runs on its own in the sandbox.
+type detached struct {
+	svc      *Service
+	state    runs.State
+	starting *starting // of a command that this process starts; nil when that is over and known
+	plain    bool      // see ReadPlain
+	waits    int       // how many waits of this reader are under way; under Service.mu
+}
+
+func (d *detached) Kind() runs.Kind  { return runs.KindCommand }
+func (d *detached) Instance() string { return d.state.Instance }
+func (d *detached) Handle() string   { return d.svc.m.Seal(d.state) }
+
+func (d *detached) OtherWaits() int {
+	d.svc.mu.Lock()
+	defer d.svc.mu.Unlock()
+	return d.svc.waits[d.state.ID] - d.waits
+}
+
+// count adds to the waits that are under way.
+func (d *detached) count(n int) {
+	d.svc.mu.Lock()
+	defer d.svc.mu.Unlock()
+	d.waits += n
+	if d.svc.waits[d.state.ID] += n; d.svc.waits[d.state.ID] == 0 {
+		delete(d.svc.waits, d.state.ID)
+	}
+}
+
+func (d *detached) Wait(ctx context.Context, until runs.Until, limit int, p runs.Progress) (*runs.Update, error) {
+	if p == nil {
+		p = runs.NoProgress{}
+	}
+	d.count(1)
+	defer d.count(-1)
+	if d.starting != nil {
+		if u, answered, err := d.waitStarting(ctx, until, limit, p); answered {
+			return u, err
+		}
+	}
+	u, err := d.svc.wait(ctx, d.state, until, limit, p, d.plain)
+	if u != nil && d.starting != nil && d.starting.note != "" {
+		u.Notes = append(u.Notes, d.starting.note)
+	}
+	return u, err
+}
+
+func (d *detached) Cancel(ctx context.Context) (note string, err error) {
+	if d.starting != nil {
+		if note, done, err := d.cancelStarting(ctx); done {
+			return note, err
+		}
+	}
+	return d.svc.kill(ctx, d.state, d.svc.mayStillStart(d.state))
+}
+
+// ReadPlain has a run, as long as it is not waited for, leave out of a detached command's
+// output what a terminal would not show any more: parts of lines that were written over by
+// others (see [text.LastStates]). They take no room.
+func ReadPlain(run runs.Run) {
+	if d, ok := run.(*detached); ok {
+		d.plain = true
+	}
+}
+
+// wait is Wait for a command whose start is over. What it reads stays in the
+// sandbox's files, so nothing is read twice and nothing is skipped.
+func (svc *Service) wait(ctx context.Context, state runs.State, until runs.Until, limit int, p runs.Progress, plain bool) (*runs.Update, error) {
+	if limit <= 0 {
+		limit = 1 << 20
+	}
+	headLimit, tailLimit := max(limit*2/3, minRead), limit/3
+	read := state
+	var out, errOut []byte
+	last := pollState{outSize: -1, errSize: -1}
+	var failed error
+	stalled, redrawn, goOn := false, false, false
+	reading, cancel := svc.reading(ctx)
+	defer cancel()
+	lastNews := time.Now()
+	for looks, failures := 0, 0; ; looks++ {
+		left := headLimit - len(out) - len(errOut)
+		if left < minRead {
+			left = 0
+		}
+		var s pollState
+		wait := min(longPoll, time.Until(deadline(ctx))-500*time.Millisecond)
+		if looks == 0 || goOn {
+			s, failed = svc.poll(reading, read, pollOptions{limit: left})
+		} else {
+			s, failed = svc.poll(ctx, read, pollOptions{limit: left, wait: wait})
+		}
+		if failed != nil {
+			failures++
+			if runs.Permanent(failed) {
+				return nil, failed
+			}
+			if !runs.Pause(ctx, min(time.Duration(failures)*500*time.Millisecond, longPoll)) {
+				break
+			}
+			continue
+		}
+		failures = 0
+		if s.state == stateGone && svc.mayStillStart(state) {
+			s.state = stateStarting
+		}
+		if len(s.out)+len(s.err) > 0 {
+			lastNews = time.Now()
+			read.Read, read.ReadErr = read.Read+int64(len(s.out)), read.ReadErr+int64(len(s.err))
+			runs.Upto(p, read, func() {
+				p.Text(string(s.out))
+				p.Text(string(s.err))
+			})
+		}
+		out, errOut = append(out, s.out...), append(errOut, s.err...)
+		if plain && (text.Redrawn(string(out)) || text.Redrawn(string(errOut))) {
+			out, errOut, redrawn = []byte(text.LastStates(string(out))), []byte(text.LastStates(string(errOut))), true
+		}
+		last = s
+		stalled = time.Since(lastNews) > svc.m.Config.StallAfter
+		room := headLimit-len(out)-len(errOut) >= minRead
+		if goOn = redrawn && room && (s.outSize > read.Read || s.errSize > read.ReadErr) && reading.Err() == nil; goOn {
+			continue // what was left out made room for more
+		}
+		if s.over() || stalled || ctx.Err() != nil || (until == runs.UntilNews && len(out)+len(errOut) > 0) {
+			break
+		}
+		if (left == 0 || wait <= 0 || s.state == stateStarting) && looks > 0 && !runs.Pause(ctx, 500*time.Millisecond) {
+			break
+		}
+	}
+	confirmed := last.state != "" && last.state != stateGone && last.state != stateStarting || svc.knows(state)
+	if confirmed {
+		read.Flags |= flagConfirmed
+	}
+	u, output := svc.update(read, last, out, errOut)
+	output.Redrawn = redrawn
+	if stalled && u.Status == runs.StatusRunning {
+		u.Status = runs.StatusStalled
+	}
+	if failed != nil && last.state == "" {
+		u.Notes = append(u.Notes, "the sandbox could not be asked how the command stands: "+failed.Error())
+	}
+	svc.seen(state, confirmed, *u)
+	if last.over() && u.More {
+		// Of an ended command that wrote much, the end is worth showing, too.
+		s, _ := svc.poll(reading, read, pollOptions{tail: tailLimit})
+		addTail(&output.Stdout, s.outTail, last.outSize-read.Read)
+		addTail(&output.Stderr, s.errTail, last.errSize-read.ReadErr)
+	}
+	return u, nil
+}
+
+// startGrace is how long after its start a command whose files were never seen
+// may have its start still under way, in another process or on a busy machine.
+const startGrace = 5 * time.Minute
+
+// mayStillStart reports whether a command without files in the sandbox may only
+// not have started yet.
+func (svc *Service) mayStillStart(state runs.State) bool {
+	return !svc.knows(state) && time.Since(state.Started) < startGrace
+}
+
+// reading is the context of the first look at a command, and of reading more of one that
+// has ended: it has some time even if ctx, the wait's, has none. It ends with the manager's.
+func (svc *Service) reading(ctx context.Context) (context.Context, context.CancelFunc) {
+	reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline(ctx)), svc.leastLook))
+	stop := context.AfterFunc(svc.m.Base(), cancel)
+	return reading, func() { stop(); cancel() }
+}
+
+func addTail(o *client.Output, tail []byte, unread int64) {
+	o.Tail = string(tail)
+	o.Omitted = unread - int64(len(tail))
+}
+
+// update renders how a command stands; read is how far it was read by now.
+func (svc *Service) update(read runs.State, s pollState, out, errOut []byte) (*runs.Update, *Output) {
+	output := &Output{
+		Stdout: client.Output{Head: string(out)}, Stderr: client.Output{Head: string(errOut)},
+		StdoutSize: s.outSize, StderrSize: s.errSize, Kept: true,
+	}
+	u := &runs.Update{
+		Handle: svc.m.Seal(read), Kind: runs.KindCommand, Status: runs.StatusRunning,
+		Instance: read.Instance, Started: read.Started, LastActivity: s.changed,
+		Result: output, More: s.outSize > read.Read || s.errSize > read.ReadErr,
+	}
+	switch s.state {
+	case stateExited:
+		u.Status = runs.StatusCompleted
+		output.ExitCode = &s.code
+		output.TimedOut = s.timedOut
+	case stateCancelled:
+		u.Status = runs.StatusCancelled
+	case stateStarting:
+		u.Notes = []string{noteUnconfirmed}
+	case stateGone:
+		u.Status = runs.StatusFailed
+		u.Err = errors.New("the command's files are gone from the sandbox: it was rebuilt, or they were cleaned up after a day")
+		if read.Flags&flagConfirmed == 0 {
+			u.Err = errors.New("the sandbox has no files of the command: it never started, it ran only as long as the server process that is gone, the sandbox was rebuilt, or they were cleaned up after a day")
+		}
+	case stateLost:
+		u.Status = runs.StatusFailed
+		u.Err = errors.New("the command is no longer there and left no exit code: the sandbox was restarted, or it was killed from outside; its output so far is kept")
+	case stateFull:
+		u.Status = runs.StatusFailed
+		u.Err = fmt.Errorf("the command is no longer there, and its exit code could not be saved: nothing can be written to %s, which may be full; its output so far is kept", s.dir)
+	default:
+		if !s.changed.IsZero() && time.Since(s.changed) > svc.m.Config.StallAfter {
+			u.Status = runs.StatusStalled
+		}
+	}
+	return u, output
+}
+
+// noteUnconfirmed is the note of a command that may not have started yet.
+const noteUnconfirmed = "the service has not confirmed the start yet"
+
+const (
+	killGone      = "the command's files are gone from the sandbox, so there is nothing to stop"
+	killPrevented = "the command had not started, and will not"
+)
+
+// kill ends a command in the sandbox. While its start is under way, it keeps one
+// that is not there yet from starting.
+func (svc *Service) kill(ctx context.Context, state runs.State, starting bool) (string, error) {
+	report, err := killScript(state.ID, starting).Run(ctx, svc.c.Terminal, state.Instance, scriptTimeout)
+	var no *sandbox.NoReport
+	switch {
+	case errors.As(err, &no):
+		return "", fmt.Errorf("the sandbox did not confirm the kill: %w", err)
+	case err != nil:
+		return "", err
+	}
+	switch report.Verb {
+	case "killed":
+		return "the command was killed, with all processes of its group", nil
+	case "alive":
+		return "", errors.New("the command was told to end and then killed, but a process of its group still runs")
+	case "over":
+		return "the command had ended before", nil
+	case "prevented":
+		return killPrevented, nil
+	case "gone":
+		return killGone, nil
+	}
+	return "", fmt.Errorf("the sandbox did not confirm the kill: it says %q", runs.Clip(report.Verb))
+}
+
+func deadline(ctx context.Context) time.Time {
+	if d, ok := ctx.Deadline(); ok {
+		return d
+	}
+	return time.Now().Add(time.Hour)
+}

@@ -1,0 +1,5 @@
+//go:build e2e && !windows
+
+package sandbox
+
+var shellNames = []string{"dash", "bash", "busybox"}

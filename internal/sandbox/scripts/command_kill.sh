@@ -1,0 +1,24 @@
+# Ends a command's process group, and reports "killed" once nothing of it runs. Where the request
+# that starts the command may be under way, it keeps the command from being started.
+. ./report.sh
+. ./command.sh
+. ./command_state.sh
+
+: "${starting:?}" # 1: the request that starts it may still come
+
+begin
+if [ "$starting" = 1 ] && prevent; then say prevented; fi
+find_run || say gone
+i=0
+while [ ! -s "$run/pid" ] && [ ! -e "$run/code" ] && [ $i -lt 10 ]; do nap; i=$((i + 1)); done
+state
+[ "$state" = running ] || say over
+: >"$run/cancelled"
+# Without a process yet, that keeps the command from being started.
+[ -s "$run/pid" ] || say prevented
+read -r pid _ <"$run/pid"
+if ! end_group "$pid" 10; then
+  rm -f "$run/cancelled"
+  say alive
+fi
+say killed

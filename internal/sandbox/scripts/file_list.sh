@@ -1,0 +1,33 @@
+# Lists a folder with find, in batches: the number of names, a line from stat for each, a line
+# "#", and the names, each ended by NUL. Where a file is gone before stat comes to it, or there
+# is no stat that is understood, the lines do not match the names: then they are only types.
+#
+# The listing goes into a temporary file and may be packed. It is reported in chunks:
+# file_list_more.sh has the others.
+. ./file.sh
+
+: "${dir:?}" "${name:?}" "${depth:?}"
+: "${list:?}" "${chunk:?}" # name of the temporary file, and bytes to report
+: "${batch:?}"             # the script file_list_batch.sh
+
+begin
+need find head tail base64 wc
+enter_root; enter "$dir"; follow
+kind "./$name"; [ "$kind" = directory ] || say missing
+cd -P -- "./$name" || say denied
+within || say outside
+find . -maxdepth 0 >/dev/null || say missingTools "find with -maxdepth"
+if stat -c %f . >/dev/null; then stat='stat -c %f_%s_%Y'
+elif stat -f %Xp . >/dev/null; then stat='stat -f %Xp_%z_%m'
+else stat=false; fi
+if has gzip; then pack=gzip; else pack='cat'; fi
+umask 077
+file=${TMPDIR:-/tmp}/$list
+find . -maxdepth "$depth" -exec sh -c "$batch" sh "$stat" {} + | head -c 33554432 | $pack >"$file" ||
+  fail "no room for the listing in ${TMPDIR:-/tmp}"
+size=$(size "$file")
+report list "$size" $pack
+head -c "$chunk" "$file" | part
+finish
+[ "$chunk" -lt "$size" ] || rm -f "$file"
+find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'openclaw-mcp-list-*' -mmin +60 -exec rm -f {} +

@@ -1,0 +1,73 @@
+# Moves, copies or deletes. A copy is made beside its destination and renamed, so that it is there
+# as a whole or not at all. Reports "ok", what it was, how many entries that are, and whether
+# something was replaced. A delete may be asked for the same without doing it.
+. ./file.sh
+
+: "${action:?}" "${dir:?}" "${name:?}"
+: "${to_dir?}" "${to_name?}" "${stage:?}" # the destination, and a name for the copy in the making
+: "${recursive:?}" "${overwrite:?}" "${check:?}" # check: 1 to delete nothing
+
+begin
+need find mv cp rm rmdir mkdir wc
+enter_root; enter "$dir"; within || say outside
+
+# itself sets $kind to what is under a name, which may be a link.
+itself() { if [ -L "$1" ]; then kind=symlink; else kind "$1"; fi; }
+
+count() { echo $(($(find "$1" -exec sh -c 'for i do echo; done' sh {} + | wc -l))); }
+
+itself "./$name"
+[ "$kind" != none ] || say missing
+from=$PWD was=$kind entries=1
+[ "$was" != directory ] || entries=$(count "./$name")
+if [ "$action" = delete ]; then
+  [ -w . ] || say denied
+  if [ "$was" = directory ] && [ "$recursive" = 0 ] && [ "$entries" -gt 1 ]; then say full $((entries - 1)); fi
+  [ "$check" = 0 ] || say ok "$was" "$entries" 0
+  if [ "$was" != directory ]; then e=$(rm -f -- "./$name" 2>&1) || fail "$e"
+  elif [ "$recursive" = 1 ]; then e=$(rm -rf -- "./$name" 2>&1) || fail "$e"
+  else e=$(rmdir -- "./$name" 2>&1) || fail "$e"; fi
+  say ok "$was" "$entries" 0
+fi
+if [ "$action" = copy ]; then
+  case $was in
+    file | symlink) ;;
+    directory) [ "$recursive" = 1 ] || [ "$entries" = 1 ] || say full $((entries - 1)) ;;
+    *) say notfile "$was" ;;
+  esac
+fi
+above=$to_dir
+while [ ! -d "$root/$above" ]; do
+  case $above in */*) above=${above%/*} ;; *) above=. ;; esac
+done
+enter "$above"; within || say outside
+case $PWD/ in "$from/$name"/*) [ "$was" != directory ] || say into ;; esac
+e=$(mkdir -p -- "$root/$to_dir" 2>&1) || fail "$e"
+enter "$to_dir"; within || say outside
+
+check_destination() {
+  itself "./$to_name"
+  replaced=0
+  [ "$kind" != none ] || return
+  if [ "$kind" = directory ] || [ "$overwrite" = 0 ]; then say exists "$kind"; fi
+  replaced=1
+}
+check_destination
+trap 'rm -rf "./$stage"' EXIT
+trap 'exit 1' HUP INT TERM
+source=$from/$name
+if [ "$action" = copy ]; then
+  e=$(cp -pPR -- "$source" "./$stage" 2>&1) || fail "$e"
+  source=./$stage
+  check_destination
+fi
+# A link to a directory would have mv move into that.
+[ "$kind" != symlink ] || rm -f "./$to_name"
+if [ "$overwrite" = 1 ] || [ "$was" = directory ]; then
+  e=$(mv -f -- "$source" "./$to_name" 2>&1) || fail "$e"
+else
+  e=$(mv -n -- "$source" "./$to_name" 2>&1) || fail "$e"
+  itself "$source"
+  [ "$kind" = none ] || { check_destination; fail "it can't be moved"; }
+fi
+say ok "$was" "$entries" "$replaced"

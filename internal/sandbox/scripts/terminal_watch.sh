@@ -1,0 +1,23 @@
+# Ends a terminal that nobody has been connected with for as long as its folder says, and removes
+# the folder that long after the end. Argument: the folder.
+. ./command_state.sh
+. ./session.sh
+
+run=$1
+read -r keep <"$run/keep"
+beat=30
+[ "$keep" -ge 60 ] || beat=1
+left=$keep
+while sleep "$beat" && process_alive "$run/pid"; do
+  left=$((left - beat))
+  for file in "$run"/connected.*; do
+    if process_alive "$file"; then left=$keep; else rm -f "$file"; fi
+  done
+  if [ "$left" -le 0 ]; then
+    read -r leader _ <"$run/pid"
+    end_session "$leader" 10
+    break
+  fi
+done
+sleep "$keep"
+rm -rf -- "$run"

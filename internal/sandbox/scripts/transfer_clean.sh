@@ -1,0 +1,7 @@
+# Removes the temporary files.
+. ./transfer.sh
+
+begin
+rm -rf "$stage"
+[ ! -e "$stage" ] || fail "remove it"
+say ok

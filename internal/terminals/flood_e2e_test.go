@@ -1,0 +1,5 @@
+//go:build e2e && !race
+
+package terminals
+
+const floodSize = 50 << 20

@@ -1,0 +1,32 @@
+package transfers
+
+import (
+	"context"
+	"fmt"
+
+	"openclaw-mcp/internal/runs"
+)
+
+const joinedTransfer = "the same transfer is under way; this call joins it"
+
+// claim claims a transfer for as long as it takes, or gives the run that another
+// process has of it. Where nobody can be asked, both do it: what is in place already is
+// left.
+func (s *Service) claim(ctx context.Context, h runs.State, st state) (*runs.Claim, runs.Run) {
+	st.ID = "" // the rest says what is to be done
+	c, err := s.m.Claim(ctx, fmt.Sprintf("transfer/%s\x00%s\x00%s", st.Kind, st.Instance, st.own()), 0, h)
+	switch {
+	case err != nil:
+		return nil, nil
+	case c.Ours:
+		return c, nil
+	case s.m.HasOwner(ctx, c.State.ID):
+		if run, err := s.open(c.State); err == nil {
+			return nil, run
+		}
+		return nil, nil
+	case c.Replace(ctx, 0, h) != nil:
+		return nil, nil
+	}
+	return c, nil
+}

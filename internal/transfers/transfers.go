@@ -1,0 +1,454 @@
+// Package transfers moves files and trees of files between this machine and an
+// instance, as runs. What is in place already is not moved again, so that a
+// transfer that was cut off is taken up by doing it once more.
+//
+// .gitignore files are matched by code of our own: a glob library matches one
+// pattern, and git's rules are about nested files, folders and exceptions, too.
+package transfers
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"openclaw-mcp/client"
+	"openclaw-mcp/internal/runs"
+)
+
+// Config is what a Service works with.
+type Config struct {
+	// Roots are the folders of this machine that transfers may touch; none: there
+	// are no transfers, and their handles are not taken up.
+	Roots []string
+	// AllowPath reports why a transfer may not touch a path of an instance; nil:
+	// it may touch all.
+	AllowPath func(path string) error
+}
+
+// Service starts transfers, and takes them up from their handles.
+type Service struct {
+	m      *runs.Manager
+	c      *client.Client
+	cfg    Config
+	timing timing
+	mu     sync.Mutex // held while a transfer is looked for and started
+}
+
+// timing is the pauses and patience of a service, which tests shorten.
+type timing struct {
+	pollMin, pollMax time.Duration // of the pauses between two tries; pollMax is a fifth of the longest
+	giveUp           time.Duration // how long a service that answers nothing useful is asked again
+}
+
+var defaultTiming = timing{pollMin: 100 * time.Millisecond, pollMax: 3 * time.Second, giveUp: 15 * time.Minute}
+
+// New makes the service, and registers it with the manager.
+func New(m *runs.Manager, cfg Config) *Service {
+	s := &Service{m: m, c: m.Config.Client, cfg: cfg, timing: defaultTiming}
+	m.Register(runs.Family{Open: s.open}, runs.KindUpload, runs.KindDownload)
+	return s
+}
+
+// Request is a file or a tree of files to be moved between this machine and an
+// instance. Of a tree, what is in the one folder comes to be in the other; what
+// else is there stays.
+type Request struct {
+	Instance string
+	Local    string // absolute, or relative to the only transfer root
+	Remote   string // absolute; with a slash at its end, a folder
+	Keep     bool   // leave alone what exists at the destination
+	All      bool   // take, too, what .gitignore files leave out, and .git
+	Inside   bool   // upload: keep temporary files within Remote, not beside it
+	Agreed   string // download: Transfer.HeldDigest of what may be written although it would run here
+}
+
+// Transfer is Update.Result of a transfer: how far it has come.
+type Transfer struct {
+	Local, Remote string
+
+	Files, TotalFiles int   // that are in place, and that there are; links count
+	Bytes, TotalBytes int64 // of those
+	Unchanged         int   // of Files, how many were there before
+	Ignored           int   // left out by .gitignore files, a folder as one
+	Skipped, Failed   Listing
+	Held              Listing // not written, since it would run on this machine
+	HeldDigest        string  // of their names and contents
+}
+
+// Listing is some of many things, with the reason for each.
+type Listing struct {
+	Count int
+	Some  []string
+}
+
+// maxListed bounds how many names a Listing holds.
+const maxListed = 20
+
+func (l *Listing) add(name, why string) {
+	l.Count++
+	if len(l.Some) < maxListed {
+		// Names are quoted: they may hold anything, line breaks for one.
+		l.Some = append(l.Some[:len(l.Some):len(l.Some)], fmt.Sprintf("%s: %s", quoteName(name), why))
+	}
+}
+
+func quoteName(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError || r == '"' }) {
+		return runs.Clip(fmt.Sprintf("%q", name))
+	}
+	return runs.Clip(name)
+}
+
+const (
+	// partSize is how many bytes go in one request: as base64, with the JSON
+	// around it, they stay under 1 MiB, which is the limit of many a proxy. It
+	// can be halved four times; then a part fits into a command.
+	partSize    = 704 << 10
+	minPartSize = partSize >> 4
+	maxParallel = 4 // requests of one transfer under way at once
+
+	maxEntries  = 200_000 // files, links and folders of one transfer
+	maxPathText = 2000    // bytes of both paths, which every handle carries
+
+	groupEntries = 400      // entries asked for or sent together,
+	groupNames   = 40 << 10 // and the bytes of their names, which go in a command
+)
+
+// stagePrefix is how the folders of temporary files are called on either side.
+// What is called like that is never transferred.
+const stagePrefix = ".openclaw-mcp-"
+
+// Start moves files: from this machine for KindUpload, to it for KindDownload. A
+// call that repeats one that is under way joins it, with joined saying so.
+func (s *Service) Start(ctx context.Context, kind runs.Kind, req Request) (run runs.Run, joined string, err error) {
+	s.m.Sweep()
+	h := runs.NewState(kind, req.Instance)
+	st := state{Kind: kind, ID: h.ID, Instance: req.Instance, Remote: path.Clean(req.Remote), Agreed: req.Agreed}
+	if strings.HasSuffix(req.Remote, "/") && st.Remote != "/" {
+		st.Remote += "/"
+	}
+	for option, set := range map[options]bool{optionKeep: req.Keep, optionAll: req.All, optionInside: req.Inside, optionAgreed: req.Agreed != ""} {
+		if set {
+			st.Options |= option
+		}
+	}
+	if !path.IsAbs(req.Remote) || strings.ContainsRune(req.Remote, 0) || !utf8.ValidString(req.Remote) {
+		return nil, "", fmt.Errorf("the remote path %q must be absolute, and text without NUL", req.Remote)
+	}
+	if st.Local, err = absoluteLocal(s.cfg.Roots, req.Local); err != nil {
+		return nil, "", err
+	}
+	if len(st.Local)+len(st.Remote) > maxPathText {
+		return nil, "", badLocal("the two paths are longer than %d bytes", maxPathText)
+	}
+	if _, _, err := findRoot(s.cfg.Roots, st.Local); err != nil {
+		return nil, "", err
+	}
+	if kind == runs.KindUpload {
+		if err := checkSource(s.cfg.Roots, st.Local); err != nil {
+			return nil, "", err
+		}
+	}
+	h.Own = st.own()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, other := range s.m.All() {
+		t, ok := other.Work().(*transfer)
+		same := st
+		if same.ID = other.State().ID; ok && t.state == same && !other.Status().Over() {
+			return other.Reader(runs.State{}), joinedTransfer, nil
+		}
+	}
+	c, other := s.claim(ctx, h, st)
+	if other != nil {
+		return other, joinedTransfer, nil
+	}
+	t := s.newTransfer(s.m.NewLive(h), st)
+	if err := s.m.Start(ctx, t.Live, t, func(ctx context.Context) {
+		t.Resume(ctx)
+		if c != nil && t.Status().Over() {
+			s.m.LetGo(ctx, c)
+		}
+	}); err != nil {
+		return nil, "", err
+	}
+	return t.Reader(runs.State{}), "", nil
+}
+
+// open takes a transfer up. A handle is checked by the folders that this process
+// allows, whatever the one that made it did.
+func (s *Service) open(h runs.State) (runs.Run, error) {
+	st, err := stateOf(h)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := findRoot(s.cfg.Roots, st.Local); err != nil {
+		return nil, err
+	}
+	l, err := s.m.TakeUp(h, func(l *runs.Live) runs.Work { return s.newTransfer(l, st) })
+	if err != nil {
+		return nil, err
+	}
+	return l.Reader(h), nil
+}
+
+// transfer is the run that moves files.
+type transfer struct {
+	*runs.Live
+	s     *Service
+	state state
+	keep  bool
+	all   bool
+	stage string // folder of temporary files in the sandbox, once it is known
+	tools sandboxTools
+	tag   string // of this process, in the names of temporary files
+
+	slots    chan struct{} // requests under way
+	limit    atomic.Int64  // bytes of a part
+	byExec   atomic.Bool   // parts go up in commands, since files/write does not take them
+	number   atomic.Int64
+	lastGood atomic.Int64 // when the service last answered well, in Unix nanoseconds
+
+	mu        sync.Mutex // guards the rest; taken before Live's lock
+	now       Transfer
+	announced time.Time // when now was last shown
+	failed    map[string]bool
+
+	shown *Transfer // as last shown; guarded by the lock of Live
+}
+
+func (s *Service) newTransfer(l *runs.Live, st state) *transfer {
+	t := &transfer{
+		Live: l, s: s, state: st, keep: st.Options&optionKeep != 0, all: st.Options&optionAll != 0,
+		tag: rand.Text()[:6], slots: make(chan struct{}, maxParallel), failed: make(map[string]bool),
+	}
+	t.now.Local, t.now.Remote = st.Local, st.Remote
+	t.limit.Store(partSize)
+	t.lastGood.Store(time.Now().UnixNano())
+	return t
+}
+
+// Shared is how far the transfer has come.
+func (t *transfer) Shared() any { return &t.shown }
+
+// Result gives the *Transfer, nil at first.
+func (t *transfer) Result() any {
+	if t.shown == nil {
+		return nil
+	}
+	return t.shown
+}
+
+// CancelNote says what a cancel does to a transfer.
+func (t *transfer) CancelNote() string {
+	return "the transfer stops; files that have arrived stay, each of them whole, and the same call made again sends only the rest"
+}
+
+// Size is next to nothing.
+func (t *transfer) Size() int { return 0 }
+
+// stagePath is where a transfer's temporary files are in the sandbox. For an
+// upload it is beside the files of the project where files/write reaches it,
+// and on the same file system as the target, so that moving is renaming. For a
+// download only commands need it.
+func stagePath(s state, single bool) string {
+	remote := path.Clean(s.Remote)
+	if single && !strings.HasSuffix(s.Remote, "/") {
+		remote = path.Dir(remote)
+	}
+	switch {
+	case s.Kind == runs.KindDownload:
+		return "/tmp/" + stagePrefix[1:] + "transfer-" + s.ID
+	case s.Options&optionInside == 0 && within(client.Workspace, remote):
+		return client.Workspace + "/" + stagePrefix + s.ID
+	case remote == "/":
+		return "/" + stagePrefix + s.ID
+	default:
+		return remote + "/" + stagePrefix + s.ID
+	}
+}
+
+func within(dir, p string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
+
+// cleanTime bounds the removal of temporary files at the end.
+const cleanTime = 15 * time.Second
+
+// Resume is the whole life of a transfer, also of one that is taken up: what is
+// in place already is found there, and left.
+func (t *transfer) Resume(ctx context.Context) {
+	work := t.upload
+	if t.state.Kind == runs.KindDownload {
+		work = t.download
+	}
+	t.Line("status: looking at what there is")
+	err := work(ctx)
+	if t.isInterrupted(ctx) {
+		return
+	}
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTime)
+	defer cancel()
+	stop := context.AfterFunc(t.s.m.Base(), cancel)
+	defer stop()
+	if cleanErr := t.clean(clean); cleanErr != nil {
+		t.s.m.Config.Log.Warn("temporary files of a transfer stay in the sandbox", "path", t.stage, "error", cleanErr)
+		t.Note("temporary files could not be removed from " + t.stage + "; a later upload removes them after a day")
+	}
+	t.tell(true)
+	t.mu.Lock()
+	failed := t.now.Failed.Count
+	t.mu.Unlock()
+	switch {
+	case err != nil:
+		t.End(runs.StatusFailed, err)
+	case failed > 0:
+		t.End(runs.StatusFailed, fmt.Errorf("%d files could not be transferred; the rest is in place, and the same call made again sends only what is missing", failed))
+	default:
+		t.End(runs.StatusCompleted, nil)
+	}
+}
+
+// isInterrupted reports whether the server closes: then the temporary files are
+// for who takes the transfer up.
+func (t *transfer) isInterrupted(ctx context.Context) bool {
+	return ctx.Err() != nil && t.Status() != runs.StatusCancelled
+}
+
+// plan sets what there is to do.
+func (t *transfer) plan(entries []entry) {
+	t.mu.Lock()
+	for _, e := range entries {
+		if e.kind != kindDir {
+			t.now.TotalFiles++
+			t.now.TotalBytes += e.size
+		}
+	}
+	t.mu.Unlock()
+	t.tell(true)
+}
+
+// resize notes what size a file turned out to have.
+func (t *transfer) resize(e *entry, size int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.now.TotalBytes += size - e.size
+	e.size = size
+}
+
+// done counts entries that are in place.
+func (t *transfer) done(unchanged bool, entries ...entry) {
+	t.mu.Lock()
+	for _, e := range entries {
+		if e.kind == kindDir {
+			continue
+		}
+		t.now.Files++
+		t.now.Bytes += e.size
+		if unchanged {
+			t.now.Unchanged++
+		}
+	}
+	t.mu.Unlock()
+	t.tell(false)
+}
+
+// moving counts bytes of a large file that are on their way; done counts them
+// again, so they are taken back before.
+func (t *transfer) moving(n int64) {
+	t.mu.Lock()
+	t.now.Bytes += n
+	t.mu.Unlock()
+	t.tell(false)
+}
+
+// skip notes what is left out on purpose; counted says that it is in the plan.
+func (t *transfer) skip(e entry, counted bool, why string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.now.Skipped.add(e.name, why)
+	if counted && e.kind != kindDir {
+		t.now.TotalFiles--
+		t.now.TotalBytes -= e.size
+	}
+}
+
+// fail notes what could not be moved, once for each name.
+func (t *transfer) fail(name, why string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.failed[name] {
+		t.failed[name] = true
+		t.now.Failed.add(name, why)
+	}
+}
+
+const tellEvery = time.Second
+
+// tell shows how far the transfer is, though not at every step.
+func (t *transfer) tell(always bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	if !always && now.Sub(t.announced) < tellEvery {
+		return
+	}
+	t.announced = now
+	shown := t.now
+	verb := "uploaded"
+	if t.state.Kind == runs.KindDownload {
+		verb = "downloaded"
+	}
+	text := fmt.Sprintf("status: %s %d of %d files, %s of %s", verb, shown.Files, shown.TotalFiles, amount(shown.Bytes), amount(shown.TotalBytes))
+	t.Change(func() {
+		t.shown = &shown
+		// Who comes later wants the newest count, not the story of all.
+		t.ReplaceLines(text)
+	})
+}
+
+func amount(n int64) string {
+	switch {
+	case n < 10_000:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 10_000_000:
+		return fmt.Sprintf("%d KB", n/1000)
+	}
+	return fmt.Sprintf("%d MB", n/1_000_000)
+}
+
+// allowed reports whether the rails let an entry's path on the instance be
+// touched: a tree that is allowed may hold folders that are not.
+func (t *transfer) allowed(name string) bool {
+	return t.s.cfg.AllowPath == nil || t.s.cfg.AllowPath(path.Join(t.state.Remote, name)) == nil
+}
+
+const notAllowed = "its path on the instance is not allowed by this server's configuration"
+
+// name makes a name for a temporary file of this process.
+func (t *transfer) name() string { return fmt.Sprintf("b%s-%d", t.tag, t.number.Add(1)) }
+
+// checkSource reports early what is wrong with the source of an upload.
+func checkSource(roots []string, local string) error {
+	root, rel, err := openRoot(roots, local)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	st, err := root.Stat(rel)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return badLocal("there is no %s", local)
+	case err != nil:
+		return badLocal("%s can't be read: %v", local, err)
+	case !st.IsDir() && !st.Mode().IsRegular():
+		return badLocal("%s is neither a file nor a folder", local)
+	}
+	return nil
+}

@@ -1,9 +1,0 @@
-//go:build !race
-
-package resources
-
-// How much there is of everything in the tests of scale.
-const (
-	manyMessages = 100_000
-	manyFiles    = 50_000
-)

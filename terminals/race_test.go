@@ -1,5 +1,0 @@
-//go:build race
-
-package terminals
-
-const floodSize = 4 << 20

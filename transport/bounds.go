@@ -1,0 +1,152 @@
+package transport
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+// What one message may hold. Only a tool's arguments are read as they are; all else
+// becomes Go values, which take up to fifty times the room.
+const (
+	maxEnvelope = 64 << 10 // bytes of a message without its arguments
+	maxValues   = 100_000  // JSON values in a message
+)
+
+// What all messages under way may take together, in bytes.
+const (
+	valueCost = 128      // of a JSON value, once it is a Go value
+	freeCost  = 16 << 10 // of a message that always finds room
+)
+
+// countValues gives an upper bound for the number of JSON values in raw, without
+// reading it properly.
+func countValues(raw []byte) int {
+	n := 1
+	for i := 0; i < len(raw); i++ {
+		switch raw[i] {
+		case ',', '[', '{':
+			n++
+		case '"':
+			for i++; i < len(raw) && raw[i] != '"'; i++ {
+				next := bytes.IndexAny(raw[i:], `"\`)
+				if next < 0 {
+					return n
+				}
+				if i += next; raw[i] == '"' {
+					break
+				}
+				i++ // what is escaped
+			}
+		}
+	}
+	return n
+}
+
+// checkValues refuses a message of very many values before it is read.
+func checkValues(raw []byte) *codedError {
+	if countValues(raw) > maxValues {
+		return invalidRequest(fmt.Sprintf("the message has more than %d JSON values", maxValues))
+	}
+	return nil
+}
+
+// checkEnvelope bounds all but a tool's arguments.
+func (m *message) checkEnvelope(size int) *codedError {
+	arguments := find(m.params, "arguments")
+	if size-len(arguments) <= maxEnvelope {
+		return nil
+	}
+	text := fmt.Sprintf("the message has %d bytes besides the arguments of a tool; it may have %d", size-len(arguments), maxEnvelope)
+	if meta := find(m.params, "_meta"); len(meta) > maxEnvelope/2 {
+		text = fmt.Sprintf("params._meta has %d bytes; with all else but a tool's arguments it may have %d", len(meta), maxEnvelope)
+	}
+	if m.Method == "" {
+		return invalidRequest(text)
+	}
+	return &codedError{code: mcp.INVALID_PARAMS, text: text}
+}
+
+// room bounds what the messages under way take in this process: as they came in,
+// and as Go values. Small ones always find room.
+type room struct {
+	limit  int // of all callers
+	mine   int // of one caller
+	mu     sync.Mutex
+	used   int
+	byName map[string]int
+}
+
+// newRoom has room for a large message of one caller beside some of others.
+func newRoom(maxMessage int) *room {
+	return &room{limit: 2 * maxMessage, mine: maxMessage + maxMessage/2, byName: make(map[string]int)}
+}
+
+// load is what one message takes.
+type load struct {
+	room   *room
+	caller string
+	cost   int
+	taken  int // of room
+}
+
+// errBusy is for a message that finds no room now.
+var errBusy = &codedError{code: codeTooMany, text: "this server has as much under way as it has memory for: wait a moment and send this again; nothing was done"}
+
+func (r *room) of(caller string) *load { return &load{room: r, caller: caller} }
+
+// add notes that the message takes more, and reports whether there is room for that.
+func (l *load) add(n int) bool {
+	l.cost += n
+	more := l.cost - freeCost - l.taken
+	if more <= 0 {
+		return true
+	}
+	r := l.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.used+more > r.limit || r.byName[l.caller]+more > r.mine {
+		return false
+	}
+	l.taken += more
+	r.used += more
+	r.byName[l.caller] += more
+	return true
+}
+
+// addValues is add for the values in a message.
+func (l *load) addValues(raw []byte) bool { return l.add(valueCost * countValues(raw)) }
+
+// release gives the room back, when the message has been served.
+func (l *load) release() {
+	if l.taken == 0 {
+		return
+	}
+	r := l.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.used -= l.taken
+	if r.byName[l.caller] -= l.taken; r.byName[l.caller] == 0 {
+		delete(r.byName, l.caller)
+	}
+	l.taken = 0
+}
+
+// reader counts what is read of a message.
+func (l *load) reader(r io.Reader) io.Reader { return &loadReader{l, r} }
+
+type loadReader struct {
+	*load
+	r io.Reader
+}
+
+func (r *loadReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if n > 0 && !r.add(n) {
+		return n, errBusy
+	}
+	return n, err
+}

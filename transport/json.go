@@ -1,0 +1,219 @@
+package transport
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+// What clients send is read strictly: member names are exact, none occurs twice in
+// an object, and all of it is UTF-8. encoding/json, which mcp-go reads with, takes
+// "Params" for "params" and the last of two equal members, so a proxy or a
+// log could read another message than the one that is served.
+
+// member is one member of a JSON object.
+type member struct {
+	name  string
+	value json.RawMessage // as the client wrote it
+}
+
+// A lone surrogate (half of an emoji that somebody cut) is tolerated in an escape,
+// since JavaScript and Python send them; it reads as U+FFFD. Raw bytes that aren't
+// UTF-8 are refused before.
+var loneSurrogates = jsontext.AllowInvalidUTF8(true)
+
+// readMessage reads the members of a JSON-RPC message, nil where it is valid JSON but
+// no object, and checks all of it. Its error has -32600 or -32602 for a name that
+// occurs twice, and -32700 for everything else.
+func readMessage(raw []byte) ([]member, *codedError) {
+	if !utf8.Valid(raw) {
+		return nil, &codedError{code: mcp.PARSE_ERROR, text: "not valid JSON: it is not UTF-8"}
+	}
+	d := newDecoder(raw, loneSurrogates)
+	defer decoders.Put(d)
+	members, err := readMembers(d, raw)
+	if err == nil {
+		if _, err = d.ReadToken(); errors.Is(err, io.EOF) {
+			return members, nil
+		}
+		if err == nil {
+			err = errors.New("there is more after the message")
+		}
+	}
+	syntax := (*jsontext.SyntacticError)(nil)
+	switch errors.As(err, &syntax); {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		code := mcp.INVALID_REQUEST
+		if strings.HasPrefix(string(syntax.JSONPointer), "/params/") {
+			code = mcp.INVALID_PARAMS
+		}
+		return nil, &codedError{code: code, text: fmt.Sprintf("member %q occurs twice (at %s)", syntax.JSONPointer.LastToken(), syntax.JSONPointer)}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		err = errors.New("it ends too early")
+	case syntax != nil:
+		err = fmt.Errorf("%w at byte %d", syntax.Err, syntax.ByteOffset)
+	}
+	return nil, &codedError{code: mcp.PARSE_ERROR, text: "not valid JSON: " + err.Error()}
+}
+
+// membersOf gives the members of a JSON object in their order, nil for any other
+// value. Where a name occurs twice, so it does in the members.
+func membersOf(object json.RawMessage) []member {
+	if kindOf(object) != "an object" {
+		return nil
+	}
+	d := newDecoder(object, loneSurrogates, jsontext.AllowDuplicateNames(true))
+	defer decoders.Put(d)
+	members, _ := readMembers(d, object)
+	return members
+}
+
+// decoders are kept for the next message: making one took a tenth of a small call.
+var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+
+// newDecoder gives a decoder of raw, to be put back.
+func newDecoder(raw []byte, opts ...jsontext.Options) *jsontext.Decoder {
+	d := decoders.Get().(*jsontext.Decoder)
+	d.Reset(bytes.NewBuffer(raw), opts...)
+	return d
+}
+
+// readMembers reads one value with d, which is at the start of raw.
+func readMembers(d *jsontext.Decoder, raw []byte) (members []member, err error) {
+	if d.PeekKind() != '{' {
+		return nil, d.SkipValue()
+	}
+	if _, err = d.ReadToken(); err != nil {
+		return nil, err
+	}
+	members = make([]member, 0, 6)
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		m := member{name: name.String()}
+		value, err := d.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		end := d.InputOffset() // value itself lasts only until the next read
+		m.value = raw[end-int64(len(value)) : end : end]
+		members = append(members, m)
+	}
+	_, err = d.ReadToken()
+	return members, err
+}
+
+// find gives the value of a member, nil where there is none.
+func find(members []member, name string) json.RawMessage {
+	for _, m := range members {
+		if m.name == name {
+			return m.value
+		}
+	}
+	return nil
+}
+
+// textOf decodes a JSON string; false for any other value.
+func textOf(value json.RawMessage) (string, bool) {
+	if kindOf(value) != "a string" {
+		return "", false
+	}
+	text, _ := jsontext.AppendUnquote(nil, value) // a lone surrogate is an error, and replaced
+	return string(text), true
+}
+
+// kindOf says in words what a JSON value is.
+func kindOf(value json.RawMessage) string {
+	if len(value) == 0 {
+		return "nothing"
+	}
+	switch value[0] {
+	case '"':
+		return "a string"
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
+// wrongKind is the error for a member of params that has a value of a wrong kind.
+func wrongKind(name, want string, value json.RawMessage) *codedError {
+	return &codedError{code: mcp.INVALID_PARAMS, text: fmt.Sprintf("%s must be %s, not %s", name, want, kindOf(value))}
+}
+
+// knownNames are the members that MCP knows, by the object that has them. What
+// other members there may be, such as tools' arguments, is for others to check.
+var knownNames = map[string][]string{
+	"": {"jsonrpc", "id", "method", "params", "result", "error"},
+	"params": {
+		"_meta", "name", "arguments", "inputResponses", "requestState", "task", "uri", "cursor", "ref", "argument", "context", "level",
+		"protocolVersion", "capabilities", "clientInfo", "notifications", "requestId", "reason", "progressToken", "progress", "total", "message",
+	},
+	"params._meta": {
+		"progressToken", mcp.MetaKeyProtocolVersion, mcp.MetaKeyClientInfo, mcp.MetaKeyClientCapabilities, mcp.MetaKeyLogLevel,
+	},
+	"params.capabilities": {"elicitation", "roots", "sampling", "tasks", "extensions", "experimental"},
+	"params.clientInfo":   {"name", "version", "title", "description", "websiteUrl", "icons"},
+	"params.notifications": {
+		"toolsListChanged", "promptsListChanged", "resourcesListChanged", "resourceSubscriptions",
+	},
+	"params.ref":      {"type", "name", "uri"},
+	"params.argument": {"name", "value"},
+	"params.context":  {"arguments"},
+	"result":          {"action", "content", "_meta"}, // of elicitation/create
+}
+
+// checkNames finds a member of an object whose name differs only in case from one
+// that MCP knows there.
+func checkNames(where string, members []member) error {
+	for _, m := range members {
+		for _, known := range knownNames[where] {
+			if m.name != known && strings.EqualFold(m.name, known) {
+				return fmt.Errorf("unknown member %q; it differs only in case from %q", m.name, known)
+			}
+		}
+	}
+	return nil
+}
+
+// checkParams does so for params and the objects in it.
+func (m *message) checkParams() error {
+	if err := checkNames("params", m.params); err != nil {
+		return err
+	}
+	if err := checkNames("params._meta", m.metaMembers); err != nil {
+		return fmt.Errorf("params._meta: %w", err)
+	}
+	for _, p := range m.params {
+		switch where := "params." + p.name; {
+		case p.name == "_meta":
+		case knownNames[where] != nil:
+			if err := checkNames(where, membersOf(p.value)); err != nil {
+				return fmt.Errorf("%s: %w", where, err)
+			}
+		case p.name == "inputResponses":
+			for _, response := range membersOf(p.value) {
+				if err := checkNames("result", membersOf(response.value)); err != nil {
+					return fmt.Errorf("%s.%s: %w", where, response.name, err)
+				}
+			}
+		}
+	}
+	return nil
+}
