@@ -194,7 +194,8 @@ func TestTerminalPrompt(t *testing.T) {
 	if s.Status != "open" || !strings.Contains(s.Position, "of 30") || !strings.Contains(s.Position, "of 100") {
 		t.Errorf("%+v", s)
 	}
-	s = b.write(term, "exit 3", enter, "")
+	b.write(term, "exit 3", enter, "")
+	s = b.call("read_terminal", args{"terminal": term, "wait_for": "nothing more"})
 	if s.Status != "exited" || s.ExitCode == nil || *s.ExitCode != 3 || !strings.Contains(s.plain, "exit code 3") {
 		t.Errorf("after exit: %s", s.plain)
 	}

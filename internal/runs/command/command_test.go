@@ -141,7 +141,7 @@ func testDetached(t *testing.T, w *world) {
 		tt.req.Detach = true
 		started[name] = w.command(tt.req)
 	}
-	late := w.command(Request{Command: "echo begun; sleep 60; echo never", Timeout: time.Second, Detach: true})
+	late := w.command(Request{Command: "echo begun; sleep 60; echo never", Timeout: 4 * time.Second, Detach: true})
 	other := w.process(testKey, "")
 	for name, tt := range cases {
 		p := &runstest.Record{}

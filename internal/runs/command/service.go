@@ -62,6 +62,9 @@ type Service struct {
 	// short the wait: who gives a run no time still wants to know how it stands. A
 	// call makes one of each at most.
 	leastLook time.Duration
+	// beginWait is how long the request that starts a detached command waits for
+	// its end: most commands end within it, and cost one request.
+	beginWait time.Duration
 
 	mu       sync.Mutex              // taken before the manager's lock
 	detached map[string]lastSeen     // by id: the detached commands of this process
@@ -81,7 +84,7 @@ type lastSeen struct {
 // New makes the service, and registers it with the manager.
 func New(m *runs.Manager) *Service {
 	svc := &Service{
-		m: m, c: m.Config.Client, leastLook: 5 * time.Second, looks: make(map[lookKey]*look),
+		m: m, c: m.Config.Client, leastLook: 5 * time.Second, beginWait: 2 * time.Second, looks: make(map[lookKey]*look),
 		detached: make(map[string]lastSeen), waits: make(map[string]int), starting: make(map[string]*starting),
 		missing: make(map[string]missingTools), tidied: make(map[string]time.Time),
 	}

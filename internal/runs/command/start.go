@@ -13,10 +13,7 @@ import (
 )
 
 const (
-	// beginWait is how long the request that starts a detached command waits for
-	// its end: most commands end within it, and cost one request.
-	beginWait = 2 * time.Second
-	// beginWatched is the same where somebody watches, who is to see the first words
+	// beginWatched is beginWait where somebody watches, who is to see the first words
 	// when they come.
 	beginWatched = 300 * time.Millisecond
 	// maxDetached is the longest command that is detached: quoted, which makes it up
@@ -245,7 +242,7 @@ func (svc *Service) sendStart(ctx context.Context, state runs.State, req Request
 	if what := svc.lacking(req.Instance); what != "" {
 		return svc.startInstead(ctx, req, b, "the sandbox lacks "+what)
 	}
-	wait := min(req.Wait, beginWait)
+	wait := min(req.Wait, svc.beginWait)
 	if req.Watched {
 		wait = min(wait, beginWatched)
 	}
