@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -80,8 +79,8 @@ func Believe(used, described Endpoint) Belief {
 			return Belief{} // it wants what this client can't give
 		}
 	}
-	if form(described.Path) != form(used.Path) && plainPath.MatchString(form(described.Path)) && !strings.Contains(described.Path, "/..") {
-		if strings.Contains(used.Path, "{") && !ofInstance.MatchString(described.Path) {
+	if form(described.Path) != form(used.Path) && plainPath().MatchString(form(described.Path)) && !strings.Contains(described.Path, "/..") {
+		if strings.Contains(used.Path, "{") && !ofInstance().MatchString(described.Path) {
 			return Belief{}
 		}
 		b.Path = described.Path
@@ -92,8 +91,8 @@ func Believe(used, described Endpoint) Belief {
 // plainPath is a path that stays where it is put, and ofInstance one whose parameter is an
 // instance.
 var (
-	plainPath  = regexp.MustCompile(`^(/([A-Za-z0-9_~-][A-Za-z0-9._~-]*|\{\}))+$`)
-	ofInstance = regexp.MustCompile(`(?i)/instances?/\{|\{[a-z_-]*instance[a-z_-]*\}`)
+	plainPath  = pattern(`^(/([A-Za-z0-9_~-][A-Za-z0-9._~-]*|\{\}))+$`)
+	ofInstance = pattern(`(?i)/instances?/\{|\{[a-z_-]*instance[a-z_-]*\}`)
 )
 
 // renamed pairs names that are spelt otherwise. Beyond that, the one name that this client

@@ -2,7 +2,6 @@ package client
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -289,13 +288,15 @@ func onlyAcceptanceKeys(o object) bool {
 	return true
 }
 
-var remark = regexp.MustCompile(`(?i)^(ok[,.:]? )?((your|the) )?((chat )?(message|request|task|job|run)s? )?((has|have|was|is) )?(been )?(successfully )?(queued|enqueued|accepted|received|submitted|scheduled|processing|in progress)( successfully| for processing| for delivery)?[.!… ]*$`)
+var remark = pattern(`(?i)^(ok[,.:]? )?((your|the) )?((chat )?(message|request|task|job|run)s? )?((has|have|was|is) )?(been )?(successfully )?(queued|enqueued|accepted|received|submitted|scheduled|processing|in progress)( successfully| for processing| for delivery)?[.!… ]*$`)
 
 // maxRemark bounds a remark in bytes.
 const maxRemark = 80
 
 // isRemark recognises "Message queued" and its like.
-func isRemark(s string) bool { return len(s) <= maxRemark && remark.MatchString(strings.TrimSpace(s)) }
+func isRemark(s string) bool {
+	return len(s) <= maxRemark && remark().MatchString(strings.TrimSpace(s))
+}
 
 // contentText gives the text of a message's content: a string, a block, or
 // the text blocks of a list (thinking, images and tool calls are not text),

@@ -4,7 +4,6 @@ import (
 	"html"
 	"mime"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -294,12 +293,12 @@ func looksHTML(body []byte) bool {
 	return strings.HasPrefix(start, "<!doctype html") || strings.HasPrefix(start, "<html") || strings.HasPrefix(start, "<head")
 }
 
-var titleTag = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
+var titleTag = pattern(`(?is)<title[^>]*>(.*?)</title`)
 
 // pageTitle gives the title of an HTML page, the only part of a proxy's error
 // page that means anything here.
 func pageTitle(body []byte) string {
-	m := titleTag.FindSubmatch(body)
+	m := titleTag().FindSubmatch(body)
 	if m == nil {
 		return ""
 	}

@@ -3,7 +3,6 @@ package client
 import (
 	"maps"
 	"math"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -52,7 +51,7 @@ func decodeExec(body []byte, limit int) (ExecResult, error) {
 	if r.ExitCode != nil {
 		// timeout(1) exits with 124; -1 stands for a process that was given up.
 		r.TimedOut = r.TimedOut || *r.ExitCode == 124 || *r.ExitCode == -1
-		r.NotReady = *r.ExitCode != 0 && len(stderr) < 500 && notReady.MatchString(stderr)
+		r.NotReady = *r.ExitCode != 0 && len(stderr) < 500 && notReady().MatchString(stderr)
 	}
 	return r, nil
 }
@@ -124,4 +123,4 @@ func fitOutput(s string, limit int) Output {
 }
 
 // notReady matches what a sandbox says right after its boot.
-var notReady = regexp.MustCompile(`(?i)\b(agent|sandbox|instance|container|vm)\b.{0,40}\bnot (yet )?(ready|running|up|available)\b`)
+var notReady = pattern(`(?i)\b(agent|sandbox|instance|container|vm)\b.{0,40}\bnot (yet )?(ready|running|up|available)\b`)

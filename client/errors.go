@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -90,7 +89,7 @@ func (e *Error) NoEndpoint() bool {
 	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusNotImplemented:
 		return true
 	case http.StatusNotFound:
-		return !somethingElse.MatchString(paths.ReplaceAllString(e.Message, " "))
+		return !somethingElse().MatchString(paths().ReplaceAllString(e.Message, " "))
 	}
 	return false
 }
@@ -102,20 +101,20 @@ func (e *Error) TooLong() bool {
 	case http.StatusRequestEntityTooLarge:
 		return true
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return tooLong.MatchString(e.Message)
+		return tooLong().MatchString(e.Message)
 	}
 	return false
 }
 
-var tooLong = regexp.MustCompile(`(?i)\btoo (long|large|big)\b|\b(at most|max(imum)?|longer than|larger than|exceeds?|limit)\b.{0,60}\b(characters?|bytes|length|size|[KM]i?B|\d{3,})\b|\b(length|size)\b.{0,30}\b(exceeds?|limit)\b`)
+var tooLong = pattern(`(?i)\btoo (long|large|big)\b|\b(at most|max(imum)?|longer than|larger than|exceeds?|limit)\b.{0,60}\b(characters?|bytes|length|size|[KM]i?B|\d{3,})\b|\b(length|size)\b.{0,30}\b(exceeds?|limit)\b`)
 
 const things = `(instance|sandbox|session|conversation|agent|message|file|directory|folder|path)`
 
 // somethingElse matches the message of a 404 that is not about the endpoint.
-var somethingElse = regexp.MustCompile(`(?i)\b` + things + `\b.{0,60}\b(not found|not exist|unknown|gone|no longer)|\b(no such|unknown|missing) ` + things + `\b`)
+var somethingElse = pattern(`(?i)\b` + things + `\b.{0,60}\b(not found|not exist|unknown|gone|no longer)|\b(no such|unknown|missing) ` + things + `\b`)
 
 // paths matches what servers repeat of a path that they do not know.
-var paths = regexp.MustCompile(`\S*/\S*`)
+var paths = pattern(`\S*/\S*`)
 
 // Unwrap gives the cause to errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Err }

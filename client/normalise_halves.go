@@ -2,7 +2,6 @@ package client
 
 import (
 	"bytes"
-	"regexp"
 )
 
 // halves joins characters that a stream cut in two. Services that count in
@@ -19,8 +18,8 @@ type halves struct {
 // An even number of backslashes before an escape or a quote are text. A quote
 // with a backslash behind it begins a string.
 var (
-	highAtEnd  = regexp.MustCompile(`((?:^|[^\\])(?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2})"`)
-	lowAtStart = regexp.MustCompile(`((?:^|[^\\])(?:\\\\)*")(\\u[dD][c-fC-F][0-9a-fA-F]{2})`)
+	highAtEnd  = pattern(`((?:^|[^\\])(?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2})"`)
+	lowAtStart = pattern(`((?:^|[^\\])(?:\\\\)*")(\\u[dD][c-fC-F][0-9a-fA-F]{2})`)
 )
 
 // join takes the first half off the ends of all strings of a JSON value, and
@@ -31,12 +30,12 @@ func (h *halves) join(data []byte) (joined []byte, changed bool) {
 	if !bytes.Contains(data, []byte(`\ud`)) && !bytes.Contains(data, []byte(`\uD`)) || !isJSON(data) {
 		return data, false
 	}
-	paired := h.high != nil && lowAtStart.Match(data)
+	paired := h.high != nil && lowAtStart().Match(data)
 	joined = data
 	if paired {
-		joined = lowAtStart.ReplaceAll(data, append(append([]byte("${1}"), h.high...), "${2}"...))
+		joined = lowAtStart().ReplaceAll(data, append(append([]byte("${1}"), h.high...), "${2}"...))
 	}
-	last := highAtEnd.FindAllSubmatch(joined, -1)
+	last := highAtEnd().FindAllSubmatch(joined, -1)
 	if last == nil {
 		if paired {
 			h.high = nil
@@ -44,5 +43,5 @@ func (h *halves) join(data []byte) (joined []byte, changed bool) {
 		return joined, paired
 	}
 	h.high = bytes.Clone(last[len(last)-1][2])
-	return highAtEnd.ReplaceAll(joined, []byte(`${1}"`)), true
+	return highAtEnd().ReplaceAll(joined, []byte(`${1}"`)), true
 }

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -442,10 +441,10 @@ func (t *transcript) covered(s string) int {
 }
 
 // tags are what an agent's text is cleaned of before others see it.
-var tags = regexp.MustCompile(`</?[a-zA-Z][^<>\n]{0,80}>|\[\[[^\[\]\n]{0,80}\]\]`)
+var tags = pattern(`</?[a-zA-Z][^<>\n]{0,80}>|\[\[[^\[\]\n]{0,80}\]\]`)
 
 func squash(s string) string {
-	return strings.Join(strings.Fields(tags.ReplaceAllString(s, "")), "")
+	return strings.Join(strings.Fields(tags().ReplaceAllString(s, "")), "")
 }
 
 func commonPrefix(a, b string) int {

@@ -178,11 +178,11 @@ type argument struct {
 // split reads the arguments of a call. Contents of files are among them, so each
 // is decoded just once.
 func split(raw json.RawMessage) (map[string]argument, error) {
-	args := make(map[string]argument)
 	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 || string(raw) == "null" {
-		return args, nil
+	if len(raw) == 0 || string(raw) == "null" || string(raw) == "{}" {
+		return nil, nil
 	}
+	args := make(map[string]argument)
 	// Half of an emoji that somebody cut, in an escape, reads as U+FFFD.
 	d := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowInvalidUTF8(true))
 	if d.PeekKind() != '{' {

@@ -38,6 +38,7 @@ type dispatcher struct {
 	mcp        *server.MCPServer
 	inflight   *inflight
 	room       *room
+	info       json.RawMessage                                                    // Options.Info, as each result carries it
 	parkAfter  time.Duration                                                      // HTTPOptions.ParkAfter; 0 on stdio
 	resumeCall func(context.Context, string, []byte) (*mcp.CallToolResult, error) // HTTPOptions.Resume; nil on stdio
 }
@@ -52,7 +53,11 @@ func newDispatcher(s *server.MCPServer, opts Options) dispatcher {
 	if opts.MaxMessage == 0 {
 		opts.MaxMessage = DefaultMaxMessage
 	}
-	return dispatcher{Options: opts, mcp: s, inflight: newInflight(), room: newRoom(opts.MaxMessage)}
+	info, err := encode(opts.Info)
+	if err != nil { // impossible: it holds texts alone
+		panic(err)
+	}
+	return dispatcher{Options: opts, mcp: s, inflight: newInflight(), room: newRoom(opts.MaxMessage), info: info}
 }
 
 // sessionFor gives the session that serves m: the connection's for a legacy
@@ -97,7 +102,9 @@ func (d *dispatcher) request(ctx context.Context, raw []byte, m *message, s *ses
 	if c == nil || !c.verbatim.Load() || code != 0 {
 		out = plainJSON(out, answerStart(m.ID))
 	}
-	d.Log.Debug("request", "method", m.Method, "duration", time.Since(started), "code", code, "bytes", len(out))
+	if d.Log.Enabled(ctx, slog.LevelDebug) {
+		d.Log.Debug("request", "method", m.Method, "duration", time.Since(started), "code", code, "bytes", len(out))
+	}
 	return out, code
 }
 

@@ -190,8 +190,8 @@ func (m *message) meta() (meta requestMeta) {
 // since each would grow sixfold; types of mcp-go that render themselves escape
 // them all the same.
 func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+	b := bytes.NewBuffer(make([]byte, 0, 512)) // what most messages find room in
+	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		return nil, err

@@ -2,14 +2,12 @@ package transport
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -71,6 +69,8 @@ func (t *Stdio) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		out:     &lineWriter{w: out, broken: cancel},
 		slots:   make(chan struct{}, t.opts.MaxCalls),
 		replies: make(chan []byte, maxReplies),
+		next:    make(chan func()),
+		kept:    make(chan struct{}, maxKept),
 		over:    make(chan struct{}),
 	}
 	defer close(c.over)
@@ -119,6 +119,8 @@ type stdioConn struct {
 	// to another goroutine, because a client that does not read blocks whoever
 	// writes to it, and must still be able to cancel.
 	replies chan []byte
+	next    chan func()   // work for the goroutines that are kept for it
+	kept    chan struct{} // holds a value for each of these
 	over    chan struct{} // Serve has returned
 }
 
@@ -210,35 +212,6 @@ func (c *stdioConn) announceLoop() {
 // hugeLine is the length in bytes from which a line's buffers are collected at once:
 // on a busy machine, the collector lets several such lines pile up.
 const hugeLine = 8 << 20
-
-var errLineTooLong = errors.New("line too long")
-
-// readLine reads up to a newline or the end, without white space around it. A
-// line of more than limit bytes is skipped whole, so that the next one can be
-// read.
-func readLine(r *bufio.Reader, limit int) ([]byte, error) {
-	var line []byte
-	tooLong := false
-	for {
-		part, err := r.ReadSlice('\n')
-		if !tooLong {
-			if len(line) > 0 && cap(line)-len(line) < len(part) {
-				line = slices.Grow(line, len(line)) // append grows large slices by a quarter, copying each time
-			}
-			line = append(line, part...) // part is the reader's buffer: copy
-			if tooLong = len(bytes.TrimRight(line, "\r\n")) > limit; tooLong {
-				line = nil
-			}
-		}
-		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
-		case tooLong && (err == nil || errors.Is(err, io.EOF)):
-			return nil, errLineTooLong
-		default:
-			return bytes.TrimSpace(line), err
-		}
-	}
-}
 
 // receive handles one line, which is a message, or a batch of them.
 func (c *stdioConn) receive(line []byte) {
@@ -352,7 +325,7 @@ func (c *stdioConn) start(line []byte, m *message, answer func([]byte) error, qu
 		quickly(errorMessage(m.ID, mcp.INVALID_REQUEST, "a request with this id is in flight already"))
 		return
 	}
-	go func() {
+	c.goServe(func() {
 		defer end()
 		result, _ := c.request(ctx, line, m, sessionFor(m, meta.ProtocolVersion, c.session, Local), call)
 		// Before the answer is out: behind it, the client may use the id again.
@@ -363,41 +336,37 @@ func (c *stdioConn) start(line []byte, m *message, answer func([]byte) error, qu
 			}
 			return answer(result)
 		})
-	}()
+	})
 }
 
-// lineWriter writes whole lines, one writer at a time.
-type lineWriter struct {
-	mu     sync.Mutex
-	w      io.Writer
-	broken func(error) // called once, on the first failed write
+// maxKept is how many goroutines that have served a request are kept for the next:
+// the stack of a new one grows three times, by copying, until it is as large as a
+// request takes, which is a sixth of a small request.
+const maxKept = 16
 
-	emu  sync.Mutex
-	fail error
-}
-
-// send writes msg and a newline. A failed write is reported to broken once, and
-// repeated to every later caller.
-func (l *lineWriter) send(msg []byte) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.err(); err != nil {
-		return err
+// goServe has serve run by a goroutine that is kept, or by a new one.
+func (c *stdioConn) goServe(serve func()) {
+	select {
+	case c.next <- serve:
+	default:
+		go c.work(serve)
 	}
-	if _, err := l.w.Write(append(msg, '\n')); err != nil {
-		err = fmt.Errorf("standard output: %w", err)
-		l.emu.Lock()
-		l.fail = err
-		l.emu.Unlock()
-		l.broken(err)
-		return err
-	}
-	return nil
 }
 
-// err gives the first failed write. It never waits for a write that blocks.
-func (l *lineWriter) err() error {
-	l.emu.Lock()
-	defer l.emu.Unlock()
-	return l.fail
+// work runs serve, and then what comes next, if there is room for one more to be kept.
+func (c *stdioConn) work(serve func()) {
+	for {
+		serve()
+		select {
+		case c.kept <- struct{}{}:
+		default:
+			return
+		}
+		select {
+		case serve = <-c.next:
+			<-c.kept
+		case <-c.over:
+			return
+		}
+	}
 }

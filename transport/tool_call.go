@@ -44,7 +44,7 @@ func (d *dispatcher) complete(result *mcp.CallToolResult) {
 	if result.Meta == nil {
 		result.Meta = &mcp.Meta{}
 	}
-	result.Meta.SetServerInfo(d.Info)
+	result.Meta.SetMetaField(mcp.MetaKeyServerInfo, d.info)
 }
 
 var errNoCapabilities = &codedError{code: mcp.INVALID_PARAMS, text: "missing or invalid _meta field " + mcp.MetaKeyClientCapabilities}
@@ -77,7 +77,7 @@ func (d *dispatcher) readCall(m *message) (*toolCall, error) {
 			params.RawArguments, ok = p.value, kindOf(p.value) == want
 		case "_meta":
 			if ok = kindOf(p.value) == want; ok {
-				params.Meta, call.info = readMeta(p.value, m.metaMembers)
+				params.Meta, call.info = readMeta(m.metaMembers)
 			}
 		case "inputResponses":
 			answers, err := readAnswers(p.value)
@@ -130,11 +130,10 @@ func readAnswers(raw json.RawMessage) (mcp.InputResponses, error) {
 	return answers, nil
 }
 
-// readMeta reads a request's _meta, whose members are given too, and what that says
-// of the protocol's era. Members of a wrong type count as missing.
-func readMeta(raw json.RawMessage, members []member) (*mcp.Meta, *server.RequestProtocolInfo) {
-	meta, info := &mcp.Meta{}, &server.RequestProtocolInfo{}
-	_ = meta.UnmarshalJSON(raw) // an object always fits
+// readMeta reads the members of a request's _meta, and what they say of the protocol's
+// era. Members of a wrong type count as missing.
+func readMeta(members []member) (*mcp.Meta, *server.RequestProtocolInfo) {
+	meta, info := handlersMeta(members), &server.RequestProtocolInfo{}
 	info.ProtocolVersion, _ = textOf(find(members, mcp.MetaKeyProtocolVersion))
 	if info.Modern = mcp.IsModernProtocol(info.ProtocolVersion); !info.Modern {
 		return meta, info
@@ -146,9 +145,30 @@ func readMeta(raw json.RawMessage, members []member) (*mcp.Meta, *server.Request
 	return meta, info
 }
 
+// handlersMeta is what handlers read of a _meta: the texts in it, such as a trace
+// context, that are not the protocol's own; nil where there are none.
+func handlersMeta(members []member) *mcp.Meta {
+	var meta *mcp.Meta
+	for _, m := range members {
+		if slices.Contains(knownNames["params._meta"], m.name) {
+			continue
+		}
+		if text, ok := textOf(m.value); ok {
+			if meta == nil {
+				meta = &mcp.Meta{AdditionalFields: make(map[string]any)}
+			}
+			meta.AdditionalFields[m.name] = text
+		}
+	}
+	return meta
+}
+
 // decodeObject gives nil for what is not an object, or does not fit.
 func decodeObject[T any](raw json.RawMessage) *T {
 	v := new(T)
+	if string(raw) == "{}" {
+		return v
+	}
 	if kindOf(raw) != "an object" || jsonv2.Unmarshal(raw, v, loneSurrogates) != nil {
 		return nil
 	}
@@ -210,7 +230,7 @@ func (t *toolCall) ask(ctx context.Context, s requestSession, result *mcp.CallTo
 // toolResult is a mcp.CallToolResult without its own way to render itself, which
 // renders everything twice and escapes HTML.
 type toolResult struct {
-	Meta              *mcp.Meta         `json:"_meta,omitempty"`
+	Meta              map[string]any    `json:"_meta,omitempty"`
 	ResultType        mcp.ResultType    `json:"resultType,omitempty"`
 	Content           []mcp.Content     `json:"content"`
 	StructuredContent any               `json:"structuredContent,omitempty"`
@@ -221,8 +241,11 @@ type toolResult struct {
 
 func wireResult(r *mcp.CallToolResult) toolResult {
 	t := toolResult{
-		Meta: r.Meta, ResultType: r.ResultType, Content: r.Content, StructuredContent: r.StructuredContent,
+		ResultType: r.ResultType, Content: r.Content, StructuredContent: r.StructuredContent,
 		IsError: r.IsError, InputRequests: r.InputRequests, RequestState: r.RequestState,
+	}
+	if r.Meta != nil {
+		t.Meta = r.Meta.AdditionalFields
 	}
 	if t.Content == nil {
 		t.Content = []mcp.Content{} // required

@@ -39,16 +39,19 @@ func Sealed(f Fleet, key, principal string) (Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sealed{f: f, names: names, seal: sealer, stops: make(map[int]func())}
+	s := &sealed{f: f, names: names, seal: sealer, hidden: make(map[string]string), stops: make(map[int]func())}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
 
 type sealed struct {
 	f     Fleet
-	names []byte
+	names []byte // the key of the HMAC
 	seal  *seal.Sealer
 	asked seen // questions
+
+	hiding sync.Mutex
+	hidden map[string]string // names that were needed before
 
 	base   context.Context
 	cancel context.CancelFunc
@@ -59,10 +62,23 @@ type sealed struct {
 	last  int
 }
 
+// maxHidden bounds the names that are kept with what stands for them.
+const maxHidden = 1024
+
 func (s *sealed) name(name string) string {
-	h := hmac.New(sha256.New, s.names)
-	h.Write([]byte(name))
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	s.hiding.Lock()
+	defer s.hiding.Unlock()
+	hidden, ok := s.hidden[name]
+	if !ok {
+		h := hmac.New(sha256.New, s.names)
+		h.Write([]byte(name))
+		hidden = hex.EncodeToString(h.Sum(nil)[:16])
+		if len(s.hidden) >= maxHidden {
+			clear(s.hidden)
+		}
+		s.hidden[name] = hidden
+	}
+	return hidden
 }
 
 // stamp seals a body with the time. What is sealed begins with the nonce, which

@@ -167,6 +167,9 @@ func (o *Observer) Middleware(next server.ToolHandlerFunc) server.ToolHandlerFun
 
 // instanceOf gives the argument "instance" of a call, "" where there is none.
 func instanceOf(arguments json.RawMessage) string {
+	if len(arguments) <= len("{}") {
+		return ""
+	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(arguments), jsontext.AllowInvalidUTF8(true))
 	if token, err := d.ReadToken(); err != nil || token.Kind() != '{' {
 		return ""
@@ -231,20 +234,23 @@ type watch struct {
 
 // begin takes note of a call; end it.
 func (o *Observer) begin(ctx context.Context, method, tool, instance string, meta *mcp.Meta) (context.Context, *watch) {
-	name := method
-	if tool != method {
-		name += " " + tool
-	}
 	w := &watch{o: o, tool: tool, call: &Call{id: rand.Text()[:16], started: time.Now(), instance: text.Clip(instance, maxInstance)},
 		outcome: outcomePanic} // unless it ends otherwise
-	ctx, w.span = o.tracer.Start(o.remote(ctx, meta), name, trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithAttributes(attribute.String("mcp.method.name", method)))
-	if tool != method {
-		w.span.SetAttributes(attribute.String("gen_ai.tool.name", tool))
+	ctx = o.remote(ctx, meta)
+	if w.span = trace.SpanFromContext(ctx); o.opts.Tracing != nil { // else the caller's trace is only handed on
+		ctx, w.span = o.startSpan(ctx, method, tool)
 	}
 	w.ctx = context.WithValue(ctx, callKey{}, w.call)
 	o.metrics.inFlight.Inc()
 	return w.ctx, w
+}
+
+func (o *Observer) startSpan(ctx context.Context, method, tool string) (context.Context, trace.Span) {
+	name, about := method, []attribute.KeyValue{attribute.String("mcp.method.name", method)}
+	if tool != method {
+		name, about = method+" "+tool, append(about, attribute.String("gen_ai.tool.name", tool))
+	}
+	return o.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(about...))
 }
 
 // refuse notes that the call is not started, since it could not be recorded.
@@ -286,7 +292,9 @@ func (o *Observer) finish(ctx context.Context, c *Call, tool, outcome string, sp
 		span.SetStatus(codes.Error, "")
 		span.SetAttributes(attribute.String("error.type", code))
 	}
-	span.SetAttributes(attribute.String("openclaw.outcome", outcome))
+	if span.IsRecording() {
+		span.SetAttributes(attribute.String("openclaw.outcome", outcome))
+	}
 	span.End()
 	o.metrics.calls.WithLabelValues(tool, outcome).Inc()
 	o.metrics.latency.WithLabelValues(tool).Observe(took.Seconds())

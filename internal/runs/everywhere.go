@@ -142,25 +142,35 @@ func (m *Manager) answerList(_ context.Context, _ []byte, part func([]byte) erro
 // first. The error says which of them are missing.
 func (m *Manager) ListEverywhere(ctx context.Context) ([]Update, error) {
 	out := m.List()
-	ctx, done := context.WithTimeout(ctx, listTime)
-	defer done()
-	fact, ok, err := m.Config.Fleet.Find(ctx, presentFact)
+	names, err := m.othersPresent(ctx)
 	if err != nil {
 		return out, fmt.Errorf("the runs of your other processes are not among these: %w", err)
 	}
-	var names []string
-	if ok {
-		if err := json.Unmarshal(fact.Value, &names); err != nil {
-			return out, fmt.Errorf("the runs of your other processes are not among these: %w", err)
-		}
+	if len(names) == 0 {
+		return out, nil
+	}
+	return m.withTheirs(ctx, out, names)
+}
+
+// othersPresent names the other processes that have runs.
+func (m *Manager) othersPresent(ctx context.Context) (names []string, err error) {
+	fact, ok, err := m.Config.Fleet.Find(ctx, presentFact)
+	if err != nil || !ok {
+		return nil, err
+	}
+	if err := json.Unmarshal(fact.Value, &names); err != nil {
+		return nil, err
 	}
 	m.presence.mu.Lock()
 	own := m.presence.name
 	m.presence.mu.Unlock()
-	names = slices.DeleteFunc(names, func(n string) bool { return n == own })
-	if len(names) == 0 {
-		return out, nil
-	}
+	return slices.DeleteFunc(names, func(n string) bool { return n == own }), nil
+}
+
+// withTheirs adds the runs of the named processes to those of this one.
+func (m *Manager) withTheirs(ctx context.Context, out []Update, names []string) ([]Update, error) {
+	ctx, done := context.WithTimeout(ctx, listTime)
+	defer done()
 	theirs := make([][]Update, len(names))
 	errs := make([]error, len(names))
 	var wg sync.WaitGroup

@@ -18,6 +18,9 @@ const nothing = "(none)"
 // adds: any yes is yes, lists of what is allowed intersect, and an empty one allows
 // nothing.
 func headerLimits(h http.Header) []*tools.Rails {
+	if len(h) == 0 {
+		return nil
+	}
 	var all []*tools.Rails
 	for _, line := range h.Values("X-MCP-Readonly") {
 		for word := range strings.SplitSeq(line, ",") { // a proxy may have joined two lines
@@ -48,6 +51,9 @@ func headerLimits(h http.Header) []*tools.Rails {
 
 // isYes reads a header that asks for something.
 func isYes(value string) bool {
+	if value == "" {
+		return false
+	}
 	yes, _ := strconv.ParseBool(value)
 	return yes
 }

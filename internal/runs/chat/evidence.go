@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"openclaw-mcp/client"
 )
@@ -95,6 +96,6 @@ func begunWith(behind []client.Message, shown string) []client.Message {
 }
 
 // tags are what an agent's text is cleaned of before it is stored.
-var tags = regexp.MustCompile(`</?[a-zA-Z][^<>\n]{0,80}>|\[\[[^\[\]\n]{0,80}\]\]`)
+var tags = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`</?[a-zA-Z][^<>\n]{0,80}>|\[\[[^\[\]\n]{0,80}\]\]`) })
 
-func bare(s string) string { return essence(tags.ReplaceAllString(s, "")) }
+func bare(s string) string { return essence(tags().ReplaceAllString(s, "")) }
