@@ -50,10 +50,18 @@ try {
   await model.stop();
 }
 
+// start starts a gateway. On a busy machine it may exit before it is up.
 async function start() {
-  const claw = await OpenClaw.start(model.url);
-  await writeFile(join(claw.workspace, "note.txt"), "feed the lobster\n");
-  return claw;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const claw = await OpenClaw.start(model.url);
+      await writeFile(join(claw.workspace, "note.txt"), "feed the lobster\n");
+      return claw;
+    } catch (err) {
+      if (attempt === attempts) throw err;
+      console.log(`${err.message} (attempt ${attempt})`);
+    }
+  }
 }
 
 // patiently records a scenario. On a busy machine the gateway may give a run up, or
