@@ -212,7 +212,7 @@ func (s *ChatService) converse(ctx context.Context, instance, rest string, r Sen
 			return
 		}
 		defer func() { _ = resp.body.Close() }()
-		answer := streamAnswer{status: resp.status, contentType: resp.header.Get("Content-Type"), sentTo: r.SessionID, linger: r.Linger, limit: s.core.options.maxEvent}
+		answer := streamAnswer{status: resp.status, contentType: resp.header.Get("Content-Type"), sentTo: r.SessionID, question: r.Message, linger: r.Linger, limit: s.core.options.maxEvent}
 		body := bufio.NewReader(resp.body)
 		if rest == "/chat" && mayBeJSON(body) && !isStream(answer.contentType) {
 			answer.contentType = "application/json" // whatever it is called

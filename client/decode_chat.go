@@ -19,6 +19,7 @@ var (
 	createdKeys = []string{"created_at", "createdAt", "timestamp", "time", "date"}
 	stopKeys    = []string{"stopReason", "stop_reason", "finish_reason", "finishReason"}
 	updatedKeys = []string{"updated_at", "updatedAt", "last_message_at", "lastMessageAt"}
+	contentKeys = []string{"content", "text", "message", "body", "parts", "refusal"}
 	// replyKeys are the names of a reply's text. message comes last: beside
 	// another one it is a remark of the service.
 	replyKeys = []string{"reply", "response", "content", "text", "output", "answer", "message"}
@@ -46,6 +47,11 @@ func decodeReply(body []byte) (Reply, error) {
 		return Reply{}, noText(body)
 	}
 	o, isObject := asObject(body)
+	if r.Text != "" && allFailed(o, 0) {
+		text := r.Text
+		r.Text = ""
+		return r, &Error{Message: oneLine(text, maxErrorMessage)}
+	}
 	if r.Text != "" {
 		if cut := replyCut(o); cut != "" {
 			r.Notes = append(r.Notes, cut)
@@ -228,6 +234,19 @@ func joinPayloads(payloads []jsontext.Value) string {
 	return strings.Join(texts, "\n\n")
 }
 
+// allFailed reports whether the payloads of a gateway's result are reports of
+// failures alone.
+func allFailed(o object, depth int) bool {
+	payloads, _ := asArray(o["payloads"])
+	for _, raw := range payloads {
+		if p, ok := asObject(raw); !ok || !p.flag("isError", "is_error") {
+			return false
+		}
+	}
+	inner, ok := o.object("result", "data", "payload")
+	return len(payloads) > 0 || ok && depth < maxNesting && allFailed(inner, depth+1)
+}
+
 // isReasoning reports whether an object holds what a model thinks and not what
 // it says, by any of the names that models and services have for it.
 func isReasoning(o object) bool {
@@ -270,7 +289,9 @@ func acceptance(o object) (remark string, ok bool) {
 	case slices.Contains(acceptedWords, word), o.flag("queued", "accepted"):
 		return remark, true
 	}
-	return remark, isRemark(o.text("message")) && onlyAcceptanceKeys(o)
+	said := o.text("message")
+	succeeded := o.flag("ok", "success") && said != "" // a remark of the service: the agent's words have a name of their own
+	return remark, (succeeded || isRemark(said)) && onlyAcceptanceKeys(o)
 }
 
 var acceptedWords = []string{"queued", "accepted", "pending", "processing", "running", "started", "starting", "in_progress", "in_flight",
@@ -332,7 +353,14 @@ func blockText(raw jsontext.Value) string {
 	}
 	switch o.text("type") {
 	case "", "text", "output_text", "input_text":
-		return o.text("text", "content")
+		if s := o.text("text", "content"); s != "" {
+			return s
+		}
+		if kindOf(o["parts"]) == '[' {
+			return contentText(o["parts"])
+		}
+	case "refusal":
+		return o.text("refusal")
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"fmt"
 	"html"
 	"mime"
 	"net/http"
@@ -107,6 +108,42 @@ func wholeError(body []byte) *Error {
 	}
 	return reportedFailure(o)
 }
+
+// refusal gives the error of an answer to a change, where that says that nothing, or
+// not all, came of it; nil else. size is how many bytes were to be written.
+func refusal(body []byte, size int) *Error {
+	if kindOf(body) != '{' {
+		if said := strings.TrimSpace(string(body)); len(said) < maxErrorMessage && failureWords().MatchString(said) {
+			return &Error{Message: oneLine(said, maxErrorMessage)}
+		}
+		return nil
+	}
+	o, _ := asObject(body)
+	if inner, ok := o.object("result", "data"); ok && o.first("status", "state", "errors", "failed") == nil {
+		o = inner
+	}
+	errs, _ := asArray(o["errors"])
+	class := classOf(canonical(o.text("status", "state")))
+	if class == classError || class == classAborted || o.flag("failed") || len(errs) > 0 || o.denied() {
+		e := reportedFailure(o)
+		if reason := o.text("reason"); reason != "" {
+			e.Message = oneLine(reason, maxErrorMessage)
+		}
+		return e
+	}
+	results, _ := asArray(o["results"])
+	for _, raw := range results {
+		if r, ok := asObject(raw); ok && isWholeError(r) {
+			return reportedFailure(r)
+		}
+	}
+	if n, ok := o.number("bytes_written", "bytesWritten", "written"); ok && size > 0 && n >= 0 && int(n) < size {
+		return &Error{Message: fmt.Sprintf("the service wrote %d bytes of %d", int(n), size)}
+	}
+	return nil
+}
+
+var failureWords = pattern(`(?i)^(error|failed|failure|fatal)\b`)
 
 // reportedFailure gives the error of an answer that reports one.
 func reportedFailure(o object) *Error {

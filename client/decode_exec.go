@@ -6,10 +6,12 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // codeKeys are the names of an exit code, the surest first.
-var codeKeys = []string{"exit_code", "exitCode", "code", "returncode", "status"}
+var codeKeys = []string{"exit_code", "exitCode", "code", "returncode", "return_code", "returnCode", "exit_status", "exitStatus", "rc", "status"}
 
 // decodeExec reads the answer to POST …/terminal/exec. Of each output it keeps
 // about limit bytes.
@@ -22,15 +24,16 @@ func decodeExec(body []byte, limit int) (ExecResult, error) {
 		return ExecResult{}, &Error{Message: "the answer is " + describe(body) + " where the result of a command was expected"}
 	}
 	names := sortedKeys(o)
-	o.merge("result", "data")
+	o.merge("result", "data", "logs", "output", "status")
 
 	r := ExecResult{ExitCode: exitStatus(o), TimedOut: o.flag("timed_out", "timedOut"), Truncated: o.flag("truncated")}
 	r.Duration = duration(o, time.Millisecond, "duration_ms", "durationMs")
 	if r.Duration == 0 {
 		r.Duration = duration(o, time.Second, "duration")
 	}
-	stdout, printed := firstString(o, "stdout", "output", "result")
-	stderr, complained := firstString(o, "stderr")
+	stdout, beside, printed := output(o, "stdout", "output", "result")
+	stderr, _, complained := output(o, "stderr")
+	stderr += beside
 	if r.ExitCode == nil && !printed && !complained && o.first("timed_out", "timedOut") == nil {
 		if hasError(o) || o.denied() {
 			return ExecResult{}, reportedFailure(o)
@@ -74,15 +77,53 @@ func (o object) merge(wrappers ...string) {
 	}
 }
 
-// firstString gives the first of the named values that is a string, which may
-// be empty.
-func firstString(o object, names ...string) (string, bool) {
+// output gives what the first of the named values has of a command's output, which
+// may be empty: a text, in base64 where the answer says so, or a list of lines or of
+// pieces, of which those of stderr are beside the rest. What is of no known form is
+// shown as it came.
+func output(o object, names ...string) (text, beside string, ok bool) {
 	for _, k := range names {
-		if s, ok := asString(o[k]); ok {
-			return s, true
+		switch kindOf(o[k]) {
+		case '"':
+			text, _ = asString(o[k])
+			if strings.EqualFold(o.text("encoding", "output_encoding", "outputEncoding"), "base64") {
+				if decoded, err := decodeBase64(text); err == nil {
+					text = strings.ToValidUTF8(string(decoded), "\uFFFD")
+				}
+			}
+			return text, "", true
+		case '[':
+			items, _ := asArray(o[k])
+			text, beside = pieces(items, o[k])
+			return text, beside, true
 		}
 	}
-	return "", false
+	return "", "", false
+}
+
+// pieces joins the lines or pieces of an output.
+func pieces(items []jsontext.Value, raw jsontext.Value) (text, beside string) {
+	var out, err strings.Builder
+	for _, item := range items {
+		if line, ok := asString(item); ok {
+			out.WriteString(line)
+			if !strings.HasSuffix(line, "\n") {
+				out.WriteByte('\n')
+			}
+			continue
+		}
+		piece, _ := asObject(item)
+		said, _, ok := output(piece, "data", "text", "content", "chunk", "output", "line")
+		switch {
+		case !ok:
+			return string(raw), ""
+		case canonical(piece.text("type", "stream", "name", "fd")) == "stderr", piece.text("fd") == "2":
+			err.WriteString(said)
+		default:
+			out.WriteString(said)
+		}
+	}
+	return out.String(), err.String()
 }
 
 func exitStatus(o object) *int {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -36,7 +37,14 @@ func decodeEnvelope(body []byte) ([]byte, envelope, error) {
 		}
 		return nil, noEnvelope, nil
 	}
+	encoding := strings.ToLower(members.text("encoding", "content_encoding", "contentEncoding"))
+	if members.flag("isBase64", "is_base64", "base64") {
+		encoding = "base64"
+	}
 	content, isText := asString(members["content"])
+	if s, ok := asString(members.first("contentBase64", "content_base64")); ok && !isText {
+		content, isText, encoding = s, true, "base64"
+	}
 	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) || !isText {
 		return nil, noEnvelope, nil
 	}
@@ -44,10 +52,19 @@ func decodeEnvelope(body []byte) ([]byte, envelope, error) {
 	if members.flag("truncated") {
 		kind = partContent
 	}
-	switch strings.ToLower(members.text("encoding")) {
+	switch encoding {
 	case "", "utf-8", "utf8", "text", "plain", "ascii", "us-ascii":
 		return []byte(content), kind, nil
-	case "base64":
+	case "hex":
+		decoded, err := hex.DecodeString(content)
+		if err != nil {
+			return nil, noEnvelope, nil
+		}
+		return decoded, kind, nil
+	case "base64", "base64url", "base64-url", "dataurl", "data-url":
+		if _, data, ok := strings.Cut(content, ";base64,"); ok && strings.HasPrefix(content, "data:") {
+			content = data
+		}
 		decoded, err := decodeBase64(content)
 		return decoded, kind, err
 	}
@@ -77,7 +94,8 @@ func envelopeMembers(d *jsontext.Decoder, members object, depth int) error {
 				err = errForeign
 			}
 		case name == "content" && members["content"] == nil,
-			name == "encoding", name == "truncated", name == "path", name == "size", name == "name",
+			name == "encoding", name == "content_encoding", name == "contentEncoding", name == "isBase64", name == "is_base64", name == "base64",
+			name == "contentBase64", name == "content_base64", name == "truncated", name == "path", name == "size", name == "name",
 			strings.HasPrefix(name, "mime"), strings.HasPrefix(name, "modified"):
 			members[name], err = d.ReadValue()
 		default:

@@ -40,6 +40,15 @@ func decodeFiles(raw []byte, dir string) (Page[FileInfo], error) {
 		}
 		entries = append(entries, e)
 	}
+	for _, k := range []string{"directories", "folders", "dirs", "subdirectories"} {
+		folders, _ := asArray(l.near[k]) // listed apart from the files
+		for _, raw := range folders {
+			if e, ok := decodeFileEntry(raw); ok {
+				e.info.IsDir = true
+				entries = append(entries, e)
+			}
+		}
+	}
 	f.stripWorkspace(entries)
 	for _, e := range entries {
 		f.add(e)
@@ -68,7 +77,11 @@ func decodeFileEntry(raw jsontext.Value) (fileEntry, bool) {
 	info := FileInfo{Size: -1, IsDir: strings.HasSuffix(where, "/") || strings.HasSuffix(o.text("name"), "/") ||
 		o.flag("is_dir", "isDirectory", "is_directory", "isDir")}
 	switch strings.ToLower(o.text("type", "kind")) {
-	case "dir", "directory", "folder":
+	case "dir", "directory", "folder", "tree":
+		info.IsDir = true
+	}
+	const kind, directory = 0o170000, 0o040000 // of a mode, as stat has it
+	if mode, ok := o.number("mode"); ok && int(mode)&kind == directory || strings.HasPrefix(o.text("mode", "permissions"), "d") {
 		info.IsDir = true
 	}
 	if f, ok := o.number("size", "size_bytes", "sizeBytes", "bytes"); ok && f >= 0 && f == math.Trunc(f) && f < 1<<62 {

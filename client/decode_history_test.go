@@ -59,9 +59,15 @@ func TestHistoryItems(t *testing.T) {
 		"one id for question and answer": {`[{"id":"r","role":"user","content":"Q"},{"id":"r","role":"assistant","content":"A"}]`, "user:Q assistant:A", 0, ""},
 		"one id for the parts of a reply": {`[{"id":"r","role":"assistant","content":"On it."},{"id":"r","role":"assistant","content":"Done."}]`,
 			"assistant:On it. assistant:Done.", 0, ""},
-		"a message in two forms": {`[{"id":"r","role":"assistant","content":"On"},{"id":"r","role":"assistant","content":"On it."}]`, "assistant:On it.", 0, ""},
-		"one item is no message": {`[{"role":"user","content":"Q"},{"divider":true},7,null]`, "user:Q", 2, ""},
-		"no item is a message":   {`[{"divider":true}]`, "", 0, "item 1"},
+		"a message in two forms":            {`[{"id":"r","role":"assistant","content":"On"},{"id":"r","role":"assistant","content":"On it."}]`, "assistant:On it.", 0, ""},
+		"one item is no message":            {`[{"role":"user","content":"Q"},{"divider":true},7,null]`, "user:Q", 2, ""},
+		"content as the JSON of its blocks": {`[{"role":"assistant","content":"[{\"type\":\"thinking\",\"thinking\":\"hm\"},{\"type\":\"text\",\"text\":\"A\"}]"}]`, "assistant:A", 0, ""},
+		"an answer that is JSON":            {`[{"role":"assistant","content":"[{\"type\":\"circle\",\"text\":1}]"}]`, `assistant:[{"type":"circle","text":1}]`, 0, ""},
+		"parts":                             {`[{"role":"assistant","parts":[{"type":"text","text":"A"}]},{"role":"assistant","content":{"content_type":"text","parts":["B"]}}]`, "assistant:A assistant:B", 0, ""},
+		"the type is the role":              {`[{"type":"human","content":"Q"},{"type":"ai","content":"A"}]`, "user:Q assistant:A", 0, ""},
+		"a tool's call and a status as rows": {`[{"role":"assistant","type":"tool_call","content":"ls"},{"role":"assistant","type":"tool_result","content":"x"},{"role":"assistant","type":"status","content":"starting"},{"role":"assistant","type":"message","content":"A"}]`,
+			"assistant: tool:x system:starting assistant:A", 0, ""},
+		"no item is a message": {`[{"divider":true}]`, "", 0, "item 1"},
 	} {
 		page, err := decodeMessages([]byte(tt.body))
 		var got []string
@@ -85,9 +91,22 @@ func TestHistoryEndMarks(t *testing.T) {
 		`{"role":"assistant","content":"A","status":"in_progress"}`:                   "working",
 		`{"role":"assistant","content":"A","status":"completed"}`:                     "", // the message, not the turn
 		`{"role":"user","content":"A","status":"pending"}`:                            "",
+		`{"role":"assistant","content":"A","isStreaming":true}`:                       "working",
+		`{"role":"assistant","content":"A","complete":false}`:                         "working",
+		`{"role":"assistant","content":"A","partial":"true","stopReason":"stop"}`:     "working",
+		`{"role":"assistant","content":"A","metadata":{"status":"in_progress"}}`:      "working",
+		`{"role":"assistant","type":"tool_call","content":"ls"}`:                      "working",
+		`{"role":"assistant","content":"","status":"failed","error":"no credits"}`:    "failed: no credits",
+		`{"role":"assistant","content":"A","status":"cancelled","complete":false}`:    "failed: the reply ended with cancelled",
+		`{"role":"assistant","content":"A","hidden":true}`:                            "unasked",
+		`{"role":"assistant","content":"A","deleted_at":"2026-03-20T18:24:10Z"}`:      "unasked",
+		`{"role":"user","content":"A","hidden":true}`:                                 "",
 	} {
 		m, err := decodeMessage([]byte(body))
-		got := map[bool]string{true: "ended"}[m.Ended] + map[bool]string{true: "working"}[m.Working]
+		got := map[bool]string{true: "ended"}[m.Ended] + map[bool]string{true: "working"}[m.Working] + map[bool]string{true: "unasked"}[m.Unasked]
+		if m.Failure != "" {
+			got += "failed: " + m.Failure
+		}
 		if err != nil || got != want {
 			t.Errorf("%s: got %q, want %q, %v", body, got, want, err)
 		}

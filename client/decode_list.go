@@ -14,6 +14,7 @@ type list struct {
 	more  bool
 	next  string
 	outer object // what surrounded the array; nil for a bare one
+	near  object // the object that the array is in, nil for none
 }
 
 // decodeList finds the array of a listing: the value itself, the property
@@ -57,6 +58,9 @@ func (l *list) find(raw []byte, name string, depth int) bool {
 		case isNull(v):
 			sawNull = true
 		case kindOf(v) == '[' || kindOf(v) == '{':
+			if kindOf(v) == '[' {
+				l.near = o
+			}
 			if l.find(v, name, depth+1) {
 				return true
 			}
@@ -80,7 +84,7 @@ func (l *list) readPaging(o object) {
 		l.next, l.more = next, true
 	}
 	switch {
-	case o.flag("has_more", "hasMore"):
+	case o.flag("has_more", "hasMore", "truncated", "isTruncated", "is_truncated"):
 		l.more = true
 	case string(o.first("has_more", "hasMore")) == "false":
 		l.more = false // a cursor beside it only says where this page ended

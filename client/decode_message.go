@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -27,8 +28,11 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 		}
 		o = inner
 	}
-	if o.first("role", "content", "text", "message", "body", "id", "tool_calls") == nil {
+	if o.first("role", "content", "text", "message", "body", "parts", "id", "tool_calls") == nil {
 		return Message{}, shapeError("message", raw)
+	}
+	if blocks := storedBlocks(o["content"]); blocks != nil {
+		o["content"] = blocks
 	}
 	m := Message{
 		ID:         o.id("id", "message_id", "messageId"),
@@ -50,7 +54,7 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	if m.Role == RoleTool {
 		setIfEmpty(&m.ToolName, o.text("name"))
 	}
-	for _, k := range []string{"content", "text", "message", "body"} {
+	for _, k := range contentKeys {
 		if m.Text = contentText(o[k]); m.Text != "" {
 			break
 		}
@@ -60,7 +64,7 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	}
 	m.ToolCalls = decodeToolCalls(o)
 	m.Cut = cutShort(o.text(stopKeys...))
-	m.Unasked = o.flag(heartbeatKeys...) || outer.flag(heartbeatKeys...) || ofHeartbeat(m.Turn)
+	m.Unasked = o.flag(heartbeatKeys...) || outer.flag(heartbeatKeys...) || ofHeartbeat(m.Turn) || m.Role != RoleUser && isWithdrawn(o)
 	switch reason := strings.ToLower(o.text(stopKeys...)); reason {
 	case "error", "aborted":
 		m.Failure = o.text("errorMessage", "error_message")
@@ -70,9 +74,11 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	case "tooluse", "tool_use", "tool_calls":
 		m.Working = true
 	}
-	switch strings.ToLower(o.text("status", "state")) {
-	case "in_progress", "inprogress", "streaming", "generating", "processing", "running", "pending", "incomplete":
+	if beside, _ := o.object("metadata", "meta"); isUnfinished(o) || isUnfinished(beside) {
 		m.Working, m.Ended = m.Role != RoleUser, false
+	}
+	if m.Role == RoleAssistant {
+		m.takeKind(o)
 	}
 	// OpenClaw's gateway keeps what an aborted run had said as if that had been its end,
 	// and what was said before a tool call apart from the call.
@@ -83,6 +89,78 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 		m.Working = true
 	}
 	return m, nil
+}
+
+// takeKind takes what an assistant's row says that it is, where it is no message.
+func (m *Message) takeKind(o object) {
+	switch kind := canonical(o.text("type", "kind")); {
+	case kind == "tool_result" || kind == "toolresult" || kind == "tool_output" || kind == "function_call_output":
+		m.Role, m.Ended = RoleTool, false
+	case classOf(kind) == classTool || kind == "tooluse":
+		m.Text, m.Working, m.Ended = "", true, false
+	case kind == "status" || kind == "progress" || kind == "notice" || kind == "event" || kind == "log":
+		m.Role, m.Ended = RoleSystem, false
+	case kind == "error" && m.Failure == "":
+		m.Failure, m.Text = m.Text, ""
+	}
+	switch classOf(canonical(o.text("status", "state"))) {
+	case classError, classAborted:
+		e := decodeErrorObject(object{"error": o["error"], "message": o["errorMessage"]}, 0)
+		setIfEmpty(&m.Failure, e.Message)
+		setIfEmpty(&m.Failure, "the reply ended with "+strings.ToLower(o.text("status", "state")))
+	}
+	if m.Failure != "" {
+		m.Ended, m.Working = false, false
+	}
+}
+
+// isUnfinished reports whether a message says that it is still being written.
+func isUnfinished(o object) bool {
+	switch canonical(o.text("status", "state")) {
+	case "in_progress", "inprogress", "streaming", "generating", "processing", "running", "pending", "incomplete",
+		"queued", "started", "thinking", "working", "writing", "typing", "partial", "draft":
+		return true
+	}
+	return o.flag("streaming", "isStreaming", "is_streaming", "partial", "isPartial", "is_partial", "in_progress", "inProgress",
+		"generating", "isGenerating", "is_generating", "incomplete", "pending", "isPending", "is_pending") ||
+		slices.ContainsFunc([]string{"complete", "completed", "isComplete", "is_complete", "finished", "isFinished", "is_finished",
+			"done", "isDone", "is_done", "final", "isFinal", "is_final"}, func(k string) bool { return isBool(o[k], "false") })
+}
+
+// isWithdrawn reports whether a message is not to be seen, or not any more.
+func isWithdrawn(o object) bool {
+	return o.flag("deleted", "isDeleted", "is_deleted", "superseded", "isSuperseded", "is_superseded", "replaced", "retracted",
+		"hidden", "isHidden", "is_hidden", "internal", "isInternal", "is_internal") ||
+		isBool(o["visible"], "false") || o.text("deleted_at", "deletedAt") != ""
+}
+
+// storedBlocks gives the blocks of a content that is stored as the JSON of them, or nil.
+func storedBlocks(content jsontext.Value) jsontext.Value {
+	s, ok := asString(content)
+	if !ok || !strings.HasPrefix(s, "[{") {
+		return nil
+	}
+	blocks, ok := asArray([]byte(s))
+	if !ok || slices.ContainsFunc(blocks, func(raw jsontext.Value) bool { return !isBlock(raw) }) {
+		return nil
+	}
+	return jsontext.Value(s)
+}
+
+// isBlock recognises what messages consist of.
+func isBlock(raw jsontext.Value) bool {
+	o, ok := asObject(raw)
+	if !ok {
+		return false
+	}
+	switch kind := o.text("type"); kind {
+	case "text", "output_text", "input_text":
+		return kindOf(o["text"]) == '"'
+	case "toolCall", "tool_call", "toolUse", "tool_use", "function_call", "tool_result", "toolResult", "image", "image_url":
+		return true
+	default:
+		return namesReasoning(canonical(kind))
+	}
 }
 
 // turnOf gives the run that a message of a history is of. OpenClaw's gateway keeps it
@@ -113,6 +191,9 @@ func roleOf(o object) Role {
 			return role
 		}
 	}
+	if role, known := knownRole(o.text("type")); known {
+		return role
+	}
 	return ""
 }
 
@@ -126,7 +207,7 @@ func decodeRole(s string) Role {
 
 func knownRole(s string) (Role, bool) {
 	switch strings.ToLower(s) {
-	case "user", "human":
+	case "user", "human", "client", "customer":
 		return RoleUser, true
 	case "assistant", "agent", "bot", "ai", "model":
 		return RoleAssistant, true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,34 @@ func TestDecodeExec(t *testing.T) {
 	}, func(b []byte) (ExecResult, error) {
 		return decodeExec(b, 1<<20)
 	})
+}
+
+// TestExecForms has the forms in which services give a command's output.
+func TestExecForms(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"stdout":"aGkK","stderr":"","exit_code":0,"encoding":"base64"}`:                            "hi\n||0",
+		`{"stdout":["hi","there"],"stderr":["oh"],"exit_code":0}`:                                    "hi\nthere\n|oh\n|0",
+		`{"stdout":["hi\n","there\n"],"stderr":[],"exit_code":0}`:                                    "hi\nthere\n||0",
+		`{"output":[{"type":"stdout","data":"hi\n"},{"type":"stderr","data":"oh\n"}],"exit_code":0}`: "hi\n|oh\n|0",
+		`{"stdout":[{"odd":1}],"exit_code":0}`:                                                       `[{"odd":1}]||0`,
+		`{"logs":{"stdout":["hi\n"],"stderr":[]},"exitCode":3}`:                                      "hi\n||3",
+		`{"output":{"stdout":"hi\n","stderr":""},"exit_code":0}`:                                     "hi\n||0",
+		`{"stdout":"hi\n","return_code":2}`:                                                          "hi\n||2",
+		`{"stdout":"hi\n","exitStatus":2}`:                                                           "hi\n||2",
+		`{"stdout":"hi\n","rc":2}`:                                                                   "hi\n||2",
+		`{"stdout":"hi\n","status":{"code":2}}`:                                                      "hi\n||2",
+		`{"stdout":"hi\n","status":"completed","exit_code":2}`:                                       "hi\n||2",
+		`{"stdout":"hi\n","exit_code":null,"signal":"SIGKILL"}`:                                      "hi\n||",
+	} {
+		r, err := decodeExec([]byte(body), 1<<20)
+		got := r.Stdout.Head + "|" + r.Stderr.Head + "|"
+		if r.ExitCode != nil {
+			got += strconv.Itoa(*r.ExitCode)
+		}
+		if err != nil || got != want {
+			t.Errorf("%s: got %q, %v; want %q", body, got, err, want)
+		}
+	}
 }
 
 func TestFitOutput(t *testing.T) {

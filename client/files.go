@@ -227,7 +227,7 @@ func (s *FilesService) Mkdir(ctx context.Context, instance, path string) error {
 type field struct{ key, name, text string }
 
 // change sends a POST of texts whose answer says no more than whether it worked:
-// any 2xx does unless ok or success is false.
+// any 2xx does that does not say otherwise.
 func (s *FilesService) change(ctx context.Context, instance, rest string, fields ...field) error {
 	path, op, err := instancePath(http.MethodPost, instance, rest)
 	if err != nil {
@@ -254,6 +254,19 @@ func (s *FilesService) change(ctx context.Context, instance, rest string, fields
 	if req.timeout > 0 {
 		req.timeout += time.Duration(size>>18) * time.Second // large contents take their time
 	}
-	_, _, err = s.core.bytes(ctx, req)
-	return err
+	answer, r, err := s.core.bytes(ctx, req)
+	if err != nil {
+		return err
+	}
+	written := 0
+	for _, f := range fields {
+		if f.key == "content" {
+			written = len(f.text)
+		}
+	}
+	if e := refusal(answer, written); e != nil {
+		e.Status = r.status
+		return s.core.fail(req, e)
+	}
+	return nil
 }

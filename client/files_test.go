@@ -263,3 +263,69 @@ func FuzzUnwrap(f *testing.F) {
 		}
 	})
 }
+
+// TestChangesThatFailed has answers with a status of success that say otherwise.
+func TestChangesThatFailed(t *testing.T) {
+	for body, want := range map[string]string{
+		``: "", `{}`: "", `{"ok":true}`: "", `{"error":null,"path":"/a"}`: "", `{"status":"ok","size":3}`: "", `{"status":"completed","errors":[]}`: "", `{"bytes_written":3}`: "", `done`: "",
+		`{"status":"error","message":"disk full"}`:                    "disk full",
+		`{"failed":true,"reason":"over quota"}`:                       "over quota",
+		`{"errors":[{"message":"over quota"}]}`:                       "over quota",
+		`{"data":{"status":"failed","message":"disk full"}}`:          "disk full",
+		`{"results":[{"path":"/a","ok":false,"error":"over quota"}]}`: "over quota",
+		`{"ok":true,"bytes_written":1}`:                               "wrote 1 bytes of 3",
+		`ERROR: disk full`:                                            "ERROR: disk full",
+	} {
+		c := serve(t, answer(200, "application/json", body))
+		err := c.Files.Write(t.Context(), "i1", "/a", "new")
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", body, err, want)
+		}
+	}
+}
+
+// TestFileListForms has lists whose folders are known by other names.
+func TestFileListForms(t *testing.T) {
+	for _, body := range []string{
+		`{"files":["a"],"directories":["d"]}`,
+		`{"data":{"files":[{"name":"a"}],"folders":[{"name":"d"}]}}`,
+		`{"tree":[{"path":"a","type":"blob"},{"path":"d","type":"tree"}]}`,
+		`[{"name":"a","mode":"-rw-r--r--"},{"name":"d","mode":"drwxr-xr-x"}]`,
+		`[{"name":"a","mode":33188},{"name":"d","mode":16877}]`,
+	} {
+		page, err := decodeFiles([]byte(body), "")
+		var got []string
+		for _, f := range page.Items {
+			name := f.Name
+			if f.IsDir {
+				name += "/"
+			}
+			got = append(got, name)
+		}
+		if strings.Join(got, " ") != "a d/" || err != nil || page.More {
+			t.Errorf("%s: got %v, %v", body, got, err)
+		}
+	}
+	if page, err := decodeFiles([]byte(`{"files":["a"],"truncated":true}`), ""); err != nil || !page.More {
+		t.Errorf("a list that is cut short: got %+v, %v", page, err)
+	}
+}
+
+// TestFileContentForms has the ways in which a file's bytes travel in JSON.
+func TestFileContentForms(t *testing.T) {
+	for _, body := range []string{
+		`{"path":"a","content":"aGk=","encoding":"BASE64"}`, `{"path":"a","content":"aGk","encoding":"base64url"}`, `{"content":"6869","encoding":"hex"}`,
+		`{"content":"aGk=","content_encoding":"base64"}`, `{"content":"aGk=","isBase64":true}`, `{"path":"a","contentBase64":"aGk="}`,
+		`{"content":"data:text/plain;base64,aGk=","encoding":"dataurl"}`,
+	} {
+		content, kind, err := decodeEnvelope([]byte(body))
+		if string(content) != "hi" || kind != wholeContent || err != nil {
+			t.Errorf("%s: got %q, %v, %v", body, content, kind, err)
+		}
+	}
+	for _, body := range []string{`{"content":"x","encoding":"rot13"}`, `{"content":"xyz","encoding":"hex"}`, `{"contentBase64":"aGk=","owner":1}`} {
+		if _, kind, _ := decodeEnvelope([]byte(body)); kind != noEnvelope {
+			t.Errorf("%s is unwrapped", body)
+		}
+	}
+}

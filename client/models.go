@@ -79,7 +79,7 @@ type Message struct {
 	Failure    string     // of an assistant's message: why the reply broke off, "" if it did not
 	Ended      bool       // of an assistant's message: it says that the agent's turn ended with it
 	Cut        string     // of an assistant's message: what cut it short, [NoteLimit] or [NoteFilter]; "" for nothing
-	Unasked    bool       // it is of a heartbeat, which answers nobody
+	Unasked    bool       // it answers nobody: it is of a heartbeat, hidden or withdrawn
 	Working    bool       // it says that the agent works on: it is being written, or a tool follows
 	Turn       string     // the run or turn that it is of, which a question and its answers share; "" when the service does not say
 	ReplyTo    string     // the id of the message that it answers; "" when the service does not say

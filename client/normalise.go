@@ -20,10 +20,12 @@ type normaliser struct {
 	tools  toolTracker
 	halves halves
 
-	sentTo string // the session that the message was sent to, "" where the service chooses
-	own    ownRun
-	linger bool // to look for other runs behind the end of one that is in doubt
-	past   bool // that end was seen
+	sentTo   string // the session that the message was sent to, "" where the service chooses
+	question string // the message
+	own      ownRun
+	sent     sentBefore
+	linger   bool // to look for other runs behind the end of one that is in doubt
+	past     bool // that end was seen
 
 	session, message, run string // the latest ids, for the final event
 	raw                   []byte // the frame at hand
@@ -134,6 +136,9 @@ func (n *normaliser) finish(final string) {
 		return
 	}
 	n.releasePieces()
+	if n.text.isMark(final) {
+		final = ""
+	}
 	if c := n.text.final(final); c.text != "" || c.replace {
 		n.show(c)
 	}
@@ -231,6 +236,10 @@ func (n *normaliser) frame(f frame) {
 	}
 	if n.past {
 		n.behindEnd(f.data)
+		return
+	}
+	if n.sent.again(f) {
+		n.put(Event{Kind: EventHeartbeat})
 		return
 	}
 	data := bytes.TrimSpace(f.data)

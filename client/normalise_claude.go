@@ -54,6 +54,9 @@ func (n *normaliser) claude(kind string, o object) {
 		}
 		n.show(n.text.final(o.text("result")))
 	default:
+		if kind == "message_start" {
+			n.text.partWords()
+		}
 		n.claudeStream(kind, o)
 	}
 }

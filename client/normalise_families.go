@@ -19,7 +19,7 @@ func (n *normaliser) openAI(o object) {
 		}
 	}
 	d, _ := c.object("delta")
-	s := blocksText(d["content"])
+	s := blocksText(d.first("content", "refusal"))
 	if isReasoning(d) || isReasoning(c) || isReasoning(o) {
 		s = ""
 		c["text"] = nil

@@ -62,7 +62,7 @@ func canonical(kind string) string {
 }
 
 // incrementKeys are the names of a piece of text, the clearest first.
-var incrementKeys = []string{"delta", "deltaText", "delta_text", "token", "chunk", "text", "content", "output", "response", "reply", "answer"}
+var incrementKeys = []string{"delta", "deltaText", "delta_text", "token", "chunk", "text", "content", "output", "response", "reply", "answer", "parts"}
 
 // named takes the events whose kind tells what they are: those of the author's
 // own style, and the generic ones.
@@ -284,7 +284,7 @@ func messageText(m object) string {
 	if isReasoning(m) {
 		return ""
 	}
-	for _, k := range []string{"content", "text", "message", "body"} {
+	for _, k := range contentKeys {
 		if s := blocksText(m[k]); s != "" {
 			return s
 		}

@@ -1,8 +1,10 @@
 package client
 
 import (
+	"bytes"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -40,6 +42,7 @@ type transcript struct {
 	segs []segment       // not empty once current was called
 	seen map[string]bool // ids of the segments before the current one
 	gap  bool            // a blank line parts what comes next from what was shown
+	kept bool            // but only where no white space does
 	full bool            // buf has maxReplyText bytes: the text stops there
 }
 
@@ -95,7 +98,13 @@ func (t *transcript) boundary() { t.open("") }
 // part is boundary with a blank line, for streams that say where a message ends.
 func (t *transcript) part() {
 	t.boundary()
-	t.gap = len(t.buf) > 0
+	t.gap, t.kept = len(t.buf) > 0, false
+}
+
+// partWords is part for streams whose messages may bring the white space between them.
+func (t *transcript) partWords() {
+	t.part()
+	t.kept = true
 }
 
 func (t *transcript) add(s string) change {
@@ -103,7 +112,7 @@ func (t *transcript) add(s string) change {
 		return change{}
 	}
 	lead := ""
-	if c := t.current(); t.gap && c.start == len(t.buf) {
+	if c := t.current(); t.gap && c.start == len(t.buf) && !(t.kept && spaced(t.buf, s)) {
 		lead = "\n\n"[min(2, lineBreaks(s, strings.HasPrefix)+lineBreaks(string(t.buf[max(0, c.start-2):]), strings.HasSuffix)):]
 		c.lead = len(lead)
 		c.start += len(lead)
@@ -113,6 +122,11 @@ func (t *transcript) add(s string) change {
 	s = t.fit(lead + s)
 	t.buf = append(t.buf, s...)
 	return change{text: s}
+}
+
+// spaced reports whether white space parts two texts.
+func spaced(before []byte, after string) bool {
+	return len(bytes.TrimRightFunc(before, unicode.IsSpace)) < len(before) || strings.TrimLeftFunc(after, unicode.IsSpace) != after
 }
 
 // lineBreaks counts the line breaks that s has at one end, up to two.
@@ -403,6 +417,27 @@ func (t *transcript) final(s string) change {
 		return t.add(s[len(lead):])
 	}
 	return t.rewrite(from, s)
+}
+
+// isEndMark recognises what an end may carry in place of a text.
+func isEndMark(s string) bool {
+	switch canonical(s) {
+	case "ok", "true", "null", "1", "0", "done", "end", "eof", "stop", "stopped", "success", "succeeded",
+		"finished", "complete", "completed", "final", "end_turn", "closed":
+		return true
+	}
+	return false
+}
+
+// isMark reports whether a final text says only that the end was reached: it is such
+// a word, and not what was shown, with or without tags before it.
+func (t *transcript) isMark(s string) bool {
+	s = strings.TrimSpace(s)
+	if len(t.buf) == 0 || !isEndMark(s) {
+		return false
+	}
+	head, ok := strings.CutSuffix(strings.TrimSpace(string(t.buf)), s)
+	return !ok || squash(head) != "" && !wrappedInTags(strings.TrimSpace(head))
 }
 
 // endsWithPart reports whether s is what stands behind a blank line at the end of

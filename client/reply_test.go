@@ -123,6 +123,8 @@ var newerGateway = []replyRow{
 	{rule: "a failed attempt is not the end where chat events tell the end",
 		in:   e("r", "k", `"state":"delta",`+said("Hel")) + f("r", "lifecycle", `"phase":"error","error":"overloaded"`) + e("r", "k", `"state":"final",`+said("Hello")),
 		text: "Hello", end: "final", says: "overloaded"},
+	{rule: "a numbered event that is sent again", in: `{"runId":"r","sessionKey":"k","seq":1,"state":"delta","deltaText":"one "}` + "\n" + strings.Repeat(`{"runId":"r","sessionKey":"k","seq":2,"state":"delta","deltaText":"two"}`+"\n", 2) + e("r", "k", `"state":"final"`),
+		text: "one two", end: "final"},
 }
 
 // Agent events name the messages of a reply, each with its whole text so far.
@@ -173,6 +175,15 @@ var finals = []replyRow{
 		text: "Let me checkLet me check again", end: "final", tools: ` x  ""`},
 	{rule: "D: a final that resembles nothing is the last message", in: `delta>{"delta":"I will look."}` + "\n" + `tool>{"name":"x","result":""}` + "\n" + `done>{"text":"I found it."}`,
 		text: "I will look.I found it.", end: "final", tools: ` x  ""`},
+	{rule: "D: the end says ok", in: `delta>{"delta":"Hello"}` + "\ndone>ok", text: "Hello", end: "final"},
+	{rule: "D: the end says true", in: `delta>{"delta":"Hello"}` + "\ndone>true", text: "Hello", end: "final"},
+	{rule: "D: the end says stop", in: `delta>{"delta":"Hello"}` + "\n" + `end>"stop"`, text: "Hello", end: "final"},
+	{rule: "B: the result is a word for success", in: `output>{"text":"Hello"}` + "\n" + `complete>{"success":true,"result":"success"}`, text: "Hello", end: "final"},
+	{rule: "D: the reply ends with such a word", in: `delta>{"delta":"All is done"}` + "\ndone>done", text: "All is done", end: "final"},
+	{rule: "D: the reply is such a word", in: `final>OK`, text: "OK", end: "final"},
+	{rule: "D: a tag is stripped from such a word", in: `delta>{"delta":"<think>hm</think>OK"}` + "\n" + `done>{"text":"OK"}`, text: "OK", end: "final"},
+	{rule: "Claude: two messages with a tool between", in: `{"type":"message_start","message":{"id":"a"}}` + "\n" + `{"type":"content_block_delta","delta":{"type":"text_delta","text":"Looking."}}` + "\n" + `{"type":"message_stop"}` + "\n" +
+		`{"type":"message_start","message":{"id":"b"}}` + "\n" + `{"type":"content_block_delta","delta":{"type":"text_delta","text":"Found it."}}` + "\n[DONE]", text: "Looking.\n\nFound it.", end: "final"},
 }
 
 // The agent's own JSON is text.
@@ -187,6 +198,10 @@ var rawPieces = []replyRow{
 	{rule: "an error outside of the text is one", in: "delta>Half\n" + `error>{"error":"disk full"}`, text: "Half", end: "error: disk full"},
 	{rule: "an unnamed error behind raw text is one", in: "Half\n" + `{"error":"disk full"}`, text: "Half", end: "error: disk full"},
 	{rule: "an object without text among JSON is none", in: `delta>{"delta":"Hello"}` + "\n" + `delta>{"name":"x"}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "pieces as parts", in: `delta>{"parts":[{"type":"text","text":"Hel"}]}` + "\n" + `delta>{"parts":[{"type":"text","text":"lo"}]}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "A: a refusal is what the agent says", in: `{"choices":[{"delta":{"refusal":"I can't "}}]}` + "\n" + `{"choices":[{"delta":{"content":null,"refusal":"do that."}}]}` + "\n[DONE]", text: "I can't do that.", end: "final"},
+	{rule: "an id of its own for each event", contentType: "text/event-stream; x", in: "id: 1\ndata: {\"delta\":\"one \"}\n\nid: 2\ndata: {\"delta\":\"two\"}\n\nid: 2\ndata: {\"delta\":\"two\"}\n\ndata: [DONE]\n\n", text: "one two", end: "final"},
+	{rule: "one id for all events", contentType: "text/event-stream; x", in: "id: s\ndata: {\"delta\":\"ha\"}\n\nid: s\ndata: {\"delta\":\"ha\"}\n\nid: s\ndata: {\"delta\":\"!\"}\n\nid: s\ndata: {\"delta\":\"!\"}\n\ndata: [DONE]\n\n", text: "haha!!", end: "final"},
 }
 
 // An answer that says that the message was taken is no reply.
@@ -207,6 +222,10 @@ var accepted = []replyRow{
 	{rule: "queued as an event", in: `message>{"status":"queued","message":"Message queued"}` + "\n" + `delta>{"delta":"Hello"}` + "\ndone>", text: "Hello", end: "final", says: "Message queued"},
 	{rule: "a piece with a status", in: `{"delta":"Hel","status":"in_progress"}` + "\n" + `{"delta":"lo","status":"completed"}` + "\n[DONE]", text: "Hello", end: "final"},
 	{rule: "202 with a stream", status: 202, contentType: "text/event-stream", in: "data: {\"delta\":\"Hello\"}\n\ndata: [DONE]\n\n", text: "Hello", end: "final"},
+	{rule: "the message, as it was stored", contentType: "application/json", in: `{"id":"q","session_id":"s","message":"What is it?","created_at":"2026-03-20T18:24:10Z"}`, end: "accepted: "},
+	{rule: "the message, as it was stored, in data", contentType: "application/json", in: `{"data":{"id":"q","message":"What is it?"}}`, end: "accepted: "},
+	{rule: "success in words", contentType: "application/json", in: `{"success":true,"message":"Message sent"}`, end: "accepted: Message sent"},
+	{rule: "a reply beside success", contentType: "application/json", in: `{"success":true,"message":"Message sent","reply":"Hello"}`, text: "Hello", end: "final"},
 }
 
 // What is not a stream may still be an answer.
@@ -275,6 +294,8 @@ var failures = []replyRow{
 	{rule: `statusCode "503"`, in: `{"statusCode":"503","message":"asleep"}`, end: "error: asleep"},
 	{rule: "an end whose status is a failure", in: `{"delta":"Half"}` + "\n" + `done>{"status":"failed","message":"it broke"}`, text: "Half", end: "error: it broke"},
 	{rule: `JSON, success "false"`, contentType: "application/json", in: `{"success":"false","message":"no credits"}`, end: "error: no credits"},
+	{rule: "payloads that are errors", contentType: "application/json", in: `{"runId":"r","status":"ok","result":{"payloads":[{"text":"No API key","isError":true}]}}`, end: "error: No API key"},
+	{rule: "one payload of two is an error", contentType: "application/json", in: `{"runId":"r","status":"ok","result":{"payloads":[{"text":"Hello"},{"text":"a tool failed","isError":true}]}}`, text: "Hello\n\na tool failed", end: "final"},
 }
 
 func TestReplies(t *testing.T) {
@@ -295,7 +316,7 @@ func TestReplies(t *testing.T) {
 
 func (row replyRow) check(t *testing.T) {
 	body := row.in
-	answer := streamAnswer{status: max(row.status, 200), contentType: row.contentType, sentTo: row.session}
+	answer := streamAnswer{status: max(row.status, 200), contentType: row.contentType, sentTo: row.session, question: "What is it?"}
 	if row.contentType == "" {
 		body = asSSE(row.in)
 		answer.contentType = "text/event-stream"

@@ -17,6 +17,7 @@ type streamAnswer struct {
 	status      int
 	contentType string
 	sentTo      string // the session that the message was sent to, "" where the service chooses
+	question    string // the message
 	linger      bool   // as SendRequest.Linger
 	limit       int    // of one event in bytes; 0 is the default
 }
@@ -37,7 +38,7 @@ func (s streamAnswer) decode(r io.Reader) iter.Seq2[Event, error] {
 		s.limit = defaultEventLimit
 	}
 	return func(yield func(Event, error) bool) {
-		n := &normaliser{sentTo: s.sentTo, linger: s.linger, yield: func(ev Event) bool { return yield(ev, nil) }}
+		n := &normaliser{sentTo: s.sentTo, question: s.question, linger: s.linger, yield: func(ev Event) bool { return yield(ev, nil) }}
 		err := s.read(r, n)
 		if n.stopped {
 			return
@@ -178,7 +179,7 @@ func (n *normaliser) body(body []byte) error {
 		return nil
 	}
 	if o, ok := asObject(body); ok {
-		if _, ok := acceptance(o); ok {
+		if _, ok := acceptance(o); ok || n.isEcho(o) {
 			return n.accepted(body)
 		}
 	}
@@ -222,11 +223,25 @@ func (n *normaliser) accepted(body []byte) error {
 	if o, ok := asObject(body); ok {
 		remark, _ := acceptance(o)
 		setIfEmpty(&said, remark)
+		if n.isEcho(o) {
+			said = ""
+		}
 	} else if !isJSON(body) && !looksHTML(body) {
 		said = string(body)
 	}
 	n.accept(said)
 	return nil
+}
+
+// isEcho reports whether an answer is the message that was sent, as it was stored.
+func (n *normaliser) isEcho(o object) bool {
+	for _, k := range []string{"data", "result", "payload"} {
+		if inner, ok := o.object(k); ok && n.isEcho(inner) {
+			return true
+		}
+	}
+	said := strings.TrimSpace(o.text("message"))
+	return said != "" && said == strings.TrimSpace(n.question) && onlyAcceptanceKeys(o)
 }
 
 // plainText takes a reply that comes as nothing but its text.

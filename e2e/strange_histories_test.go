@@ -150,6 +150,56 @@ var strangeHistories = []strange{
 		row["status"] = "completed"
 		return append(c.upTo(), row)
 	}},
+	{name: "a row that says so in other words", reply: "half and whole", stream: broken, rows: func(c *conversation) []any {
+		row := agent("a", "half", c.asked.Add(time.Second))
+		switch since := c.since(); {
+		case since < 4*time.Second:
+			row["isStreaming"] = true
+		case since < 8*time.Second:
+			row["complete"] = false
+		case since < 12*time.Second:
+			row["metadata"] = params{"status": "in_progress"}
+		default:
+			row["content"] = "half and whole"
+		}
+		return c.once(time.Second, c.upTo(), row)
+	}},
+	{name: "rows that are a tool's call and a status", reply: "the answer", stream: broken, rows: func(c *conversation) []any {
+		call, status := agent("t", "exec ls", c.asked.Add(time.Second)), agent("s", "starting the agent", c.asked.Add(time.Second))
+		call["type"], status["type"] = "tool_call", "status"
+		rows := c.once(time.Second, c.upTo(), status, call)
+		return c.once(11*time.Second, rows, agent("a", "the answer", c.asked.Add(11*time.Second)))
+	}},
+	{name: "rows that were withdrawn, and one that is hidden", reply: "the answer", stream: broken, rows: func(c *conversation) []any {
+		draft, older, memo := agent("d", "a draft", c.asked), agent("e", "an older try", c.asked), agent("m", "a memo", c.asked)
+		draft["deleted"], older["superseded"], memo["hidden"] = true, true, true
+		return c.once(time.Second, c.upTo(), draft, older, memo, agent("a", "the answer", c.asked.Add(time.Second)))
+	}},
+	{name: "content is the JSON of its blocks", reply: "found", stream: broken, rows: func(c *conversation) []any {
+		return c.once(time.Second, c.upTo(), agent("a", `[{"type":"thinking","thinking":"hm"},{"type":"text","text":"found"}]`, c.asked.Add(time.Second)))
+	}},
+	{name: "content is parts", reply: "found", stream: broken, rows: func(c *conversation) []any {
+		row := agent("a", "", c.asked.Add(time.Second))
+		row["content"] = params{"content_type": "text", "parts": []string{"found"}}
+		return c.once(time.Second, c.upTo(), row)
+	}},
+	{name: "an answer whose status is a failure", status: "failed", after: -1, stream: broken, says: "no credits", rows: func(c *conversation) []any {
+		row := agent("a", "", c.asked.Add(time.Second))
+		row["status"], row["error"] = "failed", "no credits"
+		return c.once(time.Second, c.upTo(), row)
+	}},
+	{name: "the stream stays open behind the reply, with signs of life", reply: "all of it", says: "marks it as ended", stream: func(c *conversation) {
+		c.sse("event: session\ndata: {\"session_id\":\"s1\"}\n\n")
+		c.event("delta", params{"delta": "all of"})
+		for c.r.Context().Err() == nil {
+			c.put(": ping\n\n")
+			c.wait(time.Second)
+		}
+	}, rows: func(c *conversation) []any {
+		row := agent("a", "all of it", c.asked.Add(time.Second))
+		row["stopReason"] = "stop"
+		return c.once(time.Second, c.upTo(), row)
+	}},
 	{name: "rows that are no messages", reply: "sent all the same", stream: func(c *conversation) {
 		c.sse()
 		c.event("delta", params{"delta": "sent all the same"})

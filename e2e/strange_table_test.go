@@ -215,6 +215,47 @@ var strangeChats = []strange{
 	{name: "accepted, with a word of its own", reply: "after the queue", after: 3 * time.Second, stream: whole(202, params{"message": "Message queued"})},
 	{name: "accepted, with nothing", reply: "after the queue", after: 2 * time.Second, stream: func(c *conversation) { c.w.WriteHeader(202) }},
 	{name: "blocks of text in one answer", reply: "Hi there", stream: whole(200, params{"choices": []params{{"message": params{"role": "assistant", "content": []params{{"type": "text", "text": "Hi there"}}}}}})},
+	{name: "taken, as the message was stored", reply: "after the queue", after: 3 * time.Second, stream: func(c *conversation) {
+		answerJSON(c.w, 200, params{"id": "q", "session_id": "s1", "message": c.question})
+	}},
+	{name: "taken, in words of success", reply: "after the queue", after: 3 * time.Second, stream: whole(200, params{"success": true, "message": "Message sent"})},
+	{name: "a report of a failure in place of a reply", status: "failed", after: -1, says: "No API key", stream: whole(200, params{"runId": "r", "status": "ok", "result": params{"payloads": []params{{"text": "No API key", "isError": true}}}})},
+	{name: "the end says ok", reply: "the answer", stream: func(c *conversation) {
+		c.sse()
+		c.event("delta", params{"delta": "the answer"})
+		c.event("done", "ok")
+	}},
+	{name: "numbered events that come twice", reply: "one two", stream: func(c *conversation) {
+		c.sse()
+		for seq, piece := range []string{"one ", "two"} {
+			for range 2 {
+				c.event("", params{"runId": "r1", "sessionKey": mainKey, "seq": seq, "state": "delta", "deltaText": piece})
+			}
+		}
+		c.event("", gateway("r1", mainKey, "final", ""))
+	}},
+	{name: "events that come twice under one id", reply: "one two", stream: func(c *conversation) {
+		c.sse()
+		for id, piece := range []string{"one ", "two"} {
+			for range 2 {
+				c.put(fmt.Sprintf("id: %d\nevent: delta\ndata: {\"delta\":%q}\n\n", id, piece))
+			}
+		}
+		c.event("done", params{})
+	}},
+	{name: "a refusal", reply: "I can't do that.", stream: func(c *conversation) {
+		c.sse()
+		c.event("", chunk(params{"refusal": "I can't "}))
+		c.event("", chunk(params{"content": nil, "refusal": "do that."}))
+		c.event("", "[DONE]")
+	}},
+	{name: "pieces as parts", reply: "one two", stream: func(c *conversation) {
+		c.sse()
+		for _, piece := range []string{"one ", "two"} {
+			c.event("delta", params{"parts": []params{{"type": "text", "text": piece}}})
+		}
+		c.event("done", params{})
+	}},
 	{name: "a proxy gave up", reply: "the agent went on", after: 3 * time.Second, stream: func(c *conversation) {
 		c.header(504, "text/html")
 		c.put("<html><title>504 Gateway Time-out</title></html>")

@@ -81,7 +81,7 @@ export class OpenClaw {
   }
 
   // until waits for an event, among those that came since from and those that will.
-  until(matches, from, seconds = 300) {
+  until(matches, from, seconds = 180) {
     return new Promise((resolve, reject) => {
       const listener = (frame) => {
         if (!matches(frame)) return false;

@@ -1,12 +1,15 @@
 // Records what OpenClaw itself sends, as JSON lines, a file a scenario:
 //
-//   record.mjs DIRECTORY [SCENARIO…]
+//   record.mjs [--lenient] DIRECTORY [SCENARIO…]
+//
+// With --lenient a few scenarios may be left out, where the machine is so busy that the
+// gateway misses its own deadlines each time.
 //
 // The first line says what was asked and what the model said; then come the gateway's
 // events as they came, and its answers to chat.history; or the body of an HTTP stream. Times and ids are left as they
 // are; paths of this machine become /home/openclaw and /opt. With KEEP=FILE it keeps what
 // the model was asked, for a look when a script does not fit.
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { Model } from "./model.mjs";
@@ -14,9 +17,10 @@ import { OpenClaw } from "./openclaw.mjs";
 import { scenarios } from "./scenarios.mjs";
 
 const attempts = 3;
-const [directory, ...chosen] = process.argv.slice(2);
+const lenient = process.argv[2] === "--lenient";
+const [directory, ...chosen] = process.argv.slice(lenient ? 3 : 2);
 if (!directory) {
-  console.error("usage: record.mjs DIRECTORY [SCENARIO…]");
+  console.error("usage: record.mjs [--lenient] DIRECTORY [SCENARIO…]");
   process.exit(2);
 }
 const names = chosen.length > 0 ? chosen : Object.keys(scenarios);
@@ -28,44 +32,69 @@ let claw = await start();
 try {
   if (chosen.length === 0) await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
+  const left = [];
   for (const name of names) {
     const lines = await patiently(name);
+    if (!lines) {
+      left.push(name);
+      continue;
+    }
     await writeFile(join(directory, `${name}.jsonl`), clean(lines.map((line) => JSON.stringify(line) + "\n").join("")));
     console.log(`${name}: ${lines.length} lines`);
   }
+  if (left.length > names.length / 4) throw new Error(`the machine is too busy: ${left.join(", ")} could not be recorded`);
+  if (left.length > 0) console.log(`left out, since the gateway missed its own deadlines: ${left.join(", ")}`);
 } finally {
   if (process.env.KEEP) await writeFile(process.env.KEEP, JSON.stringify(model.requests, null, 1));
   await claw.stop();
   await model.stop();
 }
 
+// start starts a gateway. On a busy machine it may exit before it is up.
 async function start() {
-  const claw = await OpenClaw.start(model.url);
-  await writeFile(join(claw.workspace, "note.txt"), "feed the lobster\n");
-  return claw;
-}
-
-// patiently records a scenario. On a busy machine the gateway may give a run up, or
-// exit because it could not renew a lease in time: neither is what the scenario is
-// about, so it is tried again, with another gateway where that one is gone.
-async function patiently(name) {
-  const scenario = scenarios[name];
   for (let attempt = 1; ; attempt++) {
     try {
-      const lines = await (scenario.http ? recordHTTP : record)(name, scenario, attempt);
-      if (!gaveUp(scenario, lines)) return lines;
-      console.log(`${name}: the gateway gave the run up (attempt ${attempt})`);
-      if (attempt === attempts) throw new Error("the gateway gave the run up each time");
+      const claw = await OpenClaw.start(model.url);
+      await writeFile(join(claw.workspace, "note.txt"), "feed the lobster\n");
+      return claw;
     } catch (err) {
-      if (attempt === attempts) throw new Error(`${name}: ${err.message}`);
-      console.log(`${name}: ${err.message} (attempt ${attempt})`);
-      if (claw.process.exitCode !== null) claw = await start();
+      if (attempt === attempts) throw err;
+      console.log(`${err.message} (attempt ${attempt})`);
     }
   }
 }
 
+// patiently records a scenario. On a busy machine the gateway may give a run up, or
+// exit because it could not renew a lease in time: neither is what the scenario is
+// about, so it is tried again, with another gateway. It gives null where all of that
+// was in vain, and may be.
+async function patiently(name) {
+  const scenario = scenarios[name];
+  for (let attempt = 1; ; attempt++) {
+    const from = (await readFile(claw.log, "utf8")).length;
+    try {
+      const lines = await (scenario.http ? recordHTTP : record)(name, scenario, attempt);
+      if (!gaveUp(scenario, lines)) return lines;
+      throw new Error("the gateway gave the run up");
+    } catch (err) {
+      console.log(`${name}: ${err.message} (attempt ${attempt})`);
+      const log = await readFile(claw.log, "utf8").catch(() => "");
+      const late = claw.process.exitCode !== null || missedDeadline.test(err.message + log.slice(from));
+      // What the attempt left behind would be in the way of the next one.
+      await claw.stop();
+      claw = await start();
+      if (attempt < attempts) continue;
+      if (late && lenient) return null;
+      throw new Error(`${name}: ${err.message}`, { cause: err });
+    }
+  }
+}
+
+// missedDeadline is how the gateway says that it was too slow for itself.
+const missedDeadline = /worker task timed out|gateway request timeout|lease heartbeat|gateway is (draining|restarting)|gave the run up/;
+
 function gaveUp({ end }, lines) {
-  return end === "final" && /worker task timed out|lease heartbeat|gateway is (draining|restarting)/.test(JSON.stringify(lines.slice(1)));
+  return end === "final" && missedDeadline.test(JSON.stringify(lines.slice(1)));
 }
 
 async function record(name, scenario, attempt) {

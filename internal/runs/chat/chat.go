@@ -36,6 +36,7 @@ type reply struct {
 	doubt     bool         // what the stream brings may answer that one, or another
 	unproven  bool         // nothing but its place tells that the run on the stream is ours
 	run       string       // the run that the stream named last
+	told      string       // what the stream said last of how the agent stands
 	page      atomic.Int64 // how much of the history is read at once; 0 for historyPage
 	passed    atomic.Bool  // taken up from the history, where somebody's next message stands behind it: nobody waits for it
 
@@ -43,6 +44,7 @@ type reply struct {
 	was        before            // the history before the message went out
 	concurrent []*reply          // replies of the same session that are under way beside this one
 	sent       bool              // the message may have gone out
+	news       time.Time         // when the stream last brought something new
 	repeated   repeated          // of a message that another process was to send
 	entry      entry             // in the list of what is under way; this process's own does not change
 	used       []client.ToolCall // what the agent last used
@@ -254,28 +256,39 @@ var (
 	errOtherRuns  = errors.New("more than one run was on the stream, and nothing says which of them answers the message")
 )
 
-// watchStream looks at the history whenever the stream has been silent, without
-// so much as a heartbeat, for as long as it takes to count as stalled: a
-// connection can die without a word. It cancels a stream that is dead. The returned function ends the watch.
+// watchStream looks at the history whenever the stream has brought nothing new for a
+// while: a connection can die without a word, and a service may leave a stream open
+// behind the reply. It cancels a stream that has nothing more to bring. The returned
+// function ends the watch.
 func (r *reply) watchStream(ctx context.Context, cancel context.CancelCauseFunc) (stop func()) {
 	watch, end := context.WithCancel(ctx)
+	stall := r.s.m.Config.StallAfter
+	first := max(stall/12, r.s.timing.pollMin) // 15 s
 	// A timer, and a goroutine only while it looks: there may be thousands.
 	var looking sync.Mutex
 	var timer *time.Timer
 	var seen stillReply
+	pause := first
+	r.Locked(func() { r.news = time.Now() })
 	looking.Lock()
 	defer looking.Unlock()
-	timer = time.AfterFunc(r.s.m.Config.StallAfter, func() {
+	timer = time.AfterFunc(first, func() {
 		looking.Lock()
 		defer looking.Unlock()
-		if watch.Err() != nil {
+		quiet := r.quiet()
+		switch {
+		case watch.Err() != nil:
 			return
-		}
-		if r.streamIsDead(watch, &seen) {
+		case quiet < first:
+			pause = first
+			timer.Reset(first - quiet)
+			return
+		case r.streamIsOver(watch, &seen):
 			cancel(errDeadStream)
 			return
 		}
-		timer.Reset(max(r.s.m.Config.StallAfter-r.Silence(), r.s.m.Config.StallAfter/4, r.s.timing.pollMin))
+		pause = min(pause*3/2, max(stall/4, first))
+		timer.Reset(pause)
 	})
 	return func() {
 		end()
@@ -285,23 +298,26 @@ func (r *reply) watchStream(ctx context.Context, cancel context.CancelCauseFunc)
 	}
 }
 
+// quiet is for how long the stream has brought nothing new, signs of life aside.
+func (r *reply) quiet() (d time.Duration) {
+	r.Locked(func() { d = time.Since(r.news) })
+	return d
+}
+
 // stillReply is a reply in the history, and since when it is as it is.
 type stillReply struct {
 	fingerprint uint64
 	since       time.Time
 }
 
-// streamIsDead reports whether a stream that has been silent for too long will
-// bring nothing that the history does not have: the history marks the reply as
-// ended, or has not changed it for several times as long as it takes to stall. A
-// reply may pause for minutes behind a first remark. Where the history tells
-// nothing, the patience has an end, too, or the run would block its session.
-func (r *reply) streamIsDead(ctx context.Context, seen *stillReply) bool {
-	const patience = 5 // stalls, until a reply without an end marker counts as ended
-	stall, silent := r.s.m.Config.StallAfter, r.Silence()
-	if silent < stall {
-		return false
-	}
+// streamIsOver reports whether a stream without an end marker will bring nothing that
+// the history does not have. It is enough that the history marks the reply as ended.
+// Else the reply must stand there unchanged for long, since it may pause for minutes
+// behind a first remark: longest on a stream that shows signs of life, which would
+// bring what comes. Where the history tells nothing, the patience has an end, too, or
+// the run would block its session.
+func (r *reply) streamIsOver(ctx context.Context, seen *stillReply) bool {
+	stall, silent, quiet := r.s.m.Config.StallAfter, r.Silence(), r.quiet()
 	page, _, err := r.history(ctx)
 	if err != nil {
 		return silent > r.s.timing.patience
@@ -310,20 +326,26 @@ func (r *reply) streamIsDead(ctx context.Context, seen *stillReply) bool {
 	if id := fingerprint(m.rows...); id != seen.fingerprint || seen.since.IsZero() {
 		*seen = stillReply{id, time.Now()}
 	}
-	switch {
-	case r.Silence() < silent:
+	still := time.Since(seen.since)
+	switch text := r.fit(m); {
+	case r.quiet() < quiet:
 		return false
 	case m.working():
 		return silent > r.s.timing.giveUp
-	case m.verdict != found || r.fit(m) == "":
-		return silent > r.s.timing.patience
+	case m.verdict != found || text == "" && !m.marked():
+		return silent > r.s.timing.patience || quiet > r.s.timing.giveUp
+	case m.marked() && (strings.HasPrefix(bare(text), bare(r.Text())) || silent > stall):
+		return true
 	}
-	return m.marked() || silent > patience*stall && time.Since(seen.since) > (patience-1)*stall
+	return silent > 2*stall && still > stall*3/2 || quiet > 5*stall && still > 4*stall
 }
 
 // event takes in one step of the reply.
 func (r *reply) event(ev client.Event) {
 	r.Alive()
+	if r.isNews(ev) {
+		r.Locked(func() { r.news = time.Now() })
+	}
 	if ev.RunID != "" {
 		r.run = ev.RunID
 	}
@@ -355,6 +377,19 @@ func (r *reply) event(ev client.Event) {
 	case client.EventToolStart, client.EventToolUpdate, client.EventToolEnd:
 		r.tool(ev)
 	}
+}
+
+// isNews reports whether a step is more than a sign of life.
+func (r *reply) isNews(ev client.Event) bool {
+	switch ev.Kind {
+	case client.EventHeartbeat, client.EventUnknown:
+		return false
+	case client.EventStatus:
+		again := ev.Text == r.told
+		r.told = ev.Text
+		return !again
+	}
+	return true
 }
 
 // endWithoutHistory ends a run whose stream did not end well on a service that

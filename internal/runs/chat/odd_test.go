@@ -67,6 +67,7 @@ type odd struct {
 	acked    bool   // an acknowledgement names our run
 	relays   bool   // the gateway's events of other runs come, too
 	stays    bool   // the stream stays open behind its end
+	pings    bool   // and shows a sign of life every 10 s
 	noise    bool   // signs of life, the model's thoughts, the question again
 	twice    bool   // the pieces of the last part come a second time
 	tagged   bool   // the pieces begin with a tag that the final text lacks
@@ -465,14 +466,26 @@ func (o *odd) feed(w http.ResponseWriter, ctx context.Context, turn int, steps <
 	out := o.open(w, 200, v.kind)
 	v.out = out
 	v.begin()
+	var ping <-chan time.Time
+	if o.pings {
+		tick := time.NewTicker(10 * time.Second)
+		defer tick.Stop()
+		ping = tick.C
+	}
 	next := func() (s said, ok bool) {
-		select {
-		case s = <-steps:
-			return s, true
-		case <-ctx.Done():
-		case <-o.stop:
+		for {
+			select {
+			case s = <-steps:
+				return s, true
+			case <-ping:
+				_, _ = io.WriteString(out, ": ping\n\n")
+				out.flush()
+			case <-ctx.Done():
+				return s, false
+			case <-o.stop:
+				return s, false
+			}
 		}
-		return s, false
 	}
 	broken := func() {
 		switch o.stream {
