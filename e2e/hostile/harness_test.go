@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -42,8 +43,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+var given = flag.String("binary", "", "the program to attack, where it is not that of this tree")
+
 // binary builds the program, once.
 var binary = sync.OnceValues(func() (string, error) {
+	if *given != "" {
+		return filepath.Abs(*given)
+	}
 	path := filepath.Join(scratch, "openclaw-mcp")
 	build := exec.Command("go", "build", "-o", path, ".")
 	build.Dir = filepath.Join("..", "..")

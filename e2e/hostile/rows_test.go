@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -20,68 +21,129 @@ import (
 
 // Attacks that once worked, and that have no larger file of their own.
 
+// gitSpellings are names that some system takes for .git.
+var gitSpellings = []string{".git", ".GIT", ".Git ", ".git.", "git~1", "GIT~1", ".g\u200bit", ".git::$INDEX_ALLOCATION"}
+
+// listed is a service that runs no commands, and lists files with the names that it likes.
+func listed(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	path := r.URL.Query().Get("path")
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/terminal/exec"):
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"message":"no commands"}`)
+	case strings.HasSuffix(r.URL.Path, "/files/read"):
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = io.WriteString(w, "[core]\n\tfsmonitor = touch pwned\n")
+	case strings.HasSuffix(r.URL.Path, "/files"):
+		var list []params
+		switch path {
+		case "/workspace":
+			list = append(list, params{"name": "app", "type": "directory"})
+		case "/workspace/app", "/workspace/app/sub":
+			list = append(list, params{"name": "honest", "type": "file"}, params{"name": ".envrc", "type": "file"}, params{"name": "../../../escaped", "type": "file"})
+			if path == "/workspace/app" {
+				list = append(list, params{"name": "sub", "type": "directory"})
+			}
+			for _, name := range gitSpellings {
+				list = append(list, params{"name": name, "type": "directory"})
+			}
+		default:
+			list = append(list, params{"name": "config", "type": "file"})
+		}
+		b, _ := json.Marshal(list)
+		_, _ = w.Write(b)
+	default:
+		instances(anyKey)(w, r)
+	}
+}
+
+// deceitful is a service that runs commands in a real shell whose find does not leave
+// out what it is asked to. The files are in the folder that it gives.
+func deceitful(t *testing.T) (http.HandlerFunc, string) {
+	app, bin := t.TempDir(), t.TempDir()
+	write := func(path, text string, mode os.FileMode) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, sub := range []string{"", "sub"} {
+		write(filepath.Join(app, sub, "honest"), "1", 0o644)
+		write(filepath.Join(app, sub, ".envrc"), "touch pwned", 0o644)
+		for _, name := range gitSpellings {
+			write(filepath.Join(app, sub, name, "config"), "[core]\n\tfsmonitor = touch pwned\n", 0o644)
+		}
+	}
+	find, err := exec.LookPath("find")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(filepath.Join(bin, "find"), `#!/bin/sh
+for a; do
+  shift
+  [ "$a" = .git ] && a=.never
+  set -- "$@" "$a"
+done
+exec `+find+` "$@"
+`, 0o755)
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/terminal/exec") {
+			instances(anyKey)(w, r)
+			return
+		}
+		var body struct{ Command string }
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		cmd := exec.CommandContext(r.Context(), "bash", "-c", body.Command)
+		cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + bin, "TMPDIR=" + bin}
+		var stdout, stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		_ = cmd.Run()
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(params{"stdout": stdout.String(), "stderr": stderr.String(), "exit_code": cmd.ProcessState.ExitCode()})
+	}, app
+}
+
 // An instance writes nothing into the user's repository that git would run, however it
 // spells it, and asks before it writes what runs by lying there.
 func TestRepositoryIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	evil := []string{".git", ".GIT", ".Git ", ".git.", "git~1", "GIT~1", ".g\u200bit", ".git::$INDEX_ALLOCATION"}
-	url := service(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		path := r.URL.Query().Get("path")
-		switch {
-		case strings.HasSuffix(r.URL.Path, "/terminal/exec"):
-			w.WriteHeader(http.StatusForbidden) // so that names come as the service likes
-			_, _ = io.WriteString(w, `{"message":"no commands"}`)
-		case strings.HasSuffix(r.URL.Path, "/files/read"):
-			w.Header().Set("Content-Type", "text/plain")
-			_, _ = io.WriteString(w, "[core]\n\tfsmonitor = touch pwned\n")
-		case strings.HasSuffix(r.URL.Path, "/files"):
-			var list []params
-			switch path {
-			case "/workspace":
-				list = append(list, params{"name": "app", "type": "directory"})
-			case "/workspace/app", "/workspace/app/sub":
-				list = append(list, params{"name": "honest", "type": "file"}, params{"name": ".envrc", "type": "file"}, params{"name": "../../../escaped", "type": "file"})
-				if path == "/workspace/app" {
-					list = append(list, params{"name": "sub", "type": "directory"})
-				}
-				for _, name := range evil {
-					list = append(list, params{"name": name, "type": "directory"})
-				}
-			default:
-				list = append(list, params{"name": "config", "type": "file"})
-			}
-			b, _ := json.Marshal(list)
-			_, _ = w.Write(b)
-		default:
-			instances(anyKey)(w, r)
-		}
-	})
+	lies, app := deceitful(t)
 	for _, ignore := range []bool{true, false} {
-		root := t.TempDir()
-		repo := filepath.Join(root, "repo")
-		if err := os.MkdirAll(filepath.Join(repo, ".git"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		h := newHost(t, "OPENCLAW_API_BASE_URL="+url, "OPENCLAW_MCP_TRANSFER_ROOTS="+root, "OPENCLAW_MCP_CONFIRM=ask")
-		text, _ := h.tool("download_files", params{"path": "/workspace/app", "local_path": repo, "ignore": ignore})
-		if !strings.Contains(text, "confirm") || !strings.Contains(text, ".envrc") {
-			t.Errorf("ignore %v: nobody was asked: %s", ignore, text)
-		}
-		honest := false
-		err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-			rel, _ := filepath.Rel(root, path)
-			honest = honest || rel == filepath.Join("repo", "honest")
-			switch base := filepath.Base(path); {
-			case err != nil:
-				return err
-			case base == "config", base == ".envrc", base == "escaped" && !strings.HasPrefix(rel, "repo"), strings.Contains(base, "git") && rel != filepath.Join("repo", ".git"):
-				t.Errorf("ignore %v: the instance wrote %q", ignore, rel)
-			}
-			return nil
-		})
-		if err != nil || !honest {
-			t.Errorf("ignore %v: %v, the honest file is there: %v; %s", ignore, err, honest, text)
+		for _, far := range []struct {
+			name, path string
+			service    http.HandlerFunc
+		}{{"lists", "/workspace/app", listed}, {"commands", app, lies}} {
+			t.Run(fmt.Sprintf("%s, ignore %v", far.name, ignore), func(t *testing.T) {
+				root := t.TempDir()
+				repo := filepath.Join(root, "repo")
+				if err := os.MkdirAll(filepath.Join(repo, ".git"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				h := newHost(t, "OPENCLAW_API_BASE_URL="+service(t, far.service), "OPENCLAW_MCP_TRANSFER_ROOTS="+root, "OPENCLAW_MCP_CONFIRM=ask")
+				text, _ := h.tool("download_files", params{"instance": "i1", "path": far.path, "local_path": repo, "ignore": ignore})
+				if !strings.Contains(text, "confirm") || !strings.Contains(text, ".envrc") {
+					t.Errorf("nobody was asked: %s", text)
+				}
+				honest := false
+				err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+					rel, _ := filepath.Rel(root, path)
+					honest = honest || rel == filepath.Join("repo", "honest")
+					switch base := filepath.Base(path); {
+					case err != nil:
+						return err
+					case base == "config", base == ".envrc", base == "escaped" && !strings.HasPrefix(rel, "repo"), strings.Contains(base, "git") && rel != filepath.Join("repo", ".git"):
+						t.Errorf("the instance wrote %q", rel)
+					}
+					return nil
+				})
+				if err != nil || !honest {
+					t.Errorf("%v, the honest file is there: %v; %s", err, honest, text)
+				}
+			})
 		}
 	}
 }
@@ -132,7 +194,7 @@ func TestSpelledInstances(t *testing.T) {
 // One caller's sessions make room among themselves; another's stays.
 func TestSessionFlood(t *testing.T) {
 	t.Parallel()
-	s := serve(t, "OPENCLAW_API_BASE_URL="+service(t, instances(anyKey)), "OPENCLAW_MCP_AUTH=key")
+	s := serve(t, "OPENCLAW_API_BASE_URL="+service(t, chats), "OPENCLAW_MCP_AUTH=key")
 	alice, mallory := newCaller(t, s.url, "X-Openclaw-Api-Key", "alice"), newCaller(t, s.url, "X-Openclaw-Api-Key", "mallory")
 	for _, c := range []*caller{alice, mallory} { // the service takes both keys
 		if status, text := c.call(t, "list_instances", nil); status != 200 || !strings.Contains(text, "i1") {
@@ -140,10 +202,17 @@ func TestSessionFlood(t *testing.T) {
 		}
 	}
 	session := alice.initialize(t)
+	h := headers(legacy, "", "")
+	h.Set("Mcp-Session-Id", session)
+	// A session that watches something can't be taken up again once it made room.
+	if status, text, _ := alice.answer(t, http.MethodPost, h, request(t, legacy, "resources/subscribe", params{
+		"uri": "openclaw://instances/i1/sessions/main/messages"})); status != 200 || strings.Contains(text, `"error"`) {
+		t.Fatalf("status %d, %s", status, text)
+	}
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			for range 1250 {
+			for range 1300 {
 				res, err := mallory.do(http.MethodPost, headers("", "", ""), bytes.NewReader(request(t, legacy, "initialize", params{
 					"protocolVersion": legacy, "clientInfo": params{"name": "m", "version": "1"}, "capabilities": params{}})))
 				if err != nil {
@@ -156,8 +225,6 @@ func TestSessionFlood(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	h := headers(legacy, "", "")
-	h.Set("Mcp-Session-Id", session)
 	if status, text, _ := alice.answer(t, http.MethodPost, h, request(t, legacy, "tools/list", nil)); status != 200 {
 		t.Errorf("the session of another caller: status %d, %s", status, text)
 	}
@@ -165,54 +232,80 @@ func TestSessionFlood(t *testing.T) {
 
 var eventID = regexp.MustCompile(`(?m)^id: (.+)$`)
 
-// An event id of one caller's stream brings another caller nothing, on the same server nor
-// on another one.
+// chats is a service whose agent repeats each message at once.
+func chats(w http.ResponseWriter, r *http.Request) {
+	var body struct{ Message string }
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/chat/stream"):
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = fmt.Fprintf(w, "event: delta\ndata: {\"delta\":%q}\n\nevent: done\ndata: {}\n\n", "echo of "+body.Message)
+	case strings.Contains(r.URL.Path, "/chat/"):
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"messages":[],"sessions":[],"events":[],"session":{"id":"main"},"id":"main"}`)
+	default:
+		instances(anyKey)(w, r)
+	}
+}
+
+// An event id brings what belongs to its own call: nothing to another caller, and never
+// the result of another call, on the same server nor on another one.
 func TestForeignEventIDs(t *testing.T) {
 	t.Parallel()
-	slow := service(t, func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/terminal/exec") {
-			time.Sleep(2 * time.Second) // so that the answer is a stream
-			w.Header().Set("Content-Type", "application/json")
-			_, _ = io.WriteString(w, `{"stdout":"secret of alice","exit_code":0}`)
-			return
-		}
-		instances(anyKey)(w, r)
-	})
-	var servers []*server
+	url := service(t, chats)
+	var servers []string
 	for range 2 {
-		servers = append(servers, serve(t, "OPENCLAW_API_BASE_URL="+slow, "OPENCLAW_MCP_AUTH=key"))
+		servers = append(servers, serve(t, "OPENCLAW_API_BASE_URL="+url, "OPENCLAW_MCP_AUTH=key").url)
 	}
-	alice := newCaller(t, servers[0].url, "X-Openclaw-Api-Key", "alice")
-	h := headers(legacy, "", "")
-	h.Set("Mcp-Session-Id", alice.initialize(t))
-	_, body, _ := alice.answer(t, http.MethodPost, h, request(t, legacy, "tools/call", params{
-		"name": "exec_command", "arguments": params{"instance": "i1", "command": "true", "timeout_seconds": 20}, "_meta": params{"progressToken": 1}}))
-	ids := eventID.FindAllStringSubmatch(body, -1)
-	if len(ids) == 0 || !strings.Contains(body, "secret of alice") {
-		t.Fatalf("alice's stream has no event ids: %s", body)
+	alice := newCaller(t, servers[0], "X-Openclaw-Api-Key", "alice")
+	session := alice.initialize(t)
+	// The first call of a session at each server.
+	var ids [][]string
+	for i, server := range servers {
+		c := newCaller(t, server, "X-Openclaw-Api-Key", "alice")
+		h := headers(legacy, "", "")
+		h.Set("Mcp-Session-Id", session)
+		_, body, _ := c.answer(t, http.MethodPost, h, request(t, legacy, "tools/call", params{
+			"name": "send_chat_message", "arguments": params{"instance": "i1", "message": fmt.Sprint("alice ", i)}, "_meta": params{"progressToken": 1}}))
+		var own []string
+		for _, m := range eventID.FindAllStringSubmatch(body, -1) {
+			own = append(own, m[1])
+		}
+		if len(own) == 0 || !strings.Contains(body, fmt.Sprint("echo of alice ", i)) {
+			t.Fatalf("the stream has no event ids: %s", body)
+		}
+		ids = append(ids, own)
 	}
-	for _, s := range servers {
-		mallory := newCaller(t, s.url, "X-Openclaw-Api-Key", "mallory")
-		session := mallory.initialize(t)
-		for _, id := range append(ids, []string{"", "1"}, []string{"", "0"}, []string{"", ids[0][1] + "0"}) {
-			h := headers(legacy, "", "")
-			h.Set("Mcp-Session-Id", session)
-			h.Set("Last-Event-Id", id[1])
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
-			if err != nil {
-				t.Fatal(err)
+	resumed := func(server, key, session, id string) string {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, server, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = headers(legacy, "", "")
+		r.Header.Set("Mcp-Session-Id", session)
+		r.Header.Set("Last-Event-Id", id)
+		r.Header.Set("X-Openclaw-Api-Key", key)
+		res, err := alice.http.Do(r)
+		if err != nil {
+			return ""
+		}
+		b, _ := io.ReadAll(res.Body) // until the deadline, where it is a stream
+		_ = res.Body.Close()
+		return string(b)
+	}
+	for _, server := range servers {
+		for i := range ids {
+			if got := resumed(server, "alice", session, ids[i][0]); strings.Contains(got, fmt.Sprint("alice ", 1-i)) {
+				t.Errorf("%q brings the result of another call: %s", ids[i][0], got)
 			}
-			h.Set("X-Openclaw-Api-Key", "mallory")
-			r.Header = h
-			if res, err := mallory.http.Do(r); err == nil {
-				b, _ := io.ReadAll(res.Body) // until the deadline, where it is a stream
-				_ = res.Body.Close()
-				if strings.Contains(string(b), "alice") || strings.Contains(string(b), `"result"`) {
-					t.Errorf("%q brings another caller %s", id[1], b)
-				}
+		}
+		mallory := newCaller(t, server, "X-Openclaw-Api-Key", "mallory").initialize(t)
+		for _, id := range append(ids[0], ids[1][0], "1", "0", "1-0", ids[0][0]+"0") {
+			if got := resumed(server, "mallory", mallory, id); strings.Contains(got, "alice") || strings.Contains(got, `"result"`) {
+				t.Errorf("%q brings another caller %s", id, got)
 			}
-			cancel()
 		}
 	}
 }

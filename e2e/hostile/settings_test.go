@@ -18,13 +18,16 @@ func TestSettingsThatGuardNothing(t *testing.T) {
 		"OPENCLAW_API_KEY=${input:key}":  "OPENCLAW_API_KEY holds a variable",
 		`OPENCLAW_API_KEY="sk_live_x"`:   "OPENCLAW_API_KEY begins or ends with a quotation mark",
 	} {
-		env := []string{set}
-		if !strings.HasPrefix(set, "OPENCLAW_API_KEY") {
-			env = append(env, "OPENCLAW_API_KEY="+serverKey)
-		}
-		p := start(t, env, "--http", "127.0.0.1:0")
-		if code := p.exit(t); code != 2 || !strings.Contains(p.log.String(), want) || strings.Contains(p.log.String(), "sk_live") {
-			t.Errorf("%s: exit code %d, %s", set, code, p.log)
-		}
+		t.Run(set, func(t *testing.T) {
+			t.Parallel()
+			env := []string{set}
+			if !strings.HasPrefix(set, "OPENCLAW_API_KEY") {
+				env = append(env, "OPENCLAW_API_KEY="+serverKey)
+			}
+			p := start(t, env, "--http", "127.0.0.1:0")
+			if code := p.exit(t); code != 2 || !strings.Contains(p.log.String(), want) || strings.Contains(p.log.String(), "sk_live") {
+				t.Errorf("exit code %d, %s", code, p.log)
+			}
+		})
 	}
 }

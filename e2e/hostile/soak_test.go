@@ -16,7 +16,10 @@ import (
 	"time"
 )
 
-var soak = flag.Duration("soak", 20*time.Second, "how long TestSoak lasts; 10m is the real one")
+var (
+	soak  = flag.Duration("soak", 20*time.Second, "how long TestSoak lasts; 10m is the real one")
+	slack = flag.Duration("slack", time.Second, "what the p99 of the honest callers may have beyond twice the quiet one")
+)
 
 // All attackers at once beside two honest callers, whose calls stay quick; memory
 // stays bounded, and no descriptor is left over.
@@ -27,7 +30,7 @@ func TestSoak(t *testing.T) {
 		_, gone := revoked.Load(key)
 		return !gone && strings.HasPrefix(key, "good")
 	})
-	s := serve(t, "OPENCLAW_API_BASE_URL="+service(t, func(w http.ResponseWriter, r *http.Request) {
+	upstream := service(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/reboot"):
 			reboots.Add(1)
@@ -39,33 +42,46 @@ func TestSoak(t *testing.T) {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"ok":true}`)
-	}), "OPENCLAW_MCP_AUTH=key", "OPENCLAW_MCP_CONFIRM=ask")
-	honest := []*caller{newCaller(t, s.url, "X-Openclaw-Api-Key", "good-alice"), newCaller(t, s.url, "X-Openclaw-Api-Key", "good-bob")}
-	p99 := func(end time.Time) time.Duration {
+	})
+	// The attackers compute on this machine, too, and so may others: what a call takes
+	// meanwhile is measured at a server beside it that nobody attacks.
+	var servers [2]*server
+	for i := range servers {
+		servers[i] = serve(t, "OPENCLAW_API_BASE_URL="+upstream, "OPENCLAW_MCP_AUTH=key", "OPENCLAW_MCP_CONFIRM=ask")
+	}
+	s := servers[0]
+	p99 := func(end time.Time) (p99s [len(servers)]time.Duration) {
 		var mu sync.Mutex
-		var took []time.Duration
+		var took [len(servers)][]time.Duration
 		var wg sync.WaitGroup
-		for _, c := range honest {
-			wg.Go(func() {
-				for time.Now().Before(end) {
-					began := time.Now()
-					status, text := c.call(t, "list_instances", nil)
-					if status != 200 || !strings.Contains(text, "i1") {
-						t.Errorf("an honest caller: status %d, %s", status, text)
+		for i, s := range servers {
+			for _, key := range []string{"good-alice", "good-bob"} {
+				c := newCaller(t, s.url, "X-Openclaw-Api-Key", key)
+				wg.Go(func() {
+					for time.Now().Before(end) {
+						began := time.Now()
+						status, text := c.call(t, "list_instances", nil)
+						if status != 200 || !strings.Contains(text, "i1") {
+							t.Errorf("an honest caller: status %d, %s", status, text)
+						}
+						mu.Lock()
+						took[i] = append(took[i], time.Since(began))
+						mu.Unlock()
+						time.Sleep(10 * time.Millisecond) // the pace of a caller
 					}
-					mu.Lock()
-					took = append(took, time.Since(began))
-					mu.Unlock()
-					time.Sleep(10 * time.Millisecond) // the pace of a caller
-				}
-			})
+					c.http.CloseIdleConnections()
+				})
+			}
 		}
 		wg.Wait()
-		slices.Sort(took)
-		if len(took) == 0 {
-			t.Fatal("no honest call was made")
+		for i := range took {
+			slices.Sort(took[i])
+			if len(took[i]) == 0 {
+				t.Fatal("no honest call was made")
+			}
+			p99s[i] = took[i][len(took[i])*99/100]
 		}
-		return took[len(took)*99/100]
+		return p99s
 	}
 	quiet := p99(time.Now().Add(*soak / 4))
 	before := s.descriptors(t)
@@ -151,10 +167,9 @@ func TestSoak(t *testing.T) {
 	close(stop)
 	attackers.Wait()
 	mallory.http.CloseIdleConnections()
-	t.Logf("p99 of the honest callers: %v in quiet, %v under attack; %d MiB at most", quiet, loud, s.memory(t))
-	// Loosely: this machine serves the attackers, too. The log has the figures.
-	if loud > 20*quiet+time.Second {
-		t.Errorf("p99 of the honest callers rose from %v to %v", quiet, loud)
+	t.Logf("p99 of the honest callers: %v in quiet, %v under attack, %v meanwhile at the other server; %d MiB at most", quiet, loud[0], loud[1], s.memory(t))
+	if loud[0] > 2*loud[1]+*slack {
+		t.Errorf("p99 of the honest callers: %v under attack, %v at a server that nobody attacked", loud[0], loud[1])
 	}
 	if r, c := reboots.Load(), confirmations.Load(); r > c || c == 0 {
 		t.Errorf("%d confirmations were good for %d reboots", c, r)
