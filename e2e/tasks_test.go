@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"maps"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,47 @@ func TestTaskOfReply(t *testing.T) {
 			}
 			if again := s.getTask(t, made.TaskID); again.Result.Content[0] != end.Result.Content[0] {
 				t.Errorf("asked again: %+v", again)
+			}
+		})
+	}
+}
+
+// A task's id is short where a model's handles are, if it outlives the process even so.
+func TestTaskIDIsShort(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		state string // OPENCLAW_MCP_STATE_DIR
+		id    string
+	}{
+		{"kept", t.TempDir(), "run-"},
+		{"nowhere to keep it", os.DevNull, "run_"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			up := newUpstream(t, emulatortest.Options{})
+			env := up.env("OPENCLAW_MCP_TASK_AFTER=1s", "OPENCLAW_MCP_STRUCTURED=false", "OPENCLAW_MCP_STATE_DIR="+tt.state)
+			s := modernCombinations[0].connect(t, env)
+			made := s.becomesTask(t, "exec_command", params{"command": "echo one; until [ -e go ]; do sleep 0.1; done; echo two"})
+			if !strings.HasPrefix(made.TaskID, tt.id) || tt.id == "run-" && len(made.TaskID) > 10 {
+				t.Errorf("the id is %q", made.TaskID)
+			}
+			s.proc.kill(t)
+			s = modernCombinations[0].connect(t, env)
+			eventually(t, "the other process shows the output", func() bool {
+				now := s.getTask(t, made.TaskID)
+				return now.Status == "working" && now.StatusMessage == "one"
+			})
+			s.ok(t, "write_file", params{"path": "/workspace/go", "content": ""})
+			if end := s.followTask(t, made.TaskID); !strings.HasPrefix(end.Result.Content[0].Text, "one\ntwo\n[status: completed") {
+				t.Errorf("the end: %+v", end)
+			}
+			again := s.becomesTask(t, "exec_command", params{"command": "sleep 600"})
+			if m := s.request(t, "tasks/cancel", params{"taskId": again.TaskID, "_meta": takesTasks}); m.Error != nil {
+				t.Errorf("tasks/cancel: %+v", m.Error)
+			}
+			if end := s.followTask(t, again.TaskID); end.Status != "cancelled" {
+				t.Errorf("cancelled: %+v", end)
 			}
 		})
 	}

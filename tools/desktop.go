@@ -50,7 +50,7 @@ const (
 )
 
 type takeScreenshotIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"if several"`
+	Instance string `json:"instance,omitempty" jsonschema:"id, if several"`
 	MaxWidth int    `json:"max_width,omitempty" jsonschema:"of the picture"`
 	X        *int   `json:"x,omitempty" jsonschema:"left edge"`
 	Y        *int   `json:"y,omitempty" jsonschema:"top edge"`
@@ -174,7 +174,7 @@ func (o screenOut) text() string {
 
 type controlDesktopIn struct {
 	Action     string   `json:"action" jsonschema:"what to do"`
-	Instance   string   `json:"instance,omitempty" jsonschema:"if several"`
+	Instance   string   `json:"instance,omitempty" jsonschema:"id, if several"`
 	X          *int     `json:"x,omitempty" jsonschema:"where: pixels from the left"`
 	Y          *int     `json:"y,omitempty" jsonschema:"pixels from the top"`
 	ToX        *int     `json:"to_x,omitempty" jsonschema:"where a drag ends"`
@@ -182,7 +182,7 @@ type controlDesktopIn struct {
 	Text       string   `json:"text,omitempty" jsonschema:"to type"`
 	Keys       string   `json:"keys,omitempty" jsonschema:"enter, ctrl+shift+t; several with spaces between; held during clicks"`
 	Direction  string   `json:"direction,omitempty" jsonschema:"to scroll"`
-	Amount     int      `json:"amount,omitempty" jsonschema:"notches, times; wait: pixels"`
+	Amount     int      `json:"amount,omitempty" jsonschema:"scroll: notches; key: times; wait: changed pixels"`
 	Seconds    *float64 `json:"seconds,omitempty" jsonschema:"longest wait"`
 	Screenshot bool     `json:"screenshot,omitempty" jsonschema:"show the screen afterwards"`
 	Picture    string   `json:"picture,omitempty" jsonschema:"whose pixels coordinates are; default: the last"`

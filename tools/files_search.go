@@ -40,14 +40,14 @@ const (
 type searchFilesIn struct {
 	Pattern    string `json:"pattern" jsonschema:"text to find"`
 	Path       string `json:"path,omitempty" jsonschema:"directory or file"`
-	Instance   string `json:"instance,omitempty" jsonschema:"if several"`
+	Instance   string `json:"instance,omitempty" jsonschema:"id, if several"`
 	Regex      bool   `json:"regex,omitempty" jsonschema:"pattern is a regular expression, RE2"`
 	IgnoreCase bool   `json:"ignore_case,omitempty" jsonschema:"upper and lower case alike"`
 	Glob       string `json:"glob,omitempty" jsonschema:"only files such as *.{js,ts} or src/**/*.go"`
-	Exclude    string `json:"exclude,omitempty" jsonschema:"files to leave out"`
+	Exclude    string `json:"exclude,omitempty" jsonschema:"files to leave out, as in glob"`
 	Context    int    `json:"context,omitempty" jsonschema:"lines around each match"`
-	Limit      int    `json:"limit,omitempty" jsonschema:"at most so many"`
-	After      string `json:"after,omitempty" jsonschema:"go on behind this file:line"`
+	Limit      int    `json:"limit,omitempty" jsonschema:"at most this many"`
+	After      string `json:"after,omitempty" jsonschema:"go on after this file:line"`
 }
 
 // searchLine is a line of a result.

@@ -24,6 +24,9 @@ import (
 // A word is a fact of the caller's fleet as well, so that the caller's other processes,
 // and this one after a restart, know it for a day.
 type ShortHandles struct {
+	// Lasting says that the fleet keeps the words beyond the end of this process.
+	Lasting bool
+
 	mu      sync.Mutex
 	given   map[string]*givenWord
 	runs    map[string]*runWords // by the run's id
@@ -231,6 +234,14 @@ func (h *ShortHandles) known(word string) (string, bool) {
 	return g.sealed, true
 }
 
+// kept reports whether the fleet was told of a word.
+func (h *ShortHandles) kept(word string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g := h.given[word]
+	return g != nil && g.fact.Name != ""
+}
+
 // open gives the sealed handle of a word.
 func (h *ShortHandles) open(ctx context.Context, f fleet.Fleet, word string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, fleetPatience)
@@ -272,6 +283,17 @@ func (r *request) handles(ctx context.Context) *ShortHandles {
 func (r *request) runWord(ctx context.Context, sealed string) string {
 	if h := r.handles(ctx); h != nil && sealed != "" {
 		return h.run(ctx, r.Fleet, r.Runs, sealed)
+	}
+	return sealed
+}
+
+// taskID is the id of a run's task: a client may ask about it after this process has
+// ended, so it is short only where the word outlives it.
+func (r *request) taskID(ctx context.Context, sealed string) string {
+	if h := r.handles(ctx); h != nil && h.Lasting {
+		if word := h.run(ctx, r.Fleet, r.Runs, sealed); h.kept(word) {
+			return word
+		}
 	}
 	return sealed
 }

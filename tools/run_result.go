@@ -94,7 +94,7 @@ func (r *request) waitFor(ctx context.Context, run runs.Run, title string, secon
 		return nil, err
 	}
 	if mayBeTask && !u.Status.Over() {
-		t := out.asTask(run.Handle(), u) // by now it names the session
+		t := out.asTask(r.taskID(ctx, run.Handle()), u) // by now it names the session
 		out.taskOffer = &t
 	}
 	if note != "" && !u.Status.Over() {

@@ -31,7 +31,7 @@ func documentNames() (all []any) {
 }
 
 type checkIn struct {
-	Document string `json:"document,omitempty" jsonschema:"to read"`
+	Document string `json:"document,omitempty" jsonschema:"which to read"`
 	Offset   int    `json:"offset,omitempty" jsonschema:"byte to begin at"`
 }
 

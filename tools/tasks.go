@@ -15,7 +15,7 @@ import (
 )
 
 // A tool call whose run outlasts Deps.TaskAfter becomes a task, where the client takes
-// tasks. The run's handle is the task's id, so a task survives this process and is
+// tasks. A handle of the run is the task's id, so a task survives this process and is
 // everybody's who has the same key.
 
 // Task is a run as a task.
@@ -53,7 +53,7 @@ func (d *Deps) Task(ctx context.Context, id string, wait time.Duration) (Task, e
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	raw := false
-	if state, err := r.Runs.Inspect(id); err == nil {
+	if state, err := r.Runs.Inspect(run.Handle()); err == nil {
 		raw = command.IsRaw(state) // as the call that became the task asked
 	}
 	if raw {
@@ -75,7 +75,7 @@ func (d *Deps) Task(ctx context.Context, id string, wait time.Duration) (Task, e
 	}
 	r.updateIfStopped(ctx, u)
 	out := r.runOut(ctx, u, raw)
-	out.noteRedrawn(func() string { return r.runWord(ctx, id) })
+	out.noteRedrawn(func() string { return id })
 	t := out.asTask(id, u)
 	if t.Status.Over() && t.Status != runs.StatusCancelled {
 		t.Result = d.result(ctx, resultOf(out))
@@ -131,6 +131,7 @@ func (o *runOut) taskMessage(u *runs.Update) string {
 	case o.commandOut != nil:
 		said = o.Stdout + o.Stderr
 	}
+	seconds := int(time.Since(u.Started).Seconds())
 	lines := strings.FieldsFunc(said, func(c rune) bool { return c == '\n' || c == '\r' })
 	switch {
 	case u.Status.Over():
@@ -141,8 +142,8 @@ func (o *runOut) taskMessage(u *runs.Update) string {
 		return "at work; it has written much"
 	case len(lines) > 0:
 		return text.Line(lines[len(lines)-1], 120)
-	case o.Kind == string(runs.KindChat):
-		return fmt.Sprintf("waiting for a reply, %d s", int(time.Since(u.Started).Seconds()))
+	case o.commandOut != nil:
+		return fmt.Sprintf("no output yet, %d s", seconds)
 	}
-	return fmt.Sprintf("%s: %d s", o.Kind, int(time.Since(u.Started).Seconds()))
+	return waitingFor(u.Kind, "")(seconds)
 }

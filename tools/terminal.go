@@ -28,9 +28,9 @@ func terminalTools() []*Tool {
 
 type execIn struct {
 	Command        string `json:"command" jsonschema:"for the shell"`
-	Instance       string `json:"instance,omitempty" jsonschema:"if several"`
+	Instance       string `json:"instance,omitempty" jsonschema:"id, if several"`
 	Cwd            string `json:"cwd,omitempty" jsonschema:"working directory"`
-	TimeoutSeconds int    `json:"timeout_seconds,omitempty" jsonschema:"end it after this long"`
+	TimeoutSeconds int    `json:"timeout_seconds,omitempty" jsonschema:"kill it after this long"`
 	Background     bool   `json:"background,omitempty" jsonschema:"return at once"`
 	Raw            bool   `json:"raw,omitempty" jsonschema:"keep control sequences"`
 	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait"`

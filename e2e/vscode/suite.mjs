@@ -21,6 +21,7 @@ const settings = {
   "telemetry.telemetryLevel": "off",
   "files.autoSave": "off", // what is typed to see a complaint must not reach the file
 };
+const patience = 120_000; // of one step, on a busy machine
 let browser;
 
 before(async () => {
@@ -101,7 +102,7 @@ async function open(t, name, args) {
   t.after(() => ready.close());
   const activated = once(ready, "request");
 
-  const code = run(t, node, [here("node_modules/code-server/out/node/entry.js"), "--auth", "none", "--bind-addr", "127.0.0.1:0",
+  const code = run(t, node, [here("serve.cjs"), "--auth", "none", "--bind-addr", "127.0.0.1:0",
     "--config", join(home, "code-server.yaml"), "--user-data-dir", join(home, "data"), "--extensions-dir", join(home, "extensions"),
     "--disable-telemetry", "--disable-update-check", "--disable-workspace-trust", dir("workspace")], {
     env: { ...env, PROBE_READY: `http://127.0.0.1:${ready.address().port}/` }, stdio: ["ignore", "pipe", "ignore"],
@@ -112,8 +113,8 @@ async function open(t, name, args) {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 } });
   t.after(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
-  await page.goto(origin);
+  page.setDefaultTimeout(patience);
+  await page.goto(origin, { waitUntil: "commit" }); // the extension says when the rest is there
   const [req, res] = await activated;
   const port = (await req.toArray()).join("");
   res.end();
@@ -136,7 +137,7 @@ async function open(t, name, args) {
     // ask asks the extension.
     ask: async (what, question) => {
       const res = await fetch(`http://127.0.0.1:${port}/${what}`, {
-        method: "POST", body: JSON.stringify(question), signal: AbortSignal.timeout(30_000),
+        method: "POST", body: JSON.stringify(question), signal: AbortSignal.timeout(patience),
       }).catch((err) => { throw new Error(`${what} ${JSON.stringify(question)}: ${err.message}`); });
       const text = await res.text();
       assert.ok(res.ok, `${what}: ${text}`);
@@ -187,13 +188,13 @@ async function works(t, name, args, { tools, prompts }) {
 
   // A tool that only reads runs at once; one that acts when it is allowed.
   const call = (tool, input) => ask("invoke", { name: prefix + tool, input });
-  assert.equal(JSON.parse((await call("check_service", {})).join("")).ok, true);
+  assert.match((await call("check_service", {})).join(""), /^service \S+: ok$/m);
   const sent = call("send_chat_message", { message: "run: echo from-$((6*7))" });
   await confirmation.waitFor();
   await picture("confirmation");
   assert.match(await confirmation.innerText(), /^Run Send a chat message$/m);
   await confirmation.getByRole("button", { name: "Yes" }).click();
-  assert.match(JSON.parse((await sent).join("")).reply, /from-42/);
+  assert.match((await sent).join(""), /from-42[^]*\[status: completed/);
 
   // Its resources open in the editor.
   await command("MCP: Browse Resources");

@@ -91,6 +91,8 @@ func Serve(ctx context.Context, cfg config.Config, local bool, stdin io.Reader, 
 	// One caller asks this process alone, until it ends. Of several replicas, another may
 	// be asked next.
 	b.toolDeps.Handles = tools.NewShortHandles()
+	_, alone := b.fleet.(*fleet.Memory)
+	b.toolDeps.Handles.Lasting = !alone
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	transport.WatchParent(ctx, func() {
