@@ -178,7 +178,7 @@ func scaling(t *testing.T) (table string) {
 	for _, kind := range []struct {
 		name string
 		next func(*replicaGroup, string) request
-	}{{"`get_instance`", plain}, {"mixed", mixed}} {
+	}{{"plain", plain}, {"mixed", mixed}} {
 		t.Run(kind.name, func(t *testing.T) { table += scalingOf(t, kind.name, kind.next) })
 	}
 	return table

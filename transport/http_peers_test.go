@@ -377,3 +377,25 @@ func TestHTTPPeersAway(t *testing.T) {
 	one.status(t, "the ended session", "POST", ping, nil, 404)
 	close(y.first)
 }
+
+// While the engine is away, each server limits by itself, and keeps nothing to tell later.
+func TestHTTPRateAway(t *testing.T) {
+	alone := func(Principal) (fleet.Fleet, error) { return away{}, nil }
+	list := string(encodeRequest(t, modern, "1", "tools/list", nil))
+	for range 2 {
+		srv := newHTTPServer(t, newFixture(), HTTPOptions{Rate: 1e-6, Authenticate: isAlice, Fleet: alone})
+		c := newHTTPClient(t, srv, modern)
+		c.status(t, "the first", "POST", list, nil, 200)
+		c.status(t, "the next", "POST", list, nil, 429)
+		left := func() int {
+			srv.untold.mu.Lock()
+			defer srv.untold.mu.Unlock()
+			return len(srv.untold.of)
+		}
+		for end := time.Now().Add(patience); left() > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("it keeps what it could not tell")
+			}
+		}
+	}
+}
