@@ -69,6 +69,10 @@ bench: ## measure the built binary and write docs/performance.md (minutes)
 	go test ./bench -run '^$$' -bench . -benchtime $(BENCHTIME) -timeout 2h | tee bin/bench.txt
 	go test ./bench -run WritePage -page $(CURDIR)/bin/bench.txt
 
+.PHONY: scale
+scale: ## measure groups of replicas, and write the tables of docs/scale.md (as root on Linux, with nats-server; four minutes)
+	go test ./bench -count 1 -run '^TestScale$$' -scale -v -timeout 30m
+
 .PHONY: bench-guard
 bench-guard: ## compare allocations per call with bench/guard.json; UPDATE=1 records them
 	go test ./bench -count 1 -run Allocations -guard $(if $(UPDATE),-update)

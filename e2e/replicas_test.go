@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"openclaw-mcp/internal/emulator/emulatortest"
 )
@@ -114,6 +115,54 @@ func TestReplicasCancelAndDelete(t *testing.T) {
 			_ = res.Body.Close()
 			return res.StatusCode == http.StatusNotFound
 		})
+	}
+}
+
+// A caller that asks three replicas in turn is let in as often as by a single one.
+func TestReplicasRate(t *testing.T) {
+	t.Parallel()
+	const (
+		rate   = 10.0
+		enough = 80 // takes six seconds
+	)
+	up := newUpstream(t, emulatortest.Options{})
+	env := up.env("OPENCLAW_MCP_NATS_URL="+natsServer(t), fmt.Sprint("OPENCLAW_MCP_RATE_LIMIT=", rate))
+	var clients []*httpWire
+	for range 3 {
+		_, url := launchHTTP(t, env)
+		clients = append(clients, newHTTPWire(t, url, modern))
+	}
+	list := encodeRequest(t, modern, "1", "tools/list", nil)
+	var let, refused int
+	var longest time.Duration // between two answers
+	began := time.Now()
+	last := began
+	for turn := 0; let < enough; turn++ {
+		if turn > 100_000 {
+			t.Fatalf("%d of %d requests were let in", let, turn)
+		}
+		res := clients[turn%3].do(t, t.Context(), "POST", list, nil)
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		now := time.Now()
+		longest, last = max(longest, now.Sub(last)), now
+		switch res.StatusCode {
+		case http.StatusOK:
+			let++
+		case http.StatusTooManyRequests:
+			refused++
+		default:
+			t.Fatalf("status %d", res.StatusCode)
+		}
+	}
+	want := rate * (2 + last.Sub(began).Seconds()) // the burst, and what came since
+	t.Logf("%d were let in, %d refused; the limit is %.0f", let, refused, want)
+	if refused == 0 || float64(let) > 1.2*want {
+		t.Errorf("%d were let in, %d refused; the limit is %.0f", let, refused, want)
+	}
+	// Whoever asks rarely can't get all that it may.
+	if longest < time.Second && float64(let) < 0.8*want {
+		t.Errorf("only %d were let in; the limit is %.0f", let, want)
 	}
 }
 

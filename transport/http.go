@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"net/http"
@@ -64,6 +65,8 @@ type HTTP struct {
 	ids     *sessionIDs
 	peers   peers
 	limiter *limiter
+	untold  untold
+	id      string // of this process, among those that serve the same callers
 
 	mu       sync.Mutex
 	sessions map[sessionKey]*session
@@ -109,7 +112,7 @@ func NewHTTP(s *server.MCPServer, opts HTTPOptions) *HTTP {
 	h := &HTTP{
 		dispatcher: newDispatcher(s, opts.Options), opts: opts,
 		base: base, closed: closed, sessions: make(map[sessionKey]*session), shares: make(map[string]*share),
-		ids: newSessionIDs(), limiter: newLimiter(opts.Rate, opts.Concurrency), ended: newTombstones(),
+		ids: newSessionIDs(), limiter: newLimiter(opts.Rate, opts.Concurrency), untold: untold{of: make(map[Principal]int)}, id: rand.Text(), ended: newTombstones(),
 	}
 	h.parkAfter, h.resumeCall = opts.ParkAfter, opts.Resume
 	h.peers = peers{join: opts.Fleet, hear: h.heard, of: make(map[Principal]*peer)}
@@ -177,6 +180,9 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer leave()
+	if share == caller.Name { // another share is of several callers, whom nothing joins
+		h.tellEntered(caller)
+	}
 	version := r.Header.Get(mcp.HeaderProtocolVersion)
 	switch {
 	case r.Method == http.MethodPost:

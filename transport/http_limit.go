@@ -12,7 +12,10 @@ import (
 )
 
 // limiter bounds what one principal may ask of the server: how fast, and how
-// much at once.
+// much at once. How much at once is for this process; how fast is for all that serve
+// the principal: each has the whole allowance, and takes from it what the others tell
+// that they took from theirs. What several took before they heard of each other is a
+// debt, so that over some seconds no more is let in than by a single process.
 type limiter struct {
 	rate        float64 // requests a second; 0: any
 	concurrency int     // requests at once; 0: any
@@ -50,11 +53,7 @@ func (l *limiter) enter(name string) (leave func(), wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sweep(now)
-	a := l.callers[name]
-	if a == nil {
-		a = l.newAllowance()
-		l.callers[name] = a
-	}
+	a := l.of(name)
 	if l.concurrency > 0 && a.inside >= l.concurrency {
 		return nil, time.Second
 	}
@@ -71,6 +70,30 @@ func (l *limiter) enter(name string) (leave func(), wait time.Duration) {
 	}, 0
 }
 
+// of gives the allowance of a principal; l.mu is held.
+func (l *limiter) of(name string) *allowance {
+	a := l.callers[name]
+	if a == nil {
+		a = l.newAllowance()
+		l.callers[name] = a
+	}
+	return a
+}
+
+// take takes requests that other processes have let in from a principal's allowance.
+func (l *limiter) take(name string, requests int) {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sweep(now)
+	tokens := l.of(name).tokens
+	for requests > 0 {
+		n := min(requests, tokens.Burst())
+		tokens.ReserveN(now, n)
+		requests -= n
+	}
+}
+
 // sweep forgets callers whose allowance is whole again.
 func (l *limiter) sweep(now time.Time) {
 	if now.Sub(l.swept) < time.Minute {
@@ -80,6 +103,57 @@ func (l *limiter) sweep(now time.Time) {
 	for name, a := range l.callers {
 		if a.inside == 0 && a.tokens.TokensAt(now) >= float64(a.tokens.Burst()) {
 			delete(l.callers, name)
+		}
+	}
+}
+
+// untold counts the requests that this process has let in and not yet told the others
+// of.
+type untold struct {
+	mu sync.Mutex
+	of map[Principal]int // an entry, also of 0, has a goroutine that tells
+}
+
+// toldPause is how often the others are told at most: what comes together travels
+// together.
+const toldPause = 10 * time.Millisecond
+
+// tellEntered tells the other processes of a request that was let in, and does not wait
+// for that.
+func (h *HTTP) tellEntered(who Principal) {
+	if h.limiter.rate == 0 || h.peers.join == nil {
+		return
+	}
+	h.untold.mu.Lock()
+	defer h.untold.mu.Unlock()
+	n, telling := h.untold.of[who]
+	h.untold.of[who] = n + 1
+	if !telling {
+		h.peers.do(func() { h.tellUntold(who) })
+	}
+}
+
+// tellUntold tells until there is nothing more to tell. What can't be told now is not
+// told later: while the others can't be reached, each process limits by itself.
+func (h *HTTP) tellUntold(who Principal) {
+	next := func() int {
+		h.untold.mu.Lock()
+		defer h.untold.mu.Unlock()
+		n := h.untold.of[who]
+		if h.untold.of[who] = 0; n == 0 {
+			delete(h.untold.of, who)
+		}
+		return n
+	}
+	pause := time.NewTicker(toldPause)
+	defer pause.Stop()
+	for n := next(); n > 0; n = next() {
+		if f := h.peers.get(who); f != nil {
+			_ = tell(f, news{Entered: &enteredNews{h.id, n}})
+		}
+		select {
+		case <-pause.C:
+		case <-h.base.Done():
 		}
 	}
 }

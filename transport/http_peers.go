@@ -45,24 +45,33 @@ func (p *peers) get(who Principal) fleet.Fleet {
 	if p.join == nil {
 		return nil
 	}
+	f, isNew := p.have(who)
+	if isNew {
+		// Where news can't be heard now, the rest may work all the same.
+		_, _ = f.Hear(newsTopic, func(body []byte) { p.hear(who, body) })
+	}
+	return f
+}
+
+// have is get without hearing news: that may take a while, in which nobody else is to
+// wait.
+func (p *peers) have(who Principal) (f fleet.Fleet, isNew bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if one := p.of[who]; one != nil {
 		one.used = time.Now()
-		return one.Fleet
+		return one.Fleet, false
 	}
 	if p.over {
-		return nil
+		return nil, false
 	}
 	f, err := p.join(who)
 	if err != nil {
-		return nil
+		return nil, false
 	}
-	// Where news can't be heard now, the rest may work all the same.
-	_, _ = f.Hear(newsTopic, func(body []byte) { p.hear(who, body) })
 	p.makeRoom()
 	p.of[who] = &peer{f, time.Now()}
-	return f
+	return f, true
 }
 
 // makeRoom lets the caller go that was longest unused, where there are too many; mu is
@@ -109,6 +118,15 @@ type news struct {
 	Cancel *cancelNews `json:"cancel,omitempty"`
 
 	Subscribed string `json:"subscribed,omitempty"` // a session whose subscriptions have changed
+
+	Entered *enteredNews `json:"entered,omitempty"`
+}
+
+// enteredNews says how many of the caller's requests a process has let in since it said
+// so last.
+type enteredNews struct {
+	By       string `json:"by"`
+	Requests int    `json:"requests"`
 }
 
 // cancelNews asks for the call that a cancel means.
@@ -143,6 +161,9 @@ func (h *HTTP) heard(who Principal, body []byte) {
 		if s != nil && s.principal == who {
 			h.peers.do(func() { h.watchShared(s) })
 		}
+	}
+	if e := n.Entered; e != nil && e.By != h.id {
+		h.limiter.take(who.Name, e.Requests)
 	}
 	if c := n.Cancel; c != nil {
 		h.peers.do(func() { h.claimCancel(who, *c) })

@@ -16,16 +16,24 @@ import (
 	"openclaw-mcp/internal/fleet"
 )
 
-// joined gives servers that share a fleet, and a client of one session at each.
-func joined(t *testing.T, f *fixture, n int, opts HTTPOptions) (servers []httpServer, clients []*httpClient) {
+// joinedServers gives servers that share a fleet.
+func joinedServers(t *testing.T, f *fixture, n int, opts HTTPOptions) (servers []httpServer) {
 	t.Helper()
 	shared := fleet.Alone()
 	t.Cleanup(func() { _ = shared.Close() })
 	opts.Authenticate = isAlice
 	opts.Fleet = func(p Principal) (fleet.Fleet, error) { return fleet.Sealed(shared, string(p.Key), p.Name) }
 	for range n {
-		srv := newHTTPServer(t, f, opts)
-		servers = append(servers, srv)
+		servers = append(servers, newHTTPServer(t, f, opts))
+	}
+	return servers
+}
+
+// joined gives servers that share a fleet, and a client of one session at each.
+func joined(t *testing.T, f *fixture, n int, opts HTTPOptions) (servers []httpServer, clients []*httpClient) {
+	t.Helper()
+	servers = joinedServers(t, f, n, opts)
+	for _, srv := range servers {
 		if len(clients) == 0 {
 			clients = append(clients, newHTTPClient(t, srv, legacy))
 			continue
@@ -94,6 +102,34 @@ func TestHTTPCancelElsewhere(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What one server lets in, the others take from their allowance, which does not grow in
+// the time of this test. It takes one request.
+func TestHTTPRateEverywhere(t *testing.T) {
+	servers := joinedServers(t, newFixture(), 3, HTTPOptions{Rate: 1e-6})
+	list := string(encodeRequest(t, modern, "1", "tools/list", nil))
+	tokens := func(i int) float64 {
+		l := servers[i].limiter
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.of("alice").tokens.Tokens()
+	}
+	for i, srv := range servers {
+		srv.peers.get(Principal{Name: "alice", Key: "key"}) // as a server that had an earlier request
+		if got := tokens(i); got != 1 {
+			t.Fatalf("server %d begins with %v", i, got)
+		}
+	}
+	newHTTPClient(t, servers[0], modern).status(t, "the first", "POST", list, nil, 200)
+	for end := time.Now().Add(patience); tokens(1) > 0.5 || tokens(2) > 0.5; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the others never heard of it")
+		}
+	}
+	for _, srv := range servers {
+		newHTTPClient(t, srv, modern).status(t, "the next", "POST", list, nil, 429)
 	}
 }
 
@@ -340,4 +376,26 @@ func TestHTTPPeersAway(t *testing.T) {
 	one.status(t, "DELETE", "DELETE", "", nil, 204)
 	one.status(t, "the ended session", "POST", ping, nil, 404)
 	close(y.first)
+}
+
+// While the engine is away, each server limits by itself, and keeps nothing to tell later.
+func TestHTTPRateAway(t *testing.T) {
+	alone := func(Principal) (fleet.Fleet, error) { return away{}, nil }
+	list := string(encodeRequest(t, modern, "1", "tools/list", nil))
+	for range 2 {
+		srv := newHTTPServer(t, newFixture(), HTTPOptions{Rate: 1e-6, Authenticate: isAlice, Fleet: alone})
+		c := newHTTPClient(t, srv, modern)
+		c.status(t, "the first", "POST", list, nil, 200)
+		c.status(t, "the next", "POST", list, nil, 429)
+		left := func() int {
+			srv.untold.mu.Lock()
+			defer srv.untold.mu.Unlock()
+			return len(srv.untold.of)
+		}
+		for end := time.Now().Add(patience); left() > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("it keeps what it could not tell")
+			}
+		}
+	}
 }

@@ -280,6 +280,10 @@ func TestLimiter(t *testing.T) {
 		} else {
 			leave()
 		}
+		l.take("a", 45) // which others let in
+		if leave, wait := l.enter("a"); leave != nil || wait != 4600*time.Millisecond {
+			t.Errorf("with a debt: wait %s", wait)
+		}
 		time.Sleep(2 * time.Minute)
 		if l.enter("b"); len(l.callers) != 1 {
 			t.Errorf("%d callers are kept", len(l.callers))

@@ -73,18 +73,18 @@ func remove[T comparable](mu *sync.Mutex, lists map[string][]T, name string, ent
 	}
 }
 
-// begin starts an answer to a question in a goroutine, or reports false where nobody
-// serves the name.
-func (m *Memory) begin(name string, run func(Handler)) bool {
+// begin gives the handler for one question, nil where nobody serves the name. Whoever
+// gets it says m.wg.Done when it has returned.
+func (m *Memory) begin(name string) Handler {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	list := m.served[name]
 	if len(list) == 0 || m.base.Err() != nil {
-		return false
+		return nil
 	}
 	m.served[name] = append(list[1:len(list):len(list)], list[0])
-	m.wg.Go(func() { run(list[0].handler) })
-	return true
+	m.wg.Add(1)
+	return list[0].handler
 }
 
 // Ask implements [Fleet].
@@ -94,10 +94,16 @@ func (m *Memory) Ask(ctx context.Context, name string, body []byte) iter.Seq2[[]
 			yield(nil, err)
 			return
 		}
+		h := m.begin(name)
+		if h == nil {
+			yield(nil, ErrGone)
+			return
+		}
 		asked, leave := context.WithCancel(m.base)
 		defer leave()
 		parts, done := make(chan []byte), make(chan error, 1)
-		if !m.begin(name, func(h Handler) {
+		go func() {
+			defer m.wg.Done()
 			done <- h(asked, bytes.Clone(body), func(part []byte) error {
 				select {
 				case parts <- bytes.Clone(part):
@@ -106,18 +112,18 @@ func (m *Memory) Ask(ctx context.Context, name string, body []byte) iter.Seq2[[]
 					return asked.Err()
 				}
 			})
-		}) {
-			yield(nil, ErrGone)
-			return
-		}
+		}()
 		for {
 			select {
 			case part := <-parts:
 				if !yield(part, nil) {
 					return
 				}
-			case err := <-done:
+			case returned := <-done:
+				last, isLast, err := LastOf(returned)
 				switch {
+				case isLast:
+					yield(bytes.Clone(last), nil)
 				case err == nil:
 				case m.base.Err() != nil:
 					yield(nil, ErrLost)
@@ -131,6 +137,29 @@ func (m *Memory) Ask(ctx context.Context, name string, body []byte) iter.Seq2[[]
 			}
 		}
 	}
+}
+
+// Answer is for engines that carry questions from elsewhere: whoever serves the name
+// answers, on the caller's goroutine. part's context is the handler's. The error is that of
+// [Fleet.Ask], or the last piece ([Last]).
+func (m *Memory) Answer(ctx context.Context, name string, body []byte, part func(ctx context.Context, piece []byte) error) error {
+	h := m.begin(name)
+	if h == nil {
+		return ErrGone
+	}
+	defer m.wg.Done()
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	defer context.AfterFunc(m.base, leave)()
+	returned := h(ctx, body, func(piece []byte) error { return part(ctx, piece) })
+	_, isLast, err := LastOf(returned)
+	switch {
+	case isLast, err == nil:
+		return returned
+	case m.base.Err() != nil:
+		return ErrLost
+	}
+	return AnswerError(err.Error())
 }
 
 // Hear implements [Fleet].

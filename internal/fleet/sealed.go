@@ -106,12 +106,13 @@ func (s *sealed) unstamp(sealed []byte, bound string, before *seen) ([]byte, err
 	return plain[8:], nil
 }
 
-// What a piece of an answer is, in its first byte. The end is a piece of its own, so
-// that nobody can cut an answer short unnoticed.
+// What a piece of an answer is, in its first byte. The last one says so, so that nobody
+// can cut an answer short unnoticed.
 const (
 	partMore byte = iota
 	partEnd
 	partError
+	partLast
 )
 
 // answerTo binds a piece of an answer to its question and its place.
@@ -135,20 +136,23 @@ func (s *sealed) Serve(name string, h Handler) (func(), error) {
 				return err
 			}
 			n := 0
-			send := func(what byte, b []byte) error {
+			sealed := func(what byte, b []byte) []byte {
 				n++
-				return part(s.seal.SealBytes(append([]byte{what}, b...), answerTo(question, n)))
+				return s.seal.SealBytes(append([]byte{what}, b...), answerTo(question, n))
 			}
 			if err == nil {
-				err = h(ctx, body, func(b []byte) error { return send(partMore, b) })
+				err = h(ctx, body, func(b []byte) error { return part(sealed(partMore, b)) })
 			}
+			last, isLast, err := LastOf(err)
 			switch {
+			case isLast:
+				return Last(sealed(partLast, last))
 			case s.base.Err() != nil && err != nil:
 				return ErrLost
 			case err != nil:
-				return send(partError, []byte(err.Error()))
+				return Last(sealed(partError, []byte(err.Error())))
 			}
-			return send(partEnd, nil)
+			return Last(sealed(partEnd, nil))
 		})
 	})
 }
@@ -188,6 +192,9 @@ func (s *sealed) Ask(ctx context.Context, name string, body []byte) iter.Seq2[[]
 				yield(nil, AnswerError(plain[1:]))
 				return
 			case plain[0] == partEnd:
+				return
+			case plain[0] == partLast:
+				yield(plain[1:], nil)
 				return
 			case !yield(plain[1:], nil):
 				return

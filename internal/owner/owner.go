@@ -15,7 +15,7 @@ import (
 
 // Serve answers questions about a name until stop is called. Both sides are JSON.
 func Serve[Q, A any](f fleet.Fleet, name string, answer func(context.Context, Q) A) (stop func(), err error) {
-	return f.Serve(name, func(ctx context.Context, body []byte, part func([]byte) error) error {
+	return f.Serve(name, func(ctx context.Context, body []byte, _ func([]byte) error) error {
 		var q Q
 		if err := json.Unmarshal(body, &q); err != nil {
 			return fmt.Errorf("nothing was done: the question is not understood, perhaps because it is of another version of this server: %w", err)
@@ -24,7 +24,7 @@ func Serve[Q, A any](f fleet.Fleet, name string, answer func(context.Context, Q)
 		if err != nil {
 			return err
 		}
-		return part(out)
+		return fleet.Last(out)
 	})
 }
 

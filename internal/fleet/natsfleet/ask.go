@@ -36,6 +36,7 @@ const (
 	stateAnd   = "and"   // … that goes on in the next message
 	stateAlive = "alive" // still at it
 	stateEnd   = "end"   // that was all
+	stateLast  = "last"  // a part, or the end of one, and that was all
 	stateError = "error" // the handler's error
 	stateLost  = "lost"  // the replica is ending, and the handler did not finish
 	stateGone  = "gone"  // it stopped serving the name just then
@@ -221,6 +222,10 @@ func (f *Fleet) ask(ctx context.Context, name string, body []byte, take func([]b
 		case stateEnd:
 			over = true
 			return nil
+		case stateLast:
+			over = true
+			take(append(part, m.Data...))
+			return nil
 		case stateError:
 			over = true
 			return fleet.AnswerError(m.Data)
@@ -269,8 +274,9 @@ func (a *answer) say(ctx context.Context, state string, body []byte) error {
 	return a.f.say(a.to, a.here, state, number, body)
 }
 
-// part sends a part of the answer, in as many messages as it takes.
-func (a *answer) part(ctx context.Context, body []byte) error {
+// part sends a part of the answer, in as many messages as it takes. final is what the
+// last of these says.
+func (a *answer) part(ctx context.Context, body []byte, final string) error {
 	for first := true; first || len(body) > 0; first = false {
 		select {
 		case <-a.credit:
@@ -279,7 +285,7 @@ func (a *answer) part(ctx context.Context, body []byte) error {
 		}
 		n, state := min(chunk, len(body)), stateAnd
 		if n == len(body) {
-			state = stateMore
+			state = final
 		}
 		if err := a.say(ctx, state, body[:n]); err != nil {
 			return err
@@ -321,20 +327,17 @@ func (f *Fleet) answer(name string, m *nats.Msg) {
 	})
 	defer end()
 	a.here = here
-	stopped := make(chan struct{})
-	f.wg.Go(func() { // also for an asker that is gone, which the silence does not tell
-		tick := time.NewTicker(alive)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				_ = a.say(ctx, stateAlive, nil)
-			case <-stopped:
-				return
-			}
+	// Also for an asker that is gone, which the silence does not tell.
+	var living *time.Timer
+	a.lock <- struct{}{} // until living is known
+	living = time.AfterFunc(alive, func() {
+		_ = a.say(ctx, stateAlive, nil)
+		if ctx.Err() == nil {
+			living.Reset(alive)
 		}
 	})
-	defer close(stopped)
+	<-a.lock
+	defer living.Stop()
 	body := m.Data
 	if m.Header.Get(headState) == stateLong {
 		if a.say(ctx, stateSend, nil) != nil {
@@ -348,23 +351,21 @@ func (f *Fleet) answer(name string, m *nats.Msg) {
 			return
 		}
 	}
-	for part, err := range f.local.Ask(ctx, name, body) {
-		said, isSaid := errors.AsType[fleet.AnswerError](err)
-		switch {
-		case err == nil:
-			if a.part(ctx, part) != nil {
-				return
-			}
-			continue
-		case ctx.Err() != nil:
-		case isSaid:
-			_ = a.say(ctx, stateError, []byte(said))
-		case errors.Is(err, fleet.ErrGone):
-			_ = a.say(ctx, stateGone, nil)
-		default:
-			_ = a.say(ctx, stateLost, nil)
-		}
-		return
+	last, isLast, err := fleet.LastOf(f.local.Answer(ctx, name, body, func(ctx context.Context, piece []byte) error {
+		return a.part(ctx, piece, stateMore)
+	}))
+	said, isSaid := errors.AsType[fleet.AnswerError](err)
+	switch {
+	case ctx.Err() != nil: // nobody waits any more
+	case isLast:
+		_ = a.part(ctx, last, stateLast)
+	case err == nil:
+		_ = a.say(ctx, stateEnd, nil)
+	case isSaid:
+		_ = a.say(ctx, stateError, []byte(said))
+	case errors.Is(err, fleet.ErrGone):
+		_ = a.say(ctx, stateGone, nil)
+	default:
+		_ = a.say(ctx, stateLost, nil)
 	}
-	_ = a.say(ctx, stateEnd, nil)
 }

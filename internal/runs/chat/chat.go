@@ -183,7 +183,7 @@ func (r *reply) leaveList(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
-	r.s.exit(ctx, e.place, r.State().ID)
+	r.s.exit(ctx, e.place, r.State().ID, e.list)
 }
 
 // waitFor keeps a queued run alive until the one before it has ended.

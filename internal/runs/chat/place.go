@@ -39,7 +39,8 @@ type entry struct {
 	place string
 	by    string
 	key   string
-	noted bool // it stands in the list
+	noted bool       // it stands in the list
+	list  fleet.Fact // the list as this process wrote it last; its zero value: it did not
 }
 
 func placeName(place string) string { return "place/" + place }
@@ -53,31 +54,36 @@ func (s *Service) enter(ctx context.Context, r *reply, state runs.State, decide 
 	others := true // they may know more
 	var fact fleet.Fact
 	for range tries {
-		list := []listed{own}
+		all := []listed{own}
 		if others {
-			value, _ := json.Marshal(list)
+			value, _ := json.Marshal(all)
 			var ours bool
 			var err error
 			if fact, ours, err = s.m.Config.Fleet.Create(ctx, placeName(place), value); err != nil {
 				s.m.Config.Log.Debug("other processes can't be asked what is under way", "error", err)
 				others = false
 			} else if !ours {
-				list = s.takeUpListed(fact, r, own)
+				all = s.takeUpListed(fact, r, own)
 			}
 			others = others && !ours
-			r.entry.noted = ours && err == nil
+			if r.entry.noted = ours && err == nil; r.entry.noted {
+				r.entry.list = fact
+			}
 		}
 		before := s.under(place)
 		if err := decide(before); err != nil {
-			s.exit(ctx, place, state.ID) // where it had been the first
+			s.exit(ctx, place, state.ID, r.entry.list) // where it had been the first
 			return err
 		}
 		if !others {
 			return nil
 		}
-		value, _ := json.Marshal(list)
-		_, err := s.m.Config.Fleet.Change(ctx, fact, value)
-		if r.entry.noted = err == nil; !errors.Is(err, fleet.ErrChanged) {
+		value, _ := json.Marshal(all)
+		list, err := s.m.Config.Fleet.Change(ctx, fact, value)
+		if r.entry.noted = err == nil; r.entry.noted {
+			r.entry.list = list
+		}
+		if !errors.Is(err, fleet.ErrChanged) {
 			return nil // where it could not be noted, the others know less
 		}
 	}
@@ -86,50 +92,64 @@ func (s *Service) enter(ctx context.Context, r *reply, state runs.State, decide 
 
 // edit changes a reply's entry in the list of a place, if it is there; an entry that
 // change does not keep is taken off. Where somebody else changes the list meanwhile,
-// change is called again.
-func (s *Service) edit(ctx context.Context, place, id string, change func(e *listed) (keep bool, err error)) (found bool, err error) {
+// change is called again. seen is the list as it was seen last, which need not be read
+// again if nobody has changed it since; its zero value: it has to be read. now is what it
+// has become.
+func (s *Service) edit(ctx context.Context, place, id string, seen fleet.Fact, change func(e *listed) (keep bool, err error)) (now fleet.Fact, found bool, err error) {
 	for range tries {
-		fact, ok, err := s.m.Config.Fleet.Find(ctx, placeName(place))
-		if err != nil || !ok {
-			return false, err
-		}
-		var all, left []listed
-		if err := json.Unmarshal(fact.Value, &all); err != nil {
-			return false, err
-		}
-		found = false
-		for _, one := range all {
-			if state, err := s.m.Unpack(one.State); err == nil && state.ID == id {
-				found = true
-				keep, err := change(&one)
-				if err != nil {
-					return true, err
-				}
-				if !keep {
-					continue
-				}
+		fact, old := seen, seen.Name != ""
+		seen = fleet.Fact{}
+		if !old {
+			var ok bool
+			if fact, ok, err = s.m.Config.Fleet.Find(ctx, placeName(place)); err != nil || !ok {
+				return fleet.Fact{}, false, err
 			}
-			left = append(left, one)
 		}
-		if !found {
-			return false, nil
+		var left []listed
+		if left, found, err = s.changed(fact, id, change); !found || err != nil {
+			if old {
+				continue
+			}
+			return fleet.Fact{}, found, err
 		}
 		if left == nil {
-			err = s.m.Config.Fleet.Forget(ctx, fact)
+			now, err = fleet.Fact{}, s.m.Config.Fleet.Forget(ctx, fact)
 		} else {
 			value, _ := json.Marshal(left)
-			_, err = s.m.Config.Fleet.Change(ctx, fact, value)
+			now, err = s.m.Config.Fleet.Change(ctx, fact, value)
 		}
 		if !errors.Is(err, fleet.ErrChanged) {
-			return true, err
+			return now, true, err
 		}
 	}
-	return found, fleet.ErrChanged
+	return fleet.Fact{}, found, fleet.ErrChanged
 }
 
-// exit takes a reply that has ended off the list.
-func (s *Service) exit(ctx context.Context, place, id string) {
-	if _, err := s.edit(ctx, place, id, func(*listed) (bool, error) { return false, nil }); err != nil {
+// changed gives what is left of a list once change has been called with an entry.
+func (s *Service) changed(list fleet.Fact, id string, change func(e *listed) (keep bool, err error)) (left []listed, found bool, err error) {
+	var all []listed
+	if err := json.Unmarshal(list.Value, &all); err != nil {
+		return nil, false, err
+	}
+	for _, one := range all {
+		if state, err := s.m.Unpack(one.State); err == nil && state.ID == id {
+			found = true
+			keep, err := change(&one)
+			if err != nil {
+				return nil, true, err
+			}
+			if !keep {
+				continue
+			}
+		}
+		left = append(left, one)
+	}
+	return left, found, nil
+}
+
+// exit takes a reply that has ended off the list, which was seen last as seen.
+func (s *Service) exit(ctx context.Context, place, id string, seen fleet.Fact) {
+	if _, _, err := s.edit(ctx, place, id, seen, func(*listed) (bool, error) { return false, nil }); err != nil {
 		s.m.Config.Log.Debug("the end of a reply could not be noted", "error", err)
 	}
 }

@@ -15,7 +15,7 @@ func (r *reply) settle(ctx context.Context, place string) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
-	r.s.exit(ctx, place, r.State().ID)
+	r.s.exit(ctx, place, r.State().ID, r.entry.list)
 	c := r.claim()
 	if c == nil {
 		return
@@ -120,7 +120,7 @@ func (r *reply) takeOverListed(ctx context.Context) (done bool) {
 		r.s.m.Own(r.Live) // before others could find nobody who has it
 	}
 	mine := runs.NewID()
-	found, err := r.s.edit(ctx, e.place, r.State().ID, func(one *listed) (bool, error) {
+	_, found, err := r.s.edit(ctx, e.place, r.State().ID, fleet.Fact{}, func(one *listed) (bool, error) {
 		if one.By != e.by {
 			return true, fleet.ErrChanged
 		}
@@ -154,7 +154,7 @@ func (r *reply) giveUpClaim(ctx context.Context, e entry) (done bool) {
 	case err != nil:
 		return false
 	case !ok || c.State.ID != r.State().ID: // let go, since nothing came of it
-		r.s.exit(ctx, e.place, r.State().ID)
+		r.s.exit(ctx, e.place, r.State().ID, fleet.Fact{})
 		r.End(runs.StatusFailed, notSent(errGivenUp, "giving up its place in the session"))
 		return true
 	case c.End(r.Live):
@@ -166,7 +166,7 @@ func (r *reply) giveUpClaim(ctx context.Context, e entry) (done bool) {
 	if err := c.GiveUp(ctx); err != nil {
 		return errors.Is(err, fleet.ErrChanged) && r.FollowOwner(ctx)
 	}
-	r.s.exit(ctx, e.place, r.State().ID)
+	r.s.exit(ctx, e.place, r.State().ID, fleet.Fact{})
 	r.End(runs.StatusFailed, notSent(errGivenUp, "giving up its place in the session"))
 	return true
 }
@@ -197,13 +197,15 @@ func (r *reply) mayBeSent(ctx context.Context) bool {
 		err = c.Sending(ctx, r.State())
 	case r.entry.noted:
 		var found bool
-		found, err = r.s.edit(ctx, r.entry.place, r.State().ID, func(one *listed) (bool, error) {
+		var list fleet.Fact
+		list, found, err = r.s.edit(ctx, r.entry.place, r.State().ID, r.entry.list, func(one *listed) (bool, error) {
 			if one.By != r.entry.by {
 				return true, fleet.ErrChanged
 			}
 			one.State, one.Sent = r.s.m.Pack(r.State()), true
 			return true, nil
 		})
+		r.Locked(func() { r.entry.list = list })
 		switch {
 		case err == nil && !found: // taken over and ended, or given up
 			err = fleet.ErrChanged
