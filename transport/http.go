@@ -171,7 +171,11 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r, untrack := h.open.track(r.WithContext(withHeader(withShare(r.Context(), share), r.Header)), caller)
 	defer untrack()
-	leave, wait := h.limiter.enter(share)
+	var joined fleet.Fleet
+	if h.opts.Rate > 0 {
+		joined = h.peers.get(caller)
+	}
+	leave, wait := h.limiter.enter(r.Context(), joined, share)
 	if leave == nil {
 		h.beyondLimit(w, r, caller, wait)
 		return

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"math"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"openclaw-mcp/internal/fleet"
 )
 
 // limiter bounds what one principal may ask of the server: how fast, and how
@@ -26,27 +29,51 @@ type limiter struct {
 type allowance struct {
 	tokens *rate.Limiter
 	inside int // requests being served
+	common commonBucket
 }
 
 func newLimiter(perSecond float64, concurrency int) *limiter {
 	return &limiter{rate: perSecond, concurrency: concurrency, callers: make(map[string]*allowance)}
 }
 
-// newAllowance allows bursts of two seconds' worth.
+// burst is two seconds' worth.
+func (l *limiter) burst() int { return int(math.Ceil(max(1, 2*l.rate))) }
+
 func (l *limiter) newAllowance() *allowance {
 	if l.rate == 0 {
 		return &allowance{tokens: rate.NewLimiter(rate.Inf, 0)}
 	}
-	return &allowance{tokens: rate.NewLimiter(rate.Limit(l.rate), int(math.Ceil(max(1, 2*l.rate))))}
+	return &allowance{tokens: rate.NewLimiter(rate.Limit(l.rate), l.burst())}
 }
 
-// enter lets one request of a principal in. Call leave when it is over. Where it
-// is beyond a limit, leave is nil, and wait is how long to wait.
-func (l *limiter) enter(name string) (leave func(), wait time.Duration) {
+// enter lets one request of a principal in, which has to be within its rate at all
+// processes of its fleet, if it has one. Call leave when it is over. Where it is beyond
+// a limit, leave is nil, and wait is how long to wait.
+func (l *limiter) enter(ctx context.Context, f fleet.Fleet, name string) (leave func(), wait time.Duration) {
 	if l.rate == 0 && l.concurrency == 0 {
 		return func() {}, 0
 	}
 	now := time.Now()
+	leave, r, wait := l.enterHere(now, name)
+	if leave == nil || f == nil || l.rate == 0 {
+		return leave, wait
+	}
+	if wait := l.of(name).common.draw(ctx, f, name, l.rate, l.burst()); wait > 0 {
+		r.CancelAt(now)
+		leave()
+		return nil, wait
+	}
+	return leave, 0
+}
+
+func (l *limiter) of(name string) *allowance {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.callers[name] // a request of it is inside
+}
+
+// enterHere is enter for this process alone.
+func (l *limiter) enterHere(now time.Time, name string) (leave func(), r *rate.Reservation, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sweep(now)
@@ -56,19 +83,19 @@ func (l *limiter) enter(name string) (leave func(), wait time.Duration) {
 		l.callers[name] = a
 	}
 	if l.concurrency > 0 && a.inside >= l.concurrency {
-		return nil, time.Second
+		return nil, nil, time.Second
 	}
-	r := a.tokens.ReserveN(now, 1)
+	r = a.tokens.ReserveN(now, 1)
 	if wait := r.DelayFrom(now); wait > 0 {
 		r.CancelAt(now)
-		return nil, wait
+		return nil, nil, wait
 	}
 	a.inside++
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		a.inside--
-	}, 0
+	}, r, 0
 }
 
 // sweep forgets callers whose allowance is whole again.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"strings"
@@ -142,6 +143,31 @@ func TestHTTPAskFor(t *testing.T) {
 	}
 	if m := readEvent(t, events[2]); string(m.ID) != "5" || !strings.HasPrefix(m.Result.Content[0].Text, "cancel") {
 		t.Errorf("got %s", events[2].data)
+	}
+}
+
+// The limit of a caller's rate is one, however many servers its requests go to.
+func TestHTTPRateElsewhere(t *testing.T) {
+	_, clients := joined(t, newFixture(), 3, HTTPOptions{Rate: 10})
+	began := time.Now()
+	list := encodeRequest(t, legacy, "1", "tools/list", nil)
+	let := 0
+	for i := range 90 {
+		res := clients[i%3].do(t, t.Context(), http.MethodPost, list, nil)
+		_, _ = io.Copy(io.Discard, res.Body)
+		closeBody(res)
+		switch res.StatusCode {
+		case http.StatusOK:
+			let++
+		case http.StatusTooManyRequests:
+		default:
+			t.Fatalf("status %d", res.StatusCode)
+		}
+	}
+	// Two seconds' worth at once, then so many a second; the session took two before.
+	most := 20 + 10*time.Since(began).Seconds()
+	if float64(let) > 1.2*most || let < 14 {
+		t.Errorf("%d were let in, of %.0f that may be", let, most)
 	}
 }
 

@@ -265,23 +265,23 @@ func TestLimiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(10, 0)
 		for i := range 20 { // two seconds' worth
-			leave, _ := l.enter("a")
+			leave, _ := l.enter(t.Context(), nil, "a")
 			if leave == nil {
 				t.Fatalf("request %d was refused", i)
 			}
 			leave()
 		}
-		if leave, wait := l.enter("a"); leave != nil || wait != 100*time.Millisecond {
+		if leave, wait := l.enter(t.Context(), nil, "a"); leave != nil || wait != 100*time.Millisecond {
 			t.Errorf("wait %s", wait)
 		}
 		time.Sleep(100 * time.Millisecond)
-		if leave, _ := l.enter("a"); leave == nil {
+		if leave, _ := l.enter(t.Context(), nil, "a"); leave == nil {
 			t.Error("the allowance does not grow")
 		} else {
 			leave()
 		}
 		time.Sleep(2 * time.Minute)
-		if l.enter("b"); len(l.callers) != 1 {
+		if l.enter(t.Context(), nil, "b"); len(l.callers) != 1 {
 			t.Errorf("%d callers are kept", len(l.callers))
 		}
 	})
