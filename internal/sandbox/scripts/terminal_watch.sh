@@ -1,9 +1,11 @@
 # Ends a terminal that nobody has been connected with for as long as its folder says, and removes
 # the folder that long after the end. Argument: the folder.
 . ./command_state.sh
+. ./process.sh
 . ./session.sh
 
 run=$1
+note_process "$run/watcher"
 read -r keep <"$run/keep"
 beat=30
 [ "$keep" -ge 60 ] || beat=1
@@ -19,5 +21,5 @@ while sleep "$beat" && process_alive "$run/pid"; do
     break
   fi
 done
-sleep "$keep"
+[ ! -d "$run" ] || sleep "$keep" # closed meanwhile, it has nothing to say any more
 rm -rf -- "$run"
