@@ -32,6 +32,7 @@ export async function start() {
   await once(web, "listening");
   hostOrigin = `http://127.0.0.1:${web.address().port}`;
   browser = await chromium.launch({
+    timeout: 3 * patience,
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
