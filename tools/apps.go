@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image"
 	"math"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
 
+	"openclaw-mcp/client"
 	"openclaw-mcp/internal/desktops"
 	"openclaw-mcp/internal/terminals"
 	"openclaw-mcp/internal/text"
@@ -296,6 +298,8 @@ type listWorkOut struct {
 	Runs      []workRun  `json:"runs"`
 	Sessions  []Session  `json:"sessions"`
 	Notes     []string   `json:"notes,omitempty"` // what could not be read
+
+	KeyRefused bool `json:"key_refused,omitempty"` // the service does not know the caller's key
 }
 
 func (o listWorkOut) text() string {
@@ -314,6 +318,8 @@ func listWork(ctx context.Context, r *request, in listWorkIn) (listWorkOut, erro
 		}
 		if err != nil {
 			out.Notes = append(out.Notes, err.Error())
+			var e *client.Error
+			out.KeyRefused = out.KeyRefused || errors.As(err, &e) && e.Status == http.StatusUnauthorized
 		}
 	}
 	part("list_instances", func() error {

@@ -37,19 +37,33 @@ let name = ""; // what the model calls it
 let state: Data = {};
 let cursor = -1;
 let seen = "";
+let fills = false; // opened for this page alone: it gets the page's size as soon as it can
 let given = 0; // which terminal the page is about, counted
 const echo = new Echo();
 
-// The widest font with which all columns fit.
+const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
+const edge = 8 + 16; // of the box, and the scroll bar
+const least = 12; // pixels: what is smaller, nobody reads
+
+// The height that a full screen has for the rows, with the lines below them; undefined elsewhere.
+function roomForRows(): number | undefined {
+  const high = fullHeight();
+  return high && high - box.getBoundingClientRect().top - 6.5 * rem();
+}
+
+// The largest font with which all columns fit. Where that can't be read, the box scrolls.
 function scale(): void {
   term.options.theme = isDark() ? dark : light;
   const pen = document.createElement("canvas").getContext("2d");
   if (!pen) return;
   pen.font = `100px ${face}`;
   const share = pen.measureText("W").width / 100;
-  const room = box.clientWidth - 8 - 16; // and the scroll bar
-  const size = fit.ariaPressed === "true" ? 13 : Math.max(7, Math.min(14, Math.floor((room / (term.cols * share)) * 2) / 2));
-  if (term.options.fontSize !== size) term.options.fontSize = size;
+  const wide = (box.clientWidth - edge) / (term.cols * share);
+  const high = roomForRows();
+  const largest = high ? Math.min(2 * rem(), high / (1.25 * term.rows)) : rem();
+  const size = Math.max(least, fit.ariaPressed === "true" ? 0.93 * rem() : Math.min(largest, wide));
+  const half = Math.floor(size * 2) / 2;
+  if (term.options.fontSize !== half) term.options.fontSize = half;
 }
 
 async function useSize(): Promise<void> {
@@ -57,10 +71,23 @@ async function useSize(): Promise<void> {
   scale();
   const cell = box.querySelector(".xterm-screen")!.getBoundingClientRect();
   const width = cell.width / term.cols, height = cell.height / term.rows;
-  const high = fullHeight();
-  const rows = high ? Math.floor((high - box.getBoundingClientRect().top - 90) / height) : Math.max(term.rows, 24);
-  const cols = Math.floor((box.clientWidth - 8 - 16) / width);
+  const high = roomForRows();
+  const rows = high ? Math.floor(high / height) : Math.max(term.rows, 24);
+  const cols = Math.floor((box.clientWidth - edge) / width);
   await use({ cols: Math.max(20, Math.min(400, cols)), rows: Math.max(4, Math.min(200, rows)) });
+}
+
+// Where not all columns fit, the cursor stays in sight.
+term.onCursorMove(() => {
+  if (box.scrollWidth <= box.clientWidth) return;
+  const at = (term.buffer.active.cursorX / term.cols) * box.querySelector(".xterm-screen")!.clientWidth;
+  if (at < box.scrollLeft || at > box.scrollLeft + box.clientWidth - edge) box.scrollLeft = at - box.clientWidth / 2;
+});
+
+function setFit(on: boolean): void {
+  fit.ariaPressed = String(on);
+  if (on) void useSize();
+  else scale();
 }
 
 function show(next: Data): void {
@@ -75,9 +102,14 @@ function show(next: Data): void {
   if (next.exit_code !== undefined) words.push(`exit code ${next.exit_code}`);
   if (next.title) words.push(next.title);
   find("state").textContent = words.join(" · ");
+  find("hint").hidden = !openNow;
   turn.disabled = !openNow;
   fit.disabled = !openNow || !next.can_resize;
   term.options.disableStdin = !openNow;
+  if (fills && !fit.disabled) {
+    fills = false;
+    setFit(true);
+  }
   turn.textContent = next.person ? "Hand back" : "Take over";
   whose.hidden = !openNow;
   whose.classList.toggle("person", next.person);
@@ -173,11 +205,7 @@ turn.addEventListener("click", async () => {
     term.focus();
   }
 });
-fit.addEventListener("click", () => {
-  fit.ariaPressed = fit.ariaPressed === "true" ? "false" : "true";
-  if (fit.ariaPressed === "true") void useSize();
-  else scale();
-});
+fit.addEventListener("click", () => setFit(fit.ariaPressed !== "true"));
 let width = 0;
 new ResizeObserver(() => {
   if (box.clientWidth === width) return; // the height follows the rows
@@ -193,6 +221,7 @@ onLook(() => {
 // A result has the name by which the model knows the terminal and, where that is short,
 // the handle that outlives this server.
 function about(data: Data): void {
+  fills ||= data.fit === true;
   if (!data.terminal) return;
   const same = data.terminal === name;
   name = data.terminal;

@@ -7,8 +7,44 @@ const lists = { instances: find("instances"), runs: find("runs"), session: find<
 const pause = (ms: number) => new Promise((go) => setTimeout(go, ms));
 const over = (status: string) => status !== "running" && status !== "stalled";
 
+// A question is the end of what was said, perhaps with the answers to choose from below it.
+const question = /[?？][\s"'”’)*_`]*(?:\n\s*(?:[-*•]|\d+[.)]|[A-Za-z][.)])\s[^\n]*)*\s*$/;
+
 let instance = "";
 let chosen = ""; // session
+
+/** Sends the agent a message; what failed is said. */
+async function message(to: string, session: string, text: string): Promise<boolean> {
+  say("Sending…");
+  try {
+    const result = await call("send_chat_message", { message: text, instance: to, wait_seconds: 0, ...(session ? { session } : {}) });
+    say("Sent.");
+    tell(`the user sent the agent of instance ${to}${result.session ? `, session ${result.session},` : ""} this message: ‘${text.slice(0, 500)}’; read_chat_history shows the reply`);
+    await refresh();
+    return true;
+  } catch (error) {
+    say(sentence(error), true);
+    return false;
+  }
+}
+
+/** Has a form send what is in its field, which keeps it until that was sent. */
+function sends(form: HTMLFormElement, send: (text: string) => Promise<boolean>): void {
+  const field = form.querySelector("textarea")!, button = form.querySelector("button")!;
+  form.addEventListener("submit", async (e) => {
+    e.preventDefault();
+    const text = field.value.trim();
+    if (!text || button.disabled) return;
+    button.disabled = true;
+    if (await send(text)) field.value = "";
+    button.disabled = false;
+  });
+  field.addEventListener("keydown", (e) => {
+    if (e.key !== "Enter" || !(e.ctrlKey || e.metaKey)) return;
+    e.preventDefault();
+    form.requestSubmit();
+  });
+}
 
 /** A run as the page shows it. Its handle changes with each piece of it that is read. */
 class Run {
@@ -22,6 +58,9 @@ class Run {
   private readonly text = document.createElement("pre");
   private readonly cancel = document.createElement("button");
   private readonly answer = document.createElement("button");
+  private readonly form = find<HTMLTemplateElement>("answer").content.firstElementChild!.cloneNode(true) as HTMLFormElement;
+  private newest = false; // of its session
+  private asked = false; // as it is shown
 
   constructor(data: Data) {
     this.data = data;
@@ -37,35 +76,52 @@ class Run {
     this.answer.textContent = "Answer";
     this.cancel.addEventListener("click", () => void this.stop());
     this.answer.addEventListener("click", () => {
-      instance = this.data.instance;
-      choose(this.data.session);
-      find("message").focus();
+      this.form.hidden = !this.form.hidden;
+      this.answer.ariaExpanded = String(!this.form.hidden);
+      if (!this.form.hidden) this.form.querySelector("textarea")!.focus();
+    });
+    this.form.hidden = true;
+    this.answer.ariaExpanded = "false";
+    sends(this.form, async (text) => {
+      const sent = await message(this.data.instance, this.data.session, text);
+      if (sent) this.text.focus(); // the field is gone
+      return sent;
     });
     head.append(this.meta, this.answer, this.cancel);
     this.about.className = "about";
     this.about.textContent = data.about ?? "";
-    this.box.append(head, this.about, this.text);
+    this.box.append(head, this.about, this.text, this.form);
     this.show();
   }
 
-  /** Takes over what a list says of the run. */
-  update(data: Data): void {
-    if (this.ended) return;
-    this.data = { ...this.data, ...data };
+  /** Takes over what a list says of the run, and whether it is the newest of its session. */
+  update(data: Data, newest: boolean): void {
+    this.newest = newest;
+    if (!this.ended) this.data = { ...this.data, ...data };
     this.show();
+  }
+
+  /** Whether the agent asked something and nobody has answered. */
+  get asks(): boolean {
+    return this.newest && this.data.kind === "chat" && over(this.data.status) && question.test(this.text.textContent ?? "");
   }
 
   private show(): void {
     const d = this.data;
-    const asks = over(d.status) && d.kind === "chat" && /\?\s*$/.test(this.text.textContent ?? "");
     const code = d.exit_code === undefined ? "" : `exit code ${d.exit_code}`;
     const name = [d.kind, String(d.status).replaceAll("_", " "), code, d.session && `session ${d.session}`, d.started && `since ${new Date(d.started).toLocaleTimeString()}`];
-    this.meta.textContent = name.filter(Boolean).join(" · ") + (asks ? " — the agent asks" : "");
-    this.meta.classList.toggle("asks", asks);
+    this.meta.textContent = name.filter(Boolean).join(" · ");
     this.cancel.hidden = over(d.status);
-    this.answer.hidden = d.kind !== "chat" || !over(d.status) || !d.session;
-    this.answer.classList.toggle("main", asks);
-    this.box.setAttribute("aria-label", `${d.kind} run, ${d.status}`);
+    const can = this.newest && d.kind === "chat" && over(d.status) && Boolean(d.session);
+    this.answer.hidden = !can || this.asks;
+    if (this.asks !== this.asked) {
+      this.asked = this.asks;
+      this.box.classList.toggle("asks", this.asked);
+      this.form.hidden = !this.asked;
+    }
+    if (!can) this.form.hidden = true;
+    this.box.setAttribute("aria-label", `${d.kind} run, ${d.status}${this.asked ? ", waits for an answer" : ""}`);
+    showState();
   }
 
   /** Follows it to its end. */
@@ -107,24 +163,27 @@ const known = new Map<string, Run>();
 
 /** Shows the runs of a list, the newest first. */
 function showRuns(all: Data[]): void {
-  for (const data of [...all].reverse()) {
-    const run = known.get(data.id);
-    if (run) {
-      run.update({ status: data.status, session: data.session });
-      continue;
+  const talk = (r: Data) => r.kind === "chat" && `${r.instance} ${r.session}`;
+  for (const [i, data] of [...all.entries()].reverse()) {
+    let run = known.get(data.id);
+    if (!run) {
+      run = new Run(data);
+      known.set(data.id, run);
+      lists.runs.prepend(run.box);
+      void run.follow();
     }
-    const added = new Run(data);
-    known.set(data.id, added);
-    lists.runs.prepend(added.box);
-    void added.follow();
+    run.update({ status: data.status, session: data.session }, !all.slice(0, i).some((newer) => talk(newer) && talk(newer) === talk(data)));
   }
   find("no-runs").hidden = known.size > 0;
 }
 
-function choose(session: string): void {
-  chosen = session;
-  if (![...lists.session.options].some((o) => o.value === session)) lists.session.add(new Option(session, session));
-  lists.session.value = session;
+let counts = ["Waiting for the server…"];
+
+/** Says what there is, and whether a question waits: that is said aloud, too. */
+function showState(): void {
+  const asking = [...known.values()].filter((run) => run.asks).length;
+  const text = [...counts, ...(asking ? [`${asking} question${asking === 1 ? " waits" : "s wait"} for you`] : [])].join(" · ");
+  if (find("state").textContent !== text) find("state").textContent = text;
 }
 
 function showInstances(all: Data[]): void {
@@ -175,31 +234,14 @@ async function refresh(): Promise<void> {
   showSessions(work.sessions);
   showRuns(work.runs);
   const active = work.runs.filter((r: Data) => !over(r.status)).length;
-  find("state").textContent = `${work.instances.length} instance${work.instances.length === 1 ? "" : "s"} · ${active} running`;
+  counts = [`${work.instances.length} instance${work.instances.length === 1 ? "" : "s"}`, `${active} running`];
+  showState();
   const problem = work.notes?.[0];
   if (problem) say(problem, true);
 }
 
 lists.session.addEventListener("change", () => (chosen = lists.session.value));
-find("form").addEventListener("submit", async (e) => {
-  e.preventDefault();
-  const field = find<HTMLTextAreaElement>("message");
-  const button = find("form").querySelector("button")!;
-  const message = field.value.trim();
-  if (!message) return;
-  button.disabled = true;
-  say("Sending…");
-  try {
-    const result = await call("send_chat_message", { message, instance, wait_seconds: 0, ...(chosen ? { session: chosen } : {}) });
-    field.value = "";
-    say("Sent.");
-    tell(`the user sent the agent of instance ${instance}${result.session ? `, session ${result.session},` : ""} this message: ‘${message.slice(0, 500)}’; read_chat_history shows the reply`);
-    await refresh();
-  } catch (error) {
-    say(sentence(error), true); // what was typed stays
-  }
-  button.disabled = false;
-});
+sends(find("form"), (text) => message(instance, chosen, text));
 
 let started = false;
 void open((data) => {

@@ -32,6 +32,7 @@ export async function start() {
   await once(web, "listening");
   hostOrigin = `http://127.0.0.1:${web.address().port}`;
   browser = await chromium.launch({
+    timeout: 3 * patience,
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
@@ -68,8 +69,8 @@ export async function serve(env = {}, args = ["--local", "--http", "127.0.0.1:0"
 }
 
 /** Opens the host in a browser, connected to the server. All that the browser complains of must be expected. */
-export async function open(t, server, { width = 1280, colorScheme = "light", reducedMotion, connect = "auto" } = {}) {
-  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme, reducedMotion });
+export async function open(t, server, { width = 1280, height = 900, colorScheme = "light", reducedMotion, connect = "auto" } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme, reducedMotion });
   t.after(() => context.close());
   const page = await context.newPage();
   page.setDefaultTimeout(patience);
@@ -83,6 +84,18 @@ export async function open(t, server, { width = 1280, colorScheme = "light", red
   page.text = async (name, args) => (await page.model(name, args)).content.filter((c) => c.type === "text").map((c) => c.text).join("\n");
   page.told = () => page.evaluate(() => window.host.told.at(-1) ?? "");
   page.app = page.frameLocator("#pages iframe");
+  return page;
+}
+
+/** Opens the console of a server in a browser. */
+export async function console_(t, server, options) {
+  const page = await open(t, server, { ...options, connect: false });
+  page.page = page.frameLocator("#console-page iframe");
+  await page.addInitScript(() => {
+    window.violations = [];
+    document.addEventListener("securitypolicyviolation", (e) => window.violations.push(`${e.violatedDirective}: ${e.blockedURI}`));
+  });
+  await page.goto(server.origin);
   return page;
 }
 

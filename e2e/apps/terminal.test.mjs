@@ -151,9 +151,11 @@ test("a shell that ends, a terminal that is closed and a server that is gone say
   await type(page, "exit 3\n");
   await page.app.getByText(/This terminal is exited: the shell has ended/).waitFor();
   assert.match(await page.app.locator("#state").innerText(), /exit code 3/);
+  await picture(page, "terminal-ended-shell");
   await shell(page, {});
   own.child.kill("SIGKILL");
   await page.app.getByText(/The server can’t be reached: .*Trying again every \d+ s/).waitFor();
+  await picture(page, "terminal-dropped-server");
 });
 
 test("a session that has ended says so", async (t) => {
@@ -162,6 +164,7 @@ test("a session that has ended says so", async (t) => {
   const status = await page.evaluate(async (url) => (await fetch(url, { method: "DELETE", headers: { "Mcp-Session-Id": window.host.transport.sessionId } })).status, server.url);
   assert.ok(status < 300, `${status}`);
   await page.app.getByText("The client’s session with the server has ended").waitFor();
+  await picture(page, "terminal-ended-session");
 });
 
 test("a server that comes back is gone on with", async (t) => {
@@ -189,16 +192,3 @@ test("with the keyboard alone", async (t) => {
   await page.keyboard.press("Enter");
   await page.app.getByText("The assistant’s turn").waitFor();
 });
-
-for (const width of [360, 768, 1440]) {
-  for (const theme of ["light", "dark"]) {
-    test(`looks: ${width} pixels, ${theme}`, async (t) => {
-      const page = await open(t, server, { width, colorScheme: theme });
-      await shell(page, { command: "PS1='$ '; clear; ls --color=always /usr; printf '\\033[7m inverse \\033[0m \\033[32mgreen\\033[0m\\n'" }, { theme });
-      await until("the text", async () => (await rows(page)).includes("green"));
-      const [scroll, view] = await page.app.locator("html").evaluate((e) => [e.scrollWidth, e.clientWidth]);
-      assert.ok(scroll <= view, `the page is ${scroll} pixels wide in ${view}`);
-      await picture(page, `terminal-${width}-${theme}`);
-    });
-  }
-}

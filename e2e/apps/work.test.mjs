@@ -29,20 +29,37 @@ test("a run is followed and cancelled", async (t) => {
   assert.deepEqual(page.complaints, []);
 });
 
-test("a message’s reply comes in, and its question is answered", async (t) => {
+test("a message’s reply comes in, and its question is answered where it stands", async (t) => {
   const page = await open(t, server);
-  await page.show("send_chat_message", { message: "run: echo which colour?", wait_seconds: 0 });
-  const chat = run(page, /^chat run/).first();
-  await chat.locator("pre", { hasText: /\nwhich colour\?/ }).waitFor();
-  await chat.getByRole("button", { name: "Answer" }).click();
-  const field = page.app.getByRole("textbox", { name: "Message to the agent" });
-  assert.ok(await field.evaluate((f) => f === document.activeElement));
+  await page.show("send_chat_message", { message: "say Which colour do you want?", wait_seconds: 0 });
+  const chat = run(page, /^chat run, completed, waits for an answer/);
+  await chat.locator("pre", { hasText: "Which colour do you want?" }).waitFor();
+  await page.app.getByText("1 question waits for you").waitFor();
+  const field = chat.getByRole("textbox", { name: "Answer the agent" });
+  await field.focus();
   await page.keyboard.type("run: echo blue-$((40+2))");
-  await page.app.getByRole("button", { name: "Send" }).click();
+  await page.keyboard.press("Control+Enter");
   await page.app.getByText("blue-42").first().waitFor();
-  assert.equal(await field.inputValue(), "");
+  await chat.waitFor({ state: "detached" }); // nothing waits any more
+  assert.doesNotMatch(await page.app.locator("#state").innerText(), /question/);
   await until("the note", async () => /the user sent the agent of instance .* this message: ‘run: echo blue/.test(await page.told()));
-  assert.match(await page.text("read_chat_history"), /blue-42/);
+  const history = await page.text("read_chat_history");
+  assert.match(history, /Which colour do you want\?[^]*blue-42/, "in the session of the question");
+});
+
+test("what does not ask can be answered, too; the form of all sessions sends", async (t) => {
+  const page = await open(t, server);
+  await page.show("send_chat_message", { message: "say That is that." });
+  const chat = run(page, /^chat run, completed$/).first();
+  await chat.locator("pre", { hasText: "That is that." }).waitFor();
+  await chat.getByRole("button", { name: "Answer" }).click();
+  const field = chat.getByRole("textbox", { name: "Answer the agent" });
+  assert.ok(await field.evaluate((f) => f === document.activeElement));
+  const message = page.app.getByRole("textbox", { name: "Message to the agent" });
+  await message.fill("say by-the-form");
+  await page.app.getByRole("button", { name: "Send", exact: true }).click();
+  await page.app.locator("pre", { hasText: /^by-the-form/ }).waitFor();
+  await until("the empty field", async () => (await message.inputValue()) === "");
 });
 
 test("an idle page asks less than once a second; a server that is gone says so", async (t) => {
@@ -60,17 +77,5 @@ test("an idle page asks less than once a second; a server that is gone says so",
   assert.ok(idle < 8, `${idle} requests in 8 seconds`);
   own.child.kill("SIGKILL");
   await page.app.getByText(/The server can’t be reached: .*Trying again every \d+ s/).waitFor();
+  await picture(page, "work-dropped-server");
 });
-
-for (const width of [360, 768, 1440]) {
-  for (const theme of ["light", "dark"]) {
-    test(`looks: ${width} pixels, ${theme}`, async (t) => {
-      const page = await open(t, server, { width, colorScheme: theme });
-      await page.show("list_runs", {}, { theme });
-      await page.app.getByText("blue-42").first().waitFor();
-      const [scroll, view] = await page.app.locator("html").evaluate((e) => [e.scrollWidth, e.clientWidth]);
-      assert.ok(scroll <= view, `the page is ${scroll} pixels wide in ${view}`);
-      await picture(page, `work-${width}-${theme}`);
-    });
-  }
-}

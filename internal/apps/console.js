@@ -29,7 +29,7 @@
     const response = await fetch(endpoint, { method: "POST", headers, body, signal, credentials: "omit", cache: "no-store" });
     const text = await response.text();
     if (response.status === 401) {
-      signOut(secret ? "The server does not take this sign-in, or no longer: sign in again." : "");
+      signOut(secret ? refused() : "");
       throw new Answer("You are not signed in.");
     }
     let answer;
@@ -43,6 +43,14 @@
     }
     if (answer?.result) return answer.result;
     throw new Answer(answer?.error?.message ?? `The server answers ${response.status}.`);
+  }
+
+  // What to do where the server does not take what the person signed in with.
+  function refused() {
+    if (document.body.classList.contains("in")) return "Your sign-in has ended. Sign in again.";
+    if (kind === "key") return "This key was not taken. Copy the whole OpenClaw API key from your account, and sign in again.";
+    if (kind === "token") return "This token was not taken. Copy the whole token, or ask whoever runs this server for a new one, and sign in again.";
+    return "The server does not take this sign-in, or no longer. Sign in again.";
   }
 
   const call = (name, args, signal) => request("tools/call", { name, arguments: args }, signal);
@@ -119,7 +127,7 @@
     const instance = select.value;
     const args = instance ? { instance } : {};
     if (name === "terminal") {
-      if (terminals.has(instance)) show("terminal", args, terminals.get(instance));
+      if (terminals.has(instance)) show("terminal", { fit: true }, terminals.get(instance));
       else await openTerminal();
     } else if (name === "clients") close();
     else show(name, args);
@@ -136,7 +144,7 @@
       else {
         say("");
         terminals.set(instance, result);
-        show("terminal", {}, result);
+        show("terminal", { fit: true }, result);
       }
     } catch (error) {
       say(sentence(error), true);
@@ -156,6 +164,10 @@
       if (allowed("list_work")) {
         const work = await call("list_work", {});
         if (work.isError) throw new Answer(textOf(work));
+        if (kind === "key" && work.structuredContent.key_refused) {
+          signOut(refused());
+          throw new Answer(refused());
+        }
         instances = work.structuredContent.instances;
       }
       select.replaceChildren(...instances.map((i) => new Option(`${i.name || i.id} (${i.status})`, i.id)));
@@ -182,15 +194,13 @@
     document.body.classList.remove("in", "clients");
     find("console-work").hidden = true;
     say(why, Boolean(why));
+    find("console-form").querySelector("input:not([hidden]), button").focus();
   }
 
   for (const tab of tabs) tab.addEventListener("click", () => void view(tab.dataset.view));
   open.addEventListener("click", () => void openTerminal());
   select.addEventListener("change", () => void view(tabs.find((t) => t.getAttribute("aria-pressed") === "true").dataset.view));
-  find("console-out").addEventListener("click", () => {
-    signOut();
-    find("console-form").querySelector("input:not([hidden]), button").focus();
-  });
+  find("console-out").addEventListener("click", () => signOut());
   find("console-form").addEventListener("submit", (e) => {
     e.preventDefault();
     if (kind === "oauth") {
