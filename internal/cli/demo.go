@@ -107,6 +107,7 @@ func (d *demonstration) title(text string) {
 		select {
 		case <-time.After(d.pause):
 		case <-d.done:
+			return
 		}
 	}
 	d.steps++
@@ -166,6 +167,9 @@ func (d *demonstration) endProgress() {
 // call calls a tool, shows the call and its result, and returns the structured
 // result.
 func (d *demonstration) call(ctx context.Context, tool string, args map[string]any) (map[string]any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	shown, _ := json.Marshal(args)
 	call := wrapWords(shortHandles(fmt.Sprintf("   $ %s %s", tool, shown)), helpWidth)
 	fmt.Fprintln(d.out, "   "+d.paint(cyan, strings.TrimSpace(call)))
