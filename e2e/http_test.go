@@ -110,7 +110,7 @@ func TestHTTPPortTaken(t *testing.T) {
 	up := newUpstream(t, emulatortest.Options{})
 	addr := strings.TrimSuffix(strings.TrimPrefix(up.url, "http://"), "/api")
 	code, _, stderr := execute(t, up.env(), "--http", addr)
-	if code != 1 || !strings.Contains(stderr, addr) || !strings.Contains(stderr, "in use") {
+	if code != 1 || !strings.Contains(stderr, "--http: the address "+addr+" is in use") || !strings.Contains(stderr, "choose another port") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }

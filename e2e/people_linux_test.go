@@ -260,6 +260,18 @@ func TestPersonLogsIn(t *testing.T) {
 	}
 }
 
+// Ctrl-C ends the demo at once, and leaves the terminal at the beginning of a line.
+func TestPersonStopsDemo(t *testing.T) {
+	t.Parallel()
+	s := sit(t, nil, "demo")
+	s.sees(t, `exec_command`)
+	s.types(t, ctrlC)
+	if code := s.exit(t).ExitStatus(); code != 130 {
+		t.Errorf("exit code %d", code)
+	}
+	s.sees(t, `cancelled\r\n$`)
+}
+
 // A line is edited, and brought back from the history; commands are not sent.
 func TestPersonEdits(t *testing.T) {
 	t.Parallel()

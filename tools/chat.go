@@ -155,7 +155,7 @@ func checkSession(id string) error {
 func readChatHistory(ctx context.Context, r *request, in historyIn) (historyOut, error) {
 	switch {
 	case in.Before != "" && in.Message != "":
-		return historyOut{}, badArgument("arguments \"before\" and \"message\" exclude each other")
+		return historyOut{}, badArgument("arguments \"before\" and \"message\" can't be used together")
 	case in.Offset > 0 && in.Message == "":
 		return historyOut{}, badArgument("argument \"offset\" goes with \"message\"")
 	}

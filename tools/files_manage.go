@@ -68,7 +68,7 @@ func (in manageFilesIn) check() (from, to filePath, err error) {
 		return "", "", err
 	}
 	if strings.HasPrefix(string(to)+"/", string(from)+"/") {
-		return "", "", badArgument("argument \"destination\" must not be %q itself nor lie in it", from)
+		return "", "", badArgument("argument \"destination\" must not be %q itself or lie in it", from)
 	}
 	if strings.HasPrefix(string(from)+"/", string(to)+"/") {
 		return "", "", badArgument("argument \"destination\" must not be a directory that %q lies in", from)

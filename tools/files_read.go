@@ -75,9 +75,9 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 	}
 	switch {
 	case in.Line != 0 && in.Offset != nil:
-		return readFileOut{}, badArgument("arguments \"line\" and \"offset\" exclude each other")
+		return readFileOut{}, badArgument("arguments \"line\" and \"offset\" can't be used together")
 	case in.Line != 0 && in.Encoding == encBase64:
-		return readFileOut{}, badArgument("argument \"line\" does not go with encoding \"base64\"; \"offset\" does")
+		return readFileOut{}, badArgument("argument \"line\" can't be used with encoding \"base64\"; use \"offset\"")
 	}
 	id, err := r.where(ctx, in.Instance, p)
 	if err != nil {
@@ -106,7 +106,7 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 		if in.Encoding == encBase64 || in.Encoding != "text" && isBinary(f.head) {
 			return readFileOut{}, lossy(p)
 		}
-		out.note("OpenClaw gave the file as text: bytes of it that are not UTF-8 are lost or shown as U+FFFD, and its SHA-256 is not known")
+		out.note("OpenClaw returned the file as text: bytes of it that are not UTF-8 are lost or shown as U+FFFD, and its SHA-256 is not known")
 	} else if in.Hash && f.hash == "" {
 		out.Note = "the SHA-256 is not known: the sandbox has no sha256sum, shasum or openssl"
 	}
@@ -250,7 +250,7 @@ func (r *request) readText(ctx context.Context, o *readFileOut, f found, in read
 	case order != nil && byLine && in.Line != 0 && in.Line != 1:
 		// Bytes that look like a line's end need not be one: it takes the text.
 		if f.size > maxWhole {
-			return badArgument("argument \"line\" does not go with a UTF-16 file of more than %d bytes; read it by \"offset\"", maxWhole)
+			return badArgument("argument \"line\" can't be used with a UTF-16 file of more than %d bytes; use \"offset\"", maxWhole)
 		}
 		whole, err := r.whole(ctx, o.Instance, filePath(o.Path), maxWhole)
 		if err != nil {

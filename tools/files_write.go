@@ -46,7 +46,7 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 		return writeFileOut{}, err
 	}
 	if in.IfMatch != "" && in.Mode == "create" {
-		return writeFileOut{}, badArgument("argument \"if_match\" does not go with mode \"create\", which wants no file to be there")
+		return writeFileOut{}, badArgument("argument \"if_match\" can't be used with mode \"create\", which only makes new files")
 	}
 	content := in.Content
 	if in.Encoding == encBase64 {

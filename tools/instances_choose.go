@@ -145,7 +145,7 @@ func (r *request) allowInstance(ctx context.Context, named string) (string, erro
 	id, err := r.found.spelling(ctx, r.Client, named)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("instances are excluded here, so those that there are had to be listed, which failed: %w", asNotSent(err))
+		return "", fmt.Errorf("some instances are excluded here, so all of them had to be listed first, which failed: %w", asNotSent(err))
 	case id == "":
 		return "", forbidden("instance %s is not allowed: instances are excluded here, so only those may be used that list_instances shows, and this is none of them", named)
 	}

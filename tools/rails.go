@@ -203,7 +203,7 @@ const maxPath = 4096
 // symbolic link in an allowed folder may lead anywhere.
 func (r *Rails) path(p string) error {
 	if len(p) > maxPath {
-		return badArgument("a path of %d bytes is no path: %s; the longest has %d", len(p), text.Clip(p, 100), maxPath)
+		return badArgument("the path %s has %d bytes; a path has at most %d", text.Clip(p, 100), len(p), maxPath)
 	}
 	p = absolute(p)
 	return r.each(func(r *Rails) error {

@@ -86,7 +86,7 @@ func downloadFiles(ctx context.Context, r *request, in downloadFilesIn) (*runOut
 
 func (r *request) transfer(ctx context.Context, kind runs.Kind, in uploadFilesIn, agreed string) (*runOut, error) {
 	if strings.ContainsRune(in.Path, 0) {
-		return nil, badArgument("argument \"path\" has a NUL, which no path can have")
+		return nil, badArgument("argument \"path\" must not contain NUL")
 	}
 	if err := r.rails.path(in.Path); err != nil {
 		return nil, err

@@ -111,7 +111,11 @@ func runCall(ctx context.Context, c *console, o callOptions, words []string) err
 		}
 		c.say(red, text)
 	default:
-		c.print(textOf(res))
+		text := textOf(res)
+		if isTerminal(c.stdout) && field(res, "status") == "running" {
+			text, _, _ = strings.Cut(text, "\nNext: ") // a person is told the command for it, below
+		}
+		c.print(text)
 		c.endLine()
 	}
 	if res.IsError {

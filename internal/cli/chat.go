@@ -143,9 +143,14 @@ func (t *conversation) resume(ctx context.Context) error {
 // notes where to go on.
 func (t *conversation) follow(ctx context.Context, message, tool string, args map[string]any) error {
 	reply := replyPrinter{console: t.console}
+	if t.colours && isTerminal(t.stdout) {
+		reply.markdown = new(markdown)
+	}
 	for {
 		res, left, err := t.mcp.follow(ctx, tool, args, reply.progress)
+		reply.flush()
 		if errors.Is(err, errLeft) {
+			t.afterCtrlC()
 			t.endLine()
 			return t.leave(message, left)
 		}
@@ -251,6 +256,23 @@ func firstRun(res *mcp.CallToolResult) *mcp.CallToolResult {
 type replyPrinter struct {
 	*console
 	streamed strings.Builder // what was printed since the last result
+	markdown *markdown       // nil where the reply is shown as it is
+}
+
+// show shows the next words of the reply.
+func (p *replyPrinter) show(text string) {
+	if p.markdown == nil {
+		p.print(text)
+		return
+	}
+	p.printStyled(p.markdown.write(withoutControls(text)))
+}
+
+// flush shows what was held back.
+func (p *replyPrinter) flush() {
+	if p.markdown != nil {
+		p.printStyled(p.markdown.end())
+	}
 }
 
 // progress prints what is new: text of the reply, then what else the agent did. A
@@ -258,7 +280,10 @@ type replyPrinter struct {
 func (p *replyPrinter) progress(news progress) {
 	if news.text != "" {
 		p.streamed.WriteString(news.text)
-		p.print(news.text)
+		p.show(news.text)
+	}
+	if len(news.events) > 0 {
+		p.flush()
 	}
 	for _, line := range news.events {
 		p.say(dim, line)
@@ -276,6 +301,7 @@ func (p *replyPrinter) complete(reply string) {
 		p.say(dim, "(the complete reply:)")
 		rest = reply
 	}
-	p.print(rest)
+	p.show(rest)
+	p.flush()
 	p.streamed.Reset()
 }

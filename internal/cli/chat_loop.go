@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"openclaw-mcp/internal/nearest"
 )
@@ -21,7 +22,7 @@ import (
 // chatCommands are what a person can type instead of a message.
 var chatCommands = []struct{ name, help string }{
 	{"/help", "show this list"},
-	{"/sessions", "list the sessions; /sessions NUMBER goes on in another"},
+	{"/sessions", "list the sessions; /sessions NUMBER switches to one"},
 	{"/new", "start a new session"},
 	{"/run", "/run COMMAND runs a command on the instance"},
 	{"/resume", "go on with the last reply that was left running"},
@@ -161,7 +162,11 @@ func (t *conversation) showSessions(ctx context.Context, number string) error {
 		if text(one, "id") == t.session {
 			mark = "*"
 		}
-		t.say("", fmt.Sprintf("%s %2d  %s  %s", mark, i+1, cmp.Or(text(one, "updated_at"), text(one, "created_at")), cmp.Or(titleOf(one), begins[i], text(one, "id"))))
+		when := cmp.Or(text(one, "updated_at"), text(one, "created_at"))
+		if at, err := time.Parse(time.RFC3339, when); err == nil {
+			when = at.Local().Format(minute)
+		}
+		t.say("", fmt.Sprintf("%s %2d  %s  %s", mark, i+1, when, cmp.Or(titleOf(one), begins[i], text(one, "id"))))
 	}
 	if len(t.sessions) == 0 {
 		t.say(dim, "there is no session yet")

@@ -46,7 +46,7 @@ func (c *console) showConfig(values []config.Value, all, asJSON bool) error {
 			continue
 		}
 		lines = append(lines, line{v.Name, v.Value, v.From})
-		name, value = max(name, len(v.Name)), max(value, min(len(v.Value), 40))
+		name, value = max(name, len(v.Name)), max(value, min(len(v.Value), 36))
 	}
 	if asJSON {
 		return printJSON(c.stdout, lines)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -78,18 +79,27 @@ func (c *console) variable(name string) string {
 
 // paint gives text a colour (an SGR parameter), where colours are shown.
 func (c *console) paint(sgr, text string) string {
-	if !c.colours || text == "" {
+	if !c.colours {
 		return text
 	}
-	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
+	return styled(sgr, text)
 }
 
 // Colours, as SGR parameters.
 const (
-	dim  = "2"
-	red  = "31"
-	bold = "1"
+	dim   = "2"
+	red   = "31"
+	bold  = "1"
+	cyan  = "36"
+	green = "32"
 )
+
+func styled(sgr, text string) string {
+	if text == "" {
+		return ""
+	}
+	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
+}
 
 // say writes a line to standard error. If the result on the terminal is in the
 // middle of a line, it ends that line first.
@@ -103,17 +113,67 @@ func (c *console) say(sgr, text string) {
 	fmt.Fprintln(c.stderr, c.paint(sgr, c.shown(strings.TrimRight(text, "\n"))))
 }
 
+// afterCtrlC begins a new line on the terminal, which shows the key.
+func (c *console) afterCtrlC() {
+	if !c.interactive {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fmt.Fprintln(c.stderr)
+	c.midLine = c.midLine && !isTerminal(c.stdout)
+}
+
+// wrapped breaks lines that are too long for the terminal between words. Where stream
+// is no terminal, it leaves the text as it is.
+func wrapped(stream any, text string) string {
+	f, ok := stream.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return text
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		width = helpWidth
+	}
+	return wrapWords(text, width)
+}
+
+// wrapWords breaks lines of more than width characters between words, and indents what
+// follows as the line was.
+func wrapWords(text string, width int) string {
+	var out []string
+	for line := range strings.SplitSeq(text, "\n") {
+		indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		for utf8.RuneCountInString(line) > width {
+			head := string([]rune(line)[:width+1])
+			at := strings.LastIndexByte(head, ' ')
+			if at <= len(indent) {
+				break // one word
+			}
+			out = append(out, strings.TrimRight(line[:at], " "))
+			line = indent + strings.TrimLeft(line[at:], " ")
+		}
+		out = append(out, line)
+	}
+	return strings.Join(out, "\n")
+}
+
 // print writes a part of the result to standard output. On a terminal it removes
 // control characters: what comes from an instance must not control the terminal.
 func (c *console) print(text string) {
+	if isTerminal(c.stdout) {
+		text = withoutControls(text)
+	}
+	c.printStyled(text)
+}
+
+// printStyled writes a part of the result that may have colours of ours.
+func (c *console) printStyled(text string) {
 	if text == "" {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if isTerminal(c.stdout) {
-		text = withoutControls(text)
-	}
 	_, _ = io.WriteString(c.stdout, text)
 	c.midLine = !strings.HasSuffix(text, "\n")
 }
@@ -130,7 +190,7 @@ func (c *console) endLine() {
 
 func (c *console) shown(text string) string {
 	if isTerminal(c.stderr) {
-		return withoutControls(text)
+		return wrapped(c.stderr, withoutControls(text))
 	}
 	return text
 }

@@ -41,10 +41,11 @@ func runDemo(ctx context.Context, c *console) (err error) {
 	defer cancel()
 	defer func() {
 		if person.Err() != nil {
+			c.afterCtrlC()
 			err = errCancelled
 		}
 	}()
-	d := &demonstration{out: c.stdout, colours: c.colours && isTerminal(c.stdout)}
+	d := &demonstration{out: c.stdout, done: ctx.Done(), colours: c.colours && isTerminal(c.stdout)}
 	if isTerminal(c.stdout) {
 		d.pause = 600 * time.Millisecond
 	}
@@ -86,6 +87,7 @@ type demonstration struct {
 	hasDesktop bool
 	colours    bool
 	pause      time.Duration // before each step, for a person to follow
+	done       <-chan struct{}
 
 	mu      sync.Mutex
 	midLine bool
@@ -96,19 +98,17 @@ func (d *demonstration) paint(sgr, text string) string {
 	if !d.colours {
 		return text
 	}
-	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
+	return styled(sgr, text)
 }
-
-// Colours of the demo, as SGR parameters.
-const (
-	cyan  = "36"
-	green = "32"
-)
 
 // title prints the title of the next step.
 func (d *demonstration) title(text string) {
 	if d.steps > 0 {
-		time.Sleep(d.pause)
+		select {
+		case <-time.After(d.pause):
+		case <-d.done:
+			return
+		}
 	}
 	d.steps++
 	fmt.Fprintln(d.out, "\n"+d.paint(bold, fmt.Sprintf("%d. %s", d.steps, text)))
@@ -121,8 +121,9 @@ func shortHandles(text string) string { return handles().ReplaceAllString(text, 
 
 // note prints the result of a step.
 func (d *demonstration) note(text string) {
-	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		fmt.Fprintln(d.out, "   "+d.paint(dim, "|")+" "+shortHandles(line))
+	text = wrapWords(shortHandles(strings.TrimRight(text, "\n")), helpWidth-5)
+	for line := range strings.SplitSeq(text, "\n") {
+		fmt.Fprintln(d.out, "   "+d.paint(dim, "|")+" "+line)
 	}
 }
 
@@ -166,8 +167,12 @@ func (d *demonstration) endProgress() {
 // call calls a tool, shows the call and its result, and returns the structured
 // result.
 func (d *demonstration) call(ctx context.Context, tool string, args map[string]any) (map[string]any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	shown, _ := json.Marshal(args)
-	fmt.Fprintf(d.out, "   %s\n", d.paint(cyan, shortHandles(fmt.Sprintf("$ %s %s", tool, shown))))
+	call := wrapWords(shortHandles(fmt.Sprintf("   $ %s %s", tool, shown)), helpWidth)
+	fmt.Fprintln(d.out, "   "+d.paint(cyan, strings.TrimSpace(call)))
 	res, err := d.mcp.call(ctx, tool, args)
 	d.endProgress()
 	if err != nil {
@@ -220,9 +225,12 @@ func (d *demonstration) tour(ctx context.Context) error {
 		return err
 	}
 	if d.hasDesktop {
-		if err := d.tourDesktop(ctx); err != nil {
-			return err
+		if err := d.tourDesktop(ctx); err != nil && ctx.Err() == nil {
+			d.note("The desktop does not work on this machine:\n" + err.Error())
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	fmt.Fprintf(d.out, "\n%s\n\n  %s\n  %s\n\n", d.paint(bold, "Done. Now from your own client:"),
 		"openclaw-mcp install --list             the clients on this machine",

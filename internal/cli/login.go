@@ -28,7 +28,7 @@ func loginCommand(c *console) *cobra.Command {
 		Long: `Save your API key, for all commands and clients.
 
 It asks for the key, which isn't shown as you type, or reads it from standard
-input if that is no terminal. It checks the key, and saves it only if the
+input if that is not a terminal. It checks the key, and saves it only if the
 service accepts it: in a file that only you can read. The variables
 OPENCLAW_API_KEY and OPENCLAW_API_KEY_FILE still come first.`,
 		Args: noArguments,

@@ -75,6 +75,7 @@ func runLogs(ctx context.Context, c *console, follow bool, args []string) error 
 	for run := first; ; {
 		res, _, err := s.follow(ctx, "wait_run", map[string]any{"runs": []string{run}, "until": "news", "wait_seconds": wait}, nil)
 		if ctx.Err() != nil {
+			c.afterCtrlC()
 			c.endLine()
 			return errCancelled
 		}

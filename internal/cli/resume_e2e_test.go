@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"openclaw-mcp/internal/emulator"
 	"openclaw-mcp/internal/emulator/emulatortest"
@@ -50,7 +51,16 @@ func TestChatResumes(t *testing.T) {
 	if code := Run(ctx, "dev", []string{"chat", "count"}, p.environ, strings.NewReader(""), out, errs); code != 130 || !strings.Contains(errs.String(), "still running: openclaw-mcp chat --resume") {
 		t.Fatalf("exit code %d, %q", code, errs)
 	}
-	p.wants(0, "chat, since", "", "status")
+	// It is told soon that the reply goes on, also where the service does not answer.
+	for _, faults := range [][]emulatortest.Fault{nil, {{Endpoint: "GET /instances/{instance}/chat/messages", Delay: time.Hour}}} {
+		service.SetFaults(faults...)
+		begin := time.Now()
+		p.wants(0, "chat, since", "", "status")
+		if took := time.Since(begin); took > 11*time.Second { // in which it would be known that a reply has ended
+			t.Errorf("with %d faults, status takes %s", len(faults), took)
+		}
+	}
+	service.SetFaults()
 	close(turn)
 	code, stdout, stderr := p.runs("", "chat", "--resume")
 	if code != 0 || stdout != "one two three four\n" || !strings.Contains(stderr, "the reply to: count") {

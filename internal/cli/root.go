@@ -91,8 +91,8 @@ func checkCompletion(completion *cobra.Command) {
 
 const noKey = `openclaw-mcp needs an OpenClaw service to connect to. You have two choices:
 
-  your hosted instances   run 'openclaw-mcp login' once, or set OPENCLAW_API_KEY to
-                          your API key (or OPENCLAW_API_KEY_FILE to its file)
+  your hosted instances   run 'openclaw-mcp login' once, or set OPENCLAW_API_KEY
+                          to your API key (or OPENCLAW_API_KEY_FILE to its file)
   no account              pass --local: a local instance runs on this machine
 
 'openclaw-mcp demo' shows what it does, 'openclaw-mcp --help' how to use it.`
@@ -100,21 +100,22 @@ const noKey = `openclaw-mcp needs an OpenClaw service to connect to. You have tw
 // greet tells a person who starts the program alone what it is, and what to type.
 func (c *console) greet() {
 	c.print("openclaw-mcp " + c.version + `: lets MCP clients (Claude, Cursor, VS Code and others)
-operate OpenClaw instances in the cloud. A client starts it; you need to type:
+operate OpenClaw instances in the cloud. Your client starts it, once you have
+set it up:
 
   openclaw-mcp login            save your API key
   openclaw-mcp install CLIENT   add it to a client; --list shows the clients
   openclaw-mcp status           your instances, and what's running
-  openclaw-mcp chat             talk to an instance's agent here
+  openclaw-mcp chat             talk to an instance's agent
 
 No account? These work on this machine:
 
   openclaw-mcp demo             watch a session, in a few seconds
-  openclaw-mcp chat --local     talk to an agent here
+  openclaw-mcp chat --local     talk to a local agent
   openclaw-mcp install CLIENT --local
 
-'openclaw-mcp --help' shows everything. To serve MCP here, a program must be on
-the other end of standard input; --http ADDR serves over HTTP.
+'openclaw-mcp --help' shows everything. It serves MCP on standard input and
+output when a program starts it, and over HTTP with --http ADDR.
 `)
 }
 

@@ -29,7 +29,7 @@ func Run(ctx context.Context, version string, args, environ []string, stdin io.R
 		return 0
 	case errors.As(err, &exit):
 		if text := exit.Error(); text != "" {
-			fmt.Fprintln(stderr, text)
+			fmt.Fprintln(stderr, wrapped(stderr, text))
 		}
 		return exit.code
 	case errors.As(err, &usage):
@@ -37,13 +37,13 @@ func Run(ctx context.Context, version string, args, environ []string, stdin io.R
 		if help == "" {
 			help = cmd.CommandPath() + " --help"
 		}
-		fmt.Fprintf(stderr, "openclaw-mcp: %v\nRun '%s' for help.\n", err, help)
+		fmt.Fprintln(stderr, wrapped(stderr, fmt.Sprintf("openclaw-mcp: %v\nRun '%s' for help.", err, help)))
 		return 2
 	case errors.As(err, &wrong):
-		fmt.Fprintln(stderr, err)
+		fmt.Fprintln(stderr, wrapped(stderr, err.Error()))
 		return 2
 	default:
-		fmt.Fprintln(stderr, "openclaw-mcp:", err)
+		fmt.Fprintln(stderr, wrapped(stderr, "openclaw-mcp: "+err.Error()))
 		return 1
 	}
 }

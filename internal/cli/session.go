@@ -153,6 +153,7 @@ func (s *mcpSession) cancelRuns(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	s.listen(nil)
+	s.console.afterCtrlC()
 	s.console.say(dim, "cancelling; press Ctrl-C again to quit at once")
 	res, err := s.connection.call(ctx, "list_runs", map[string]any{})
 	if err != nil {

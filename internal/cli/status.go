@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -68,26 +69,25 @@ func runStatus(ctx context.Context, c *console) error {
 	return c.showRuns(ctx, s, cfg, row)
 }
 
-// Looks at a run take this many seconds at most. The end of a reply that nobody
-// followed shows in the session's history, once that has stood still for a while.
-const (
-	lookAtCommand = 2
-	lookAtReply   = 12
-)
+// minute is how a person reads a time.
+const minute = "2006-01-02 15:04"
 
-// goesOn tells whether a run has not ended. One whose handle leads nowhere any more
-// has.
-func goesOn(ctx context.Context, s *mcpSession, kept keptRun) bool {
-	look := lookAtCommand
-	if kept.Kind == "chat" {
-		look = lookAtReply
+// lookSeconds is how long a look at a run takes at most. A run that goes on takes all
+// of it. It is long enough to see in a session's history that an older reply has ended.
+const lookSeconds = 3
+
+// stand tells whether a run goes on, and what to add to its line. One whose handle
+// leads nowhere any more has ended.
+func stand(ctx context.Context, s *mcpSession, kept keptRun) (note string, goesOn bool) {
+	res, err := s.connection.call(ctx, "wait_run", map[string]any{"runs": []string{kept.Run}, "wait_seconds": lookSeconds})
+	switch {
+	case err == nil && !res.IsError:
+		status := field(firstRun(res), "status")
+		return "", status == "running" || status == "stalled"
+	case err == nil && strings.Contains(textOf(res), "not a run handle of yours"):
+		return "", false
 	}
-	res, err := s.connection.call(ctx, "wait_run", map[string]any{"runs": []string{kept.Run}, "wait_seconds": look})
-	if err != nil || res.IsError {
-		return false
-	}
-	status := field(firstRun(res), "status")
-	return status == "running" || status == "stalled"
+	return "  (OpenClaw does not say whether it still runs)", true
 }
 
 // showRuns shows what this person's commands have left running.
@@ -96,10 +96,10 @@ func (c *console) showRuns(ctx context.Context, s *mcpSession, cfg config.Config
 	if len(kept) > 0 && isTerminal(c.stderr) {
 		c.say(dim, "checking what is still running")
 	}
-	running := make([]bool, len(kept))
+	running, notes := make([]bool, len(kept)), make([]string, len(kept))
 	var wg sync.WaitGroup
 	for i, k := range kept {
-		wg.Go(func() { running[i] = goesOn(ctx, s, k) })
+		wg.Go(func() { notes[i], running[i] = stand(ctx, s, k) })
 	}
 	wg.Wait()
 	if ctx.Err() != nil {
@@ -110,7 +110,7 @@ func (c *console) showRuns(ctx context.Context, s *mcpSession, cfg config.Config
 		if !running[i] {
 			continue
 		}
-		row(label, "%d  %s, since %s: %s", kept.Number, kept.Kind, kept.Since.Local().Format("2006-01-02 15:04"), kept.Title)
+		row(label, "%d  %s, since %s: %s", kept.Number, kept.Kind, kept.Since.Local().Format(minute), kept.Title+notes[i])
 		label = ""
 	}
 	if label != "" {

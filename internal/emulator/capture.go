@@ -30,6 +30,13 @@ func (c *capture) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// size is how many bytes are kept so far.
+func (c *capture) size() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.buf.Len()
+}
+
 // freeze ends the keeping. What was kept may be read from then on.
 func (c *capture) freeze() {
 	c.mu.Lock()

@@ -205,7 +205,7 @@ func (s *Server) restore(r record) error {
 		}
 		return fmt.Errorf("there is no session %q", m.SessionID)
 	default:
-		return errors.New("it says nothing that is known here")
+		return errors.New("this version does not know what it says")
 	}
 	return nil
 }

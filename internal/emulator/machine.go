@@ -213,12 +213,7 @@ func (m *machine) run(ctx context.Context, command string, timeout time.Duration
 	case <-ctx.Done():
 		p.kill()
 	}
-	grace := time.NewTimer(drainGrace)
-	defer grace.Stop()
-	select {
-	case <-p.drained:
-	case <-grace.C:
-	}
+	awaitOutput(p.drained, func() int { return res.stdout.size() + res.stderr.size() })
 	res.stdout.freeze()
 	res.stderr.freeze()
 	res.duration = time.Since(begin)
@@ -227,6 +222,25 @@ func (m *machine) run(ctx context.Context, command string, timeout time.Duration
 		res.code = 124
 	}
 	return res, nil
+}
+
+// awaitOutput waits for the rest of a command's output: until it has ended, or until
+// none came for a while, since a background process may hold it open. It looks twice:
+// where this process was not running meanwhile, the output waits in the pipe.
+func awaitOutput(drained <-chan struct{}, size func() int) {
+	for still, last := 0, size(); still < 2; {
+		grace := time.NewTimer(drainGrace / 2)
+		select {
+		case <-drained:
+			grace.Stop()
+			return
+		case <-grace.C:
+		}
+		still++
+		if now := size(); now != last {
+			still, last = 0, now
+		}
+	}
 }
 
 // launch starts a command. The output is read until nobody can write to it any

@@ -60,9 +60,9 @@ The clients are
   ` + strings.Join(Clients(), " ") + `
 "json" prints an entry for any other client, or edits the file of --config.
 
-The API key (OPENCLAW_API_KEY or OPENCLAW_API_KEY_FILE; without either, you are
-asked for it) goes to a file that only you can read. A changed file keeps a
-backup next to it.`
+The API key (of 'openclaw-mcp login', OPENCLAW_API_KEY or OPENCLAW_API_KEY_FILE;
+else you are asked for it) goes to a file that only you can read. A changed file
+keeps a backup next to it.`
 }
 
 // command is an installation: its command line, and what it works on.
@@ -158,7 +158,7 @@ func (c *command) addEnv(setting string) error {
 		return errors.New("must be NAME=VALUE, and NAME must begin with OPENCLAW_")
 	}
 	if slices.Contains(keyVariables, name) {
-		return errors.New("can't set the key: it is taken from the environment; see --key-in-config")
+		return errors.New("can't set the key, which is taken from the environment; see --key-in-config")
 	}
 	c.env = slices.DeleteFunc(c.env, func(m member) bool { return m.key == name })
 	c.env = append(c.env, member{name, value})

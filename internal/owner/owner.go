@@ -18,7 +18,7 @@ func Serve[Q, A any](f fleet.Fleet, name string, answer func(context.Context, Q)
 	return f.Serve(name, func(ctx context.Context, body []byte, _ func([]byte) error) error {
 		var q Q
 		if err := json.Unmarshal(body, &q); err != nil {
-			return fmt.Errorf("nothing was done: the question is not understood, perhaps because it is of another version of this server: %w", err)
+			return fmt.Errorf("nothing was done: the question is not understood, perhaps because it comes from another version of this server: %w", err)
 		}
 		out, err := json.Marshal(answer(ctx, q))
 		if err != nil {

@@ -125,9 +125,9 @@ func (o *observation) serve(ctx context.Context, b *Bridge) error {
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", o.cfg.Admin)
+	ln, err := listen("OPENCLAW_MCP_ADMIN", o.cfg.Admin)
 	if err != nil {
-		return fmt.Errorf("OPENCLAW_MCP_ADMIN: %w", err)
+		return err
 	}
 	host, _, _ := net.SplitHostPort(o.cfg.Admin)
 	o.server = &http.Server{

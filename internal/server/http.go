@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"openclaw-mcp/internal/apps"
@@ -138,6 +140,19 @@ func serveHTTP(ctx context.Context, cfg config.Config, ln net.Listener, b *Bridg
 		log.Warn("some clients were cut off", "error", err)
 	}
 	return nil
+}
+
+// listen listens at the address that a setting gives.
+func listen(setting, addr string) (net.Listener, error) {
+	const windowsInUse = syscall.Errno(10048) // WSAEADDRINUSE, which syscall has no name for
+	ln, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, windowsInUse) {
+		return nil, fmt.Errorf("%s: the address %s is in use, perhaps by another openclaw-mcp: end that one, or choose another port", setting, addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", setting, err)
+	}
+	return ln, nil
 }
 
 // pageForBrowsers shows people the page where they open the endpoint in a browser.

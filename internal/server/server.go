@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -74,8 +73,8 @@ func Serve(ctx context.Context, cfg config.Config, local bool, stdin io.Reader, 
 	var ln net.Listener
 	if cfg.HTTP != "" {
 		// Before the admin address is there, which says that the server is ready.
-		if ln, err = net.Listen("tcp", cfg.HTTP); err != nil {
-			return fmt.Errorf("%s: %w", cmp.Or(cfg.HTTPFrom, "OPENCLAW_MCP_HTTP"), err)
+		if ln, err = listen(cmp.Or(cfg.HTTPFrom, "OPENCLAW_MCP_HTTP"), cfg.HTTP); err != nil {
+			return err
 		}
 		defer func() { _ = ln.Close() }()
 	}

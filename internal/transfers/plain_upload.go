@@ -180,7 +180,7 @@ func (p *plainUploading) mkdir(ctx context.Context, e entry, at string) error {
 	})
 	switch {
 	case lacksEndpoint(err):
-		p.Note("the service makes no folders by themselves (files/mkdir), so empty ones are missing on the instance")
+		p.Note("the service can't make folders (files/mkdir), so empty ones are missing on the instance")
 	case e.name != "" && isAboutOne(err):
 		p.transfer.fail(e.name, "the folder can't be made: "+refusalOf(err))
 		p.blocked[at] = true
