@@ -44,7 +44,7 @@ func decompress(resp *http.Response) error {
 // decompressors are the content codings of RFC 9110 and RFC 7932, with nil for what
 // changes nothing. The name of a charset in that place is a mistake that some services
 // make. zstd (RFC 8878) is not among them: a server sends it to who asks for it, and its
-// library would be a sixtieth of the whole program.
+// library is large.
 var decompressors = map[string]func(io.Reader) (io.Reader, error){
 	"": nil, "identity": nil, "none": nil, "utf-8": nil, "utf8": nil,
 	"gzip":    openGzip,
