@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -18,7 +17,6 @@ var version = "dev"
 // main is the only place that touches the process: its arguments, environment,
 // standard streams, signals and exit code.
 func main() {
-	ballast := paceCollector()
 	if info, ok := debug.ReadBuildInfo(); ok && version == "dev" && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		version = info.Main.Version // of a `go install` of a tagged module
 	}
@@ -30,19 +28,5 @@ func main() {
 	os.Stdout = os.Stderr // on stdio, standard output carries JSON-RPC and nothing else
 	code := cli.Run(ctx, version, os.Args[1:], os.Environ(), os.Stdin, stdout, os.Stderr)
 	stop()
-	runtime.KeepAlive(ballast)
 	os.Exit(code)
-}
-
-// paceCollector has the garbage collector run whenever the heap has grown by half
-// instead of twofold: most of what a server of many waiting calls holds lives long.
-// It gives memory that nothing ever touches, so that it takes none, but makes a small
-// heap seem larger: that one would be collected every few calls. GOGC, where it is set,
-// decides instead.
-func paceCollector() (ballast []byte) {
-	if os.Getenv("GOGC") != "" {
-		return nil
-	}
-	debug.SetGCPercent(50)
-	return make([]byte, 8<<20)
 }
