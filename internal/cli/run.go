@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"openclaw-mcp/internal/config"
+	clean "openclaw-mcp/internal/text"
 )
 
 // Run is the program. It returns the exit code: 0 for success, 1 for a failure,
@@ -28,8 +29,8 @@ func Run(ctx context.Context, version string, args, environ []string, stdin io.R
 	case err == nil:
 		return 0
 	case errors.As(err, &exit):
-		if text := exit.Error(); text != "" {
-			fmt.Fprintln(stderr, text)
+		if said := exit.Error(); said != "" {
+			fmt.Fprintln(stderr, said)
 		}
 		return exit.code
 	case errors.As(err, &usage):
@@ -37,13 +38,13 @@ func Run(ctx context.Context, version string, args, environ []string, stdin io.R
 		if help == "" {
 			help = cmd.CommandPath() + " --help"
 		}
-		fmt.Fprintf(stderr, "openclaw-mcp: %v\nRun '%s' for help.\n", err, help)
+		fmt.Fprintf(stderr, "openclaw-mcp: %s\nRun '%s' for help.\n", clean.Visible(err.Error()), help)
 		return 2
 	case errors.As(err, &wrong):
-		fmt.Fprintln(stderr, err)
+		fmt.Fprintln(stderr, clean.Visible(err.Error()))
 		return 2
 	default:
-		fmt.Fprintln(stderr, "openclaw-mcp:", err)
+		fmt.Fprintln(stderr, "openclaw-mcp:", clean.Visible(err.Error()))
 		return 1
 	}
 }
