@@ -132,7 +132,7 @@ func (s *ChatService) Send(ctx context.Context, instance string, r SendRequest) 
 // expected.
 func (s *ChatService) collect(raw []byte, contentType string) (Reply, error) {
 	var a Accumulator
-	for ev, err := range decodeStream(bytes.NewReader(raw), contentType, s.core.options.maxEvent) {
+	for ev, err := range s.core.maskedEvents(decodeStream(bytes.NewReader(raw), contentType, s.core.options.maxEvent)) {
 		if err != nil {
 			return a.Reply(), err
 		}
@@ -217,7 +217,7 @@ func (s *ChatService) converse(ctx context.Context, instance, rest string, r Sen
 		if rest == "/chat" && mayBeJSON(body) && !isStream(answer.contentType) {
 			answer.contentType = "application/json" // whatever it is called
 		}
-		for ev, err := range answer.decode(body) {
+		for ev, err := range s.core.maskedEvents(answer.decode(body)) {
 			if err != nil {
 				yield(Event{}, s.core.fail(req, err))
 				return

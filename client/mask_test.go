@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -58,6 +59,54 @@ func TestKeyInAnswers(t *testing.T) {
 	}
 	if short, err := New(nil, "", "key"); err != nil || string(short.core.maskAnswer([]byte(`"key"`))) != `"key"` {
 		t.Errorf("a word is masked, %v", err)
+	}
+}
+
+// The key is masked also where some of its characters are escaped that need not be, and
+// where an agent writes it over several events, however it is cut.
+func TestKeyInPieces(t *testing.T) {
+	t.Parallel()
+	var escaped strings.Builder
+	for i, r := range testKey {
+		if i%2 == 0 || r == '"' || r == '\\' {
+			fmt.Fprintf(&escaped, `\u%04x`, r)
+		} else {
+			escaped.WriteRune(r)
+		}
+	}
+	c := serve(t, answer(200, "application/json", `{"id":"i","name":"the key `+escaped.String()+` \\u0041\"\/"}`))
+	if in, err := c.Instances.Get(t.Context(), "i"); err != nil || in.Name != "the key "+mask+` \u0041"/` {
+		t.Errorf("%q, %v", in.Name, err)
+	}
+	_, err := serve(t, answer(403, "application/json", `{"message":"not `+escaped.String()+`"}`)).Instances.Get(t.Context(), "i")
+	if err == nil || !strings.Contains(err.Error(), "not "+mask) {
+		t.Errorf("%v", err)
+	}
+	text := "the key " + testKey + " and " + testKey[:5] + " and " + testKey + testKey + " sk" + testKey[:1] + testKey + " is, " + testKey[:6]
+	for size := 1; size <= len(testKey)+2; size++ {
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			for rest := text; rest != ""; rest = rest[min(size, len(rest)):] {
+				b, _ := json.Marshal(rest[:min(size, len(rest))])
+				_, _ = fmt.Fprintf(w, "event: delta\ndata: {\"delta\":%s}\n\n", b)
+			}
+			_, _ = io.WriteString(w, "event: done\ndata: {}\n\n")
+		})
+		var a Accumulator
+		for ev, err := range c.Chat.Stream(t.Context(), "i", SendRequest{Message: "m"}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Add(ev)
+		}
+		got := a.Text()
+		if i := strings.Index(got, testKey[:tellsNothing+1]); strings.Contains(got, testKey) || i >= 0 && !strings.HasPrefix(got[i:], testKey[:5]+" and ") && got[i:] != testKey[:6] {
+			t.Errorf("in pieces of %d: %q", size, got)
+		}
+		shown := strings.NewReplacer(testKey[:1]+mask, mask, testKey[:2]+mask, mask, testKey[:3]+mask, mask).Replace(got)
+		if want := strings.NewReplacer("sk"+testKey[:1]+mask, "sk"+mask).Replace(strings.ReplaceAll(text, testKey, mask)); shown != want {
+			t.Errorf("in pieces of %d: %q, want %q", size, shown, want)
+		}
 	}
 }
 

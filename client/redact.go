@@ -76,6 +76,14 @@ const minMasked = 12
 // maskAnswer masks the key in a whole answer: a service may well repeat it, in an
 // example or in the environment of a sandbox.
 func (c *core) maskAnswer(raw []byte) []byte {
+	if len(c.masked()) == 0 {
+		return raw
+	}
+	return c.maskSpelt(plainEscapes(raw))
+}
+
+// maskSpelt masks the key where it is in one of its usual spellings.
+func (c *core) maskSpelt(raw []byte) []byte {
 	for _, s := range c.masked() {
 		if bytes.Contains(raw, []byte(s)) {
 			return []byte(c.redact(string(raw)))
@@ -115,7 +123,7 @@ func (m *maskingReader) Read(p []byte) (int, error) {
 		n, m.err = m.ReadCloser.Read(m.buf)
 		all := append(m.held, m.buf[:n]...)
 		m.held = nil
-		all = m.maskAnswer(all)
+		all = m.maskSpelt(all)
 		if m.err == nil {
 			cut := len(all) - m.keyStart(all)
 			m.held, all = bytes.Clone(all[cut:]), all[:cut]

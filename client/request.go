@@ -188,7 +188,8 @@ func (c *core) refusal(resp *http.Response, limit int, reading bool) *Error {
 	}
 	var raw []byte
 	if resp.Body != nil {
-		raw = []byte(c.redact(string(bytes.TrimPrefix(c.readCut(resp.Body, limit), byteOrderMark))))
+		raw = bytes.TrimPrefix(c.readCut(resp.Body, limit), byteOrderMark)
+		raw = []byte(c.redact(string(plainEscapes(raw))))
 	}
 	e := decodeError(status, resp.Header, raw, time.Now())
 	if !reading {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"openclaw-mcp/internal/config"
+	clean "openclaw-mcp/internal/text"
 )
 
 func configCommand(c *console) *cobra.Command {
@@ -45,6 +46,7 @@ func (c *console) showConfig(values []config.Value, all, asJSON bool) error {
 		if v.Value == "" && !all {
 			continue
 		}
+		v.Value = clean.Visible(v.Value)
 		lines = append(lines, line{v.Name, v.Value, v.From})
 		name, value = max(name, len(v.Name)), max(value, min(len(v.Value), 36))
 	}

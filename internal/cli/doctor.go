@@ -11,6 +11,7 @@ import (
 	"openclaw-mcp/internal/config"
 	"openclaw-mcp/internal/doctor"
 	"openclaw-mcp/internal/server"
+	clean "openclaw-mcp/internal/text"
 )
 
 func doctorCommand(c *console) *cobra.Command {
@@ -108,7 +109,7 @@ func printReport(c *console, r *doctor.Report, asJSON bool) error {
 			c.say(bold, "\nWhat the service said (not part of the report; it may contain private data):")
 			said = true
 		}
-		c.say(dim, check.Name+": "+check.Said)
+		c.say(dim, check.Name+": "+clean.Plain(check.Said))
 	}
 	if code := r.ExitCode(); code != 0 {
 		return exitWith(code, "")

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"openclaw-mcp/internal/config"
+	clean "openclaw-mcp/internal/text"
 )
 
 // Run is the program. It returns the exit code: 0 for success, 1 for a failure,
@@ -37,13 +38,13 @@ func Run(ctx context.Context, version string, args, environ []string, stdin io.R
 		if help == "" {
 			help = cmd.CommandPath() + " --help"
 		}
-		fmt.Fprintln(stderr, wrapped(stderr, fmt.Sprintf("openclaw-mcp: %v\nRun '%s' for help.", err, help)))
+		fmt.Fprintln(stderr, wrapped(stderr, fmt.Sprintf("openclaw-mcp: %s\nRun '%s' for help.", clean.Visible(err.Error()), help)))
 		return 2
 	case errors.As(err, &wrong):
-		fmt.Fprintln(stderr, wrapped(stderr, err.Error()))
+		fmt.Fprintln(stderr, wrapped(stderr, clean.Visible(err.Error())))
 		return 2
 	default:
-		fmt.Fprintln(stderr, wrapped(stderr, "openclaw-mcp: "+err.Error()))
+		fmt.Fprintln(stderr, wrapped(stderr, "openclaw-mcp: "+clean.Visible(err.Error())))
 		return 1
 	}
 }

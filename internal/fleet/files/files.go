@@ -64,7 +64,7 @@ func (f *Fleet) prepare() error {
 		return err
 	}
 	for _, sub := range []string{"facts", "locks"} {
-		if err := os.Mkdir(filepath.Join(f.dir, sub), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := ownFolder(filepath.Join(f.dir, sub)); err != nil {
 			return err
 		}
 	}

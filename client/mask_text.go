@@ -1,0 +1,132 @@
+package client
+
+import (
+	"bytes"
+	"iter"
+	"strings"
+)
+
+// plainEscapes writes the ASCII characters of JSON strings in the shortest way, so that a key that the service repeats is found, whichever of its characters are escaped.
+func plainEscapes(raw []byte) []byte {
+	if !bytes.Contains(raw, []byte(`\u00`)) && !bytes.Contains(raw, []byte(`\/`)) {
+		return raw
+	}
+	out := make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' || i+1 == len(raw) {
+			out = append(out, raw[i])
+			continue
+		}
+		switch c := escapedByte(raw[i:]); {
+		case raw[i+1] == '/':
+			out = append(out, '/')
+			i++
+		case c == '"', c == '\\':
+			out = append(out, '\\', c)
+			i += len(`u0000`)
+		case c >= ' ' && c < 0x7f:
+			out = append(out, c)
+			i += len(`u0000`)
+		default: // both bytes, so that the second of them begins no escape
+			out = append(out, raw[i], raw[i+1])
+			i++
+		}
+	}
+	return out
+}
+
+// escapedByte is the byte that b begins with as \u00XX; 0 for none.
+func escapedByte(b []byte) byte {
+	if len(b) < len(`\u0000`) || string(b[:4]) != `\u00` {
+		return 0
+	}
+	n := byte(0)
+	for _, c := range b[4:6] {
+		switch {
+		case c >= '0' && c <= '9':
+			n = n<<4 | (c - '0')
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			n = n<<4 | (c | 0x20 - 'a' + 10)
+		default:
+			return 0
+		}
+	}
+	return n
+}
+
+// maskedEvents masks the key in a reply that comes in pieces: an agent that repeats it
+// writes it over several events.
+func (c *core) maskedEvents(events iter.Seq2[Event, error]) iter.Seq2[Event, error] {
+	if len(c.masked()) == 0 {
+		return events
+	}
+	return func(yield func(Event, error) bool) {
+		m := textMask{key: c.masked()[0]}
+		for ev, err := range events {
+			switch {
+			case err != nil, ev.Kind == EventFinal, ev.Kind == EventError, ev.Kind == EventToolStart, ev.Kind == EventAccepted:
+				if rest := m.rest(); rest != "" && !yield(Event{Kind: EventText, Text: rest}, nil) {
+					return
+				}
+				ev.Text = strings.ReplaceAll(ev.Text, m.key, mask)
+			case ev.Kind == EventText:
+				if ev.Replace {
+					m = textMask{key: m.key}
+				}
+				ev.Text = m.add(ev.Text)
+			}
+			if !yield(ev, err) {
+				return
+			}
+		}
+		if rest := m.rest(); rest != "" {
+			yield(Event{Kind: EventText, Text: rest}, nil)
+		}
+	}
+}
+
+// tellsNothing is how many characters of the key may go out before it is known to be
+// the key: to hold back every s would have a reply that pauses lack its last letter.
+const tellsNothing = 3
+
+// textMask masks the key in a text that comes in pieces.
+type textMask struct {
+	key     string
+	pending string // the end of the text, where it may be the key's beginning
+	shown   int    // how much of that is out, in bytes
+}
+
+// add gives what goes out of the text now.
+func (m *textMask) add(piece string) string {
+	all := m.pending + piece
+	var out strings.Builder
+	gone, from := m.shown, 0 // what is out of all, and where the key may begin
+	for {
+		i := strings.Index(all[from:], m.key)
+		if i < 0 {
+			break
+		}
+		out.WriteString(all[min(gone, from+i) : from+i])
+		out.WriteString(mask)
+		from += i + len(m.key)
+		gone = from
+	}
+	for from < len(all) && !strings.HasPrefix(m.key, all[from:]) {
+		from = max(from+1, len(all)-len(m.key)+1)
+	}
+	m.pending = all[from:]
+	end := len(all)
+	if len(m.pending) > tellsNothing {
+		end = max(from, gone)
+	}
+	out.WriteString(all[gone:end])
+	m.shown = max(0, end-from)
+	return out.String()
+}
+
+// rest gives what was held back.
+func (m *textMask) rest() string {
+	rest := m.pending[m.shown:]
+	m.pending, m.shown = "", 0
+	return rest
+}
