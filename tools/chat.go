@@ -49,7 +49,7 @@ func chatTools() []*Tool {
 
 type sendChatIn struct {
 	Message        string `json:"message" jsonschema:"what to tell the agent"`
-	Instance       string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance       string `json:"instance,omitempty" jsonschema:"if several"`
 	Session        string `json:"session,omitempty" jsonschema:"session id; default: the newest, or a new one"`
 	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait"`
 	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"any string; the same is sent once"`
@@ -125,7 +125,7 @@ func (m Message) block() string {
 }
 
 type historyIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 	Session  string `json:"session,omitempty" jsonschema:"session id; default: the newest"`
 	Limit    int    `json:"limit,omitempty" jsonschema:"how many messages"`
 	Before   string `json:"before,omitempty" jsonschema:"message id: read those before it"`
@@ -283,7 +283,7 @@ func (o historyOut) text() string {
 }
 
 type sessionsIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 	Limit    int    `json:"limit,omitempty" jsonschema:"at most this many"`
 	Offset   int    `json:"offset,omitempty" jsonschema:"newest to skip"`
 }
@@ -359,7 +359,7 @@ func (o sessionsOut) text() string {
 }
 
 type createSessionIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 	Title    string `json:"title,omitempty" jsonschema:"shown to people"`
 }
 

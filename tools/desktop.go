@@ -50,7 +50,7 @@ const (
 )
 
 type takeScreenshotIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 	MaxWidth int    `json:"max_width,omitempty" jsonschema:"of the picture"`
 	X        *int   `json:"x,omitempty" jsonschema:"left edge"`
 	Y        *int   `json:"y,omitempty" jsonschema:"top edge"`
@@ -174,7 +174,7 @@ func (o screenOut) text() string {
 
 type controlDesktopIn struct {
 	Action     string   `json:"action" jsonschema:"what to do"`
-	Instance   string   `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance   string   `json:"instance,omitempty" jsonschema:"if several"`
 	X          *int     `json:"x,omitempty" jsonschema:"where: pixels from the left"`
 	Y          *int     `json:"y,omitempty" jsonschema:"pixels from the top"`
 	ToX        *int     `json:"to_x,omitempty" jsonschema:"where a drag ends"`

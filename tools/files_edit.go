@@ -27,7 +27,7 @@ type editFileIn struct {
 	Path       string `json:"path" jsonschema:"of the file"`
 	OldText    string `json:"old_text" jsonschema:"exact; unique unless replace_all"`
 	NewText    string `json:"new_text" jsonschema:"in its place"`
-	Instance   string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance   string `json:"instance,omitempty" jsonschema:"if several"`
 	ReplaceAll bool   `json:"replace_all,omitempty" jsonschema:"every occurrence"`
 	IfMatch    string `json:"if_match,omitempty" jsonschema:"only if its SHA-256 is this"`
 }

@@ -108,7 +108,7 @@ func (f File) appendLine(b []byte, dir string) []byte {
 
 type listFilesIn struct {
 	Path     string `json:"path,omitempty" jsonschema:"of the directory"`
-	Instance string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 	Depth    int    `json:"depth,omitempty" jsonschema:"default 1, or what glob needs"`
 	Glob     string `json:"glob,omitempty" jsonschema:"*.go in this directory, **/*.go below it too"`
 	Sort     string `json:"sort,omitempty" jsonschema:"size, modified: greatest first"`

@@ -16,7 +16,7 @@ import (
 type manageFilesIn struct {
 	Action      string `json:"action" jsonschema:"what to do"`
 	Path        string `json:"path" jsonschema:"what to move, copy or delete"`
-	Instance    string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance    string `json:"instance,omitempty" jsonschema:"if several"`
 	Destination string `json:"destination,omitempty" jsonschema:"for move, copy: the new path"`
 	Recursive   bool   `json:"recursive,omitempty" jsonschema:"copy or delete a directory with all in it"`
 	Overwrite   bool   `json:"overwrite,omitempty" jsonschema:"replace a file at destination"`

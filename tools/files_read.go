@@ -35,7 +35,7 @@ const (
 
 type readFileIn struct {
 	Path     string `json:"path" jsonschema:"of the file"`
-	Instance string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 	Line     int64  `json:"line,omitempty" jsonschema:"first, from 1; -9: the last 9"`
 	Offset   *int64 `json:"offset,omitempty" jsonschema:"or first byte, from 0; -9: the last 9"`
 	Count    int64  `json:"count,omitempty" jsonschema:"of lines, or with offset of bytes"`

@@ -40,7 +40,7 @@ const (
 type searchFilesIn struct {
 	Pattern    string `json:"pattern" jsonschema:"text to find"`
 	Path       string `json:"path,omitempty" jsonschema:"directory or file"`
-	Instance   string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance   string `json:"instance,omitempty" jsonschema:"if several"`
 	Regex      bool   `json:"regex,omitempty" jsonschema:"pattern is a regular expression, RE2"`
 	IgnoreCase bool   `json:"ignore_case,omitempty" jsonschema:"upper and lower case alike"`
 	Glob       string `json:"glob,omitempty" jsonschema:"only files such as *.{js,ts} or src/**/*.go"`

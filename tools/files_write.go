@@ -18,7 +18,7 @@ const plainLimit = 4 << 20
 type writeFileIn struct {
 	Path     string `json:"path" jsonschema:"of the file"`
 	Content  string `json:"content" jsonschema:"all of it, or what to append"`
-	Instance string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 	Mode     string `json:"mode,omitempty" jsonschema:"how to write"`
 	IfMatch  string `json:"if_match,omitempty" jsonschema:"only if its SHA-256 is this"`
 	Encoding string `json:"encoding,omitempty" jsonschema:"of content"`
@@ -130,7 +130,7 @@ func (o writeFileOut) text() string {
 
 type makeDirectoryIn struct {
 	Path     string `json:"path" jsonschema:"of the directory"`
-	Instance string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 }
 
 type makeDirectoryOut struct {

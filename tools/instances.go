@@ -128,7 +128,7 @@ func (o listInstancesOut) text() string {
 }
 
 type instanceIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 }
 
 type getInstanceOut struct {
@@ -205,7 +205,7 @@ type lifecycleOut struct {
 }
 
 type lifecycleIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 	Confirm  string `json:"confirm,omitempty" jsonschema:"token of the first call"`
 }
 

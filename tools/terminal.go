@@ -28,7 +28,7 @@ func terminalTools() []*Tool {
 
 type execIn struct {
 	Command        string `json:"command" jsonschema:"for the shell"`
-	Instance       string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance       string `json:"instance,omitempty" jsonschema:"if several"`
 	Cwd            string `json:"cwd,omitempty" jsonschema:"working directory"`
 	TimeoutSeconds int    `json:"timeout_seconds,omitempty" jsonschema:"kill it after this long"`
 	Background     bool   `json:"background,omitempty" jsonschema:"return at once"`

@@ -58,7 +58,7 @@ func terminalSessionTools() []*Tool {
 }
 
 type openTerminalIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance string `json:"instance,omitempty" jsonschema:"if several"`
 	Cols     int    `json:"cols,omitempty" jsonschema:"width in characters"`
 	Rows     int    `json:"rows,omitempty" jsonschema:"height in lines"`
 	Command  string `json:"command,omitempty" jsonschema:"to run first"`

@@ -33,7 +33,7 @@ func transferTools() []*Tool {
 type uploadFilesIn struct {
 	LocalPath   string `json:"local_path" jsonschema:"file or folder of this machine"`
 	Path        string `json:"path" jsonschema:"a folder for a folder; for a file its path, or a folder/"`
-	Instance    string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance    string `json:"instance,omitempty" jsonschema:"if several"`
 	Overwrite   bool   `json:"overwrite,omitempty" jsonschema:"replace files that differ"`
 	Ignore      bool   `json:"ignore,omitempty" jsonschema:"leave out .git and what .gitignore files say"`
 	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait"`
@@ -42,7 +42,7 @@ type uploadFilesIn struct {
 type downloadFilesIn struct {
 	Path        string `json:"path" jsonschema:"file or folder of the instance"`
 	LocalPath   string `json:"local_path" jsonschema:"here: a folder for a folder; for a file its path, or a folder"`
-	Instance    string `json:"instance,omitempty" jsonschema:"id, if several"`
+	Instance    string `json:"instance,omitempty" jsonschema:"if several"`
 	Overwrite   bool   `json:"overwrite,omitempty" jsonschema:"replace files that differ"`
 	Ignore      bool   `json:"ignore,omitempty" jsonschema:"leave out .git"`
 	WaitSeconds *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait"`
