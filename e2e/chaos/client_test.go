@@ -29,7 +29,8 @@ type params = map[string]any
 // and takes up broken streams, but repeats no call by itself.
 type client struct {
 	url, era, name string
-	http           *http.Client
+	http           *http.Client // nil: it has a process of its own, over stdio
+	pipe           *pipe
 	ids            atomic.Int64
 
 	mu      sync.Mutex
@@ -44,7 +45,7 @@ func newClient(url, era, name string, transport *http.Transport) *client {
 func (c *client) opened() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.session != ""
+	return c.session != "" || c.pipe != nil
 }
 
 // outcome is what became of a call.
@@ -103,8 +104,8 @@ type wireMessage struct {
 	}
 }
 
-// post sends a message; header is added to those of a good client.
-func (c *client) post(ctx context.Context, id, method string, p params) (*http.Response, error) {
+// message is a message as it goes over the wire; "" is the id of a notification.
+func (c *client) message(id, method string, p params) []byte {
 	if p == nil {
 		p = params{}
 	}
@@ -122,11 +123,34 @@ func (c *client) post(ctx context.Context, id, method string, p params) (*http.R
 	if id != "" {
 		m["id"] = json.RawMessage(id)
 	}
-	body, err := json.Marshal(m)
+	b, err := json.Marshal(m)
 	if err != nil {
-		return nil, err
+		panic(err) // it is all ours
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
+	return b
+}
+
+func initialize(name string) params {
+	return params{"protocolVersion": legacy, "clientInfo": params{"name": name, "version": "1"}, "capabilities": params{}}
+}
+
+// notify sends a notification, and reports whether it was taken.
+func (c *client) notify(ctx context.Context, method string, p params) bool {
+	if c.pipe != nil {
+		run, err := c.pipe.process(ctx, c)
+		return err == nil && run.write(c.message("", method, p)) == nil
+	}
+	res, err := c.post(ctx, "", method, p)
+	if err != nil {
+		return false
+	}
+	_ = res.Body.Close()
+	return res.StatusCode == http.StatusAccepted
+}
+
+// post sends a message over HTTP.
+func (c *client) post(ctx context.Context, id, method string, p params) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(c.message(id, method, p)))
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +184,7 @@ func (c *client) open(ctx context.Context) error {
 	if c.era == modern {
 		return nil
 	}
-	res, err := c.post(ctx, `"init"`, "initialize", params{"protocolVersion": legacy,
-		"clientInfo": params{"name": c.name, "version": "1"}, "capabilities": params{}})
+	res, err := c.post(ctx, `"init"`, "initialize", initialize(c.name))
 	if err != nil {
 		return err
 	}
@@ -185,6 +208,18 @@ func (c *client) open(ctx context.Context) error {
 	return res.Body.Close()
 }
 
+// close ends a legacy session: nothing is to be watched for it any more.
+func (c *client) close() {
+	r, err := http.NewRequest(http.MethodDelete, c.url, nil)
+	if err != nil || !c.opened() {
+		return
+	}
+	c.headers(r)
+	if res, err := c.http.Do(r); err == nil {
+		_ = res.Body.Close()
+	}
+}
+
 // begin starts a call; its id is what a cancellation names.
 func (c *client) begin(ctx context.Context, tool string, args params) (id string, result <-chan outcome) {
 	id = fmt.Sprintf(`"%s-%d"`, c.name, c.ids.Add(1))
@@ -202,6 +237,13 @@ func (c *client) call(ctx context.Context, tool string, args params) outcome {
 
 // await sends a request and reads its answer, over as many streams as that takes.
 func (c *client) await(ctx context.Context, id, method string, p params) (o outcome) {
+	if c.pipe != nil {
+		run, err := c.pipe.process(ctx, c)
+		if err != nil {
+			return outcome{err: err}
+		}
+		return run.ask(ctx, id, c.message(id, method, p))
+	}
 	res, err := c.post(ctx, id, method, p)
 	if err != nil {
 		return outcome{err: err}

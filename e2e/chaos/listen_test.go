@@ -27,16 +27,22 @@ func (w *world) tell(path, body string) (answer []byte) {
 	return res.Body.Bytes()
 }
 
+// createSession makes a chat session, past all replicas.
+func (w *world) createSession() string {
+	var session struct{ ID string }
+	if err := json.Unmarshal(w.tell("/chat/sessions", "{}"), &session); err != nil || session.ID == "" {
+		w.violation("harness: no session: %v", err)
+	}
+	w.speaksIn(session.ID)
+	return session.ID
+}
+
 // listen is a legacy client that subscribes to a session's messages, by one request,
 // and hears of them on a stream of its own, perhaps of another replica.
 func (w *world) listen(ctx context.Context, transport *http.Transport) {
 	c := newClient(w.proxy.URL, legacy, "listener", transport)
-	var session struct{ ID string }
-	if err := json.Unmarshal(w.tell("/chat/sessions", "{}"), &session); err != nil || session.ID == "" {
-		w.violation("harness: no session: %v", err)
-		return
-	}
-	uri := "openclaw://instances/" + w.instance + "/sessions/" + session.ID + "/messages"
+	session := w.createSession()
+	uri := "openclaw://instances/" + w.instance + "/sessions/" + session + "/messages"
 	for n := 1; ctx.Err() == nil; n++ {
 		if !c.opened() && c.open(ctx) != nil {
 			pauseShortly(ctx)
@@ -51,8 +57,9 @@ func (w *world) listen(ctx context.Context, transport *http.Transport) {
 			pauseShortly(ctx)
 			continue
 		}
-		w.hear(ctx, c, uri, session.ID)
+		w.hear(ctx, c, uri, session)
 	}
+	c.close()
 }
 
 func pauseShortly(ctx context.Context) {

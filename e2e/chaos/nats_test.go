@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -107,27 +106,26 @@ func (s *natsServer) kill() {
 }
 
 // link is the way of one replica to NATS: a relay that can be cut, and that says
-// when the replica writes a fact.
+// which places the replica has come to.
 type link struct {
 	listener net.Listener
 	servers  []*natsServer
 	next     atomic.Int64
 	cut      atomic.Bool
-	onFact   atomic.Pointer[func(n int64)] // called at the n-th write of a fact
-	facts    atomic.Int64
+	reached  func(place)
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
 	work  sync.WaitGroup
 }
 
-func newLink(t testing.TB, servers []*natsServer) *link {
+func newLink(t testing.TB, servers []*natsServer, reached func(place)) *link {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &link{listener: l, servers: servers, conns: make(map[net.Conn]struct{})}
+	k := &link{listener: l, servers: servers, reached: reached, conns: make(map[net.Conn]struct{})}
 	k.work.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -179,22 +177,20 @@ func (k *link) relay(replica net.Conn) {
 		return
 	}
 	defer k.hold(server)()
-	k.work.Go(func() {
-		_, _ = io.Copy(replica, server)
-		_ = replica.Close()
-	})
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := replica.Read(buf)
-		if c := bytes.Count(buf[:n], []byte("PUB $KV.")); c > 0 {
-			if _, err := server.Write(buf[:n]); err != nil { // the fact is written, and then the replica dies
+	k.work.Go(func() { k.copy(replica, server, fromNATS) })
+	k.copy(server, replica, toNATS)
+}
+
+// copy passes on what comes, and then says what that was.
+func (k *link) copy(to, from net.Conn, find func([]byte, func(place))) {
+	defer to.Close()
+	for buf := make([]byte, 64<<10); ; {
+		n, err := from.Read(buf)
+		if n > 0 {
+			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}
-			if f := k.onFact.Load(); f != nil {
-				(*f)(k.facts.Add(int64(c)))
-			}
-		} else if _, err := server.Write(buf[:n]); err != nil {
-			return
+			find(buf[:n], k.reached)
 		}
 		if err != nil {
 			return

@@ -61,7 +61,9 @@ type replica struct {
 	t        testing.TB
 	name     string
 	port     int
+	admin    string // address of its metrics
 	link     *link
+	began    size // when it had served one call
 	log      *log
 	env      []string
 	mu       sync.Mutex // guards cmd, done and stopped
@@ -89,7 +91,7 @@ func (r *replica) start() {
 	home := filepath.Join(scratch, r.name)
 	_ = os.MkdirAll(home, 0o700)
 	cmd := exec.Command(path, "--http", r.address())
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home}, r.env...)
+	cmd.Env = append(r.env, "HOME="+home, "TMPDIR="+home)
 	cmd.Stderr = r.log
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Start(); err != nil {
@@ -148,15 +150,16 @@ func (r *replica) end() {
 // never sent again.
 type proxy struct {
 	*httptest.Server
-	replicas []*replica
-	next     atomic.Int64
+	replicas  []*replica
+	transport *http.Transport
+	next      atomic.Int64
 }
 
 func newProxy(t testing.TB, replicas []*replica) *proxy {
 	t.Helper()
-	p := &proxy{replicas: replicas}
 	dialer := &net.Dialer{Timeout: 2 * time.Second}
 	transport := &http.Transport{MaxIdleConnsPerHost: 32, DialContext: dialer.DialContext, IdleConnTimeout: time.Second}
+	p := &proxy{replicas: replicas, transport: transport}
 	reverse := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host },
 		Transport:     roundRobin{p, transport},

@@ -28,8 +28,9 @@ type worker struct {
 	rand    *rand.Rand
 	n       int
 	session string // the chat session that is its own
-	// terminal is the handle of an open one, and of which instance's shell.
+	// terminal is the handle of an open one.
 	terminal string
+	picture  string // of the desktop, that was seen last
 }
 
 func (w *worker) mark() string {
@@ -51,23 +52,28 @@ func (w *worker) run(ctx context.Context) {
 			continue
 		}
 		switch p := w.rand.IntN(100); {
-		case p < 50:
+		case p < 46:
 			w.chat()
-		case p < 68:
+		case p < 60:
 			w.command()
-		case p < 84:
+		case p < 74:
 			w.typing()
-		case p < 94:
+		case p < 82:
 			w.cancelling()
-		default:
+		case p < 88:
 			w.confirming()
+		case p < 94 && w.pipe != nil:
+			w.transferring() // this machine's files are for its own user
+		default:
+			w.clicking()
 		}
 	}
+	w.closeTerminal()
 }
 
 // newSession gives the worker a chat session of its own.
 func (w *worker) newSession() {
-	ctx, stop := within()
+	ctx, stop := w.within()
 	defer stop()
 	o := w.call(ctx, "create_chat_session", params{"title": w.name})
 	if created, _ := o.facts["session"].(map[string]any); created != nil {
@@ -77,22 +83,18 @@ func (w *worker) newSession() {
 		w.trouble("create_chat_session", o)
 		w.session404(o)
 		w.pause()
+		return
 	}
+	w.speaksIn(w.session)
 }
 
 func (w *worker) pause() { time.Sleep(time.Duration(50+w.rand.IntN(200)) * time.Millisecond) }
-
-// within is the context of one thing to do: it has to come to an end in this time,
-// whatever goes wrong.
-func within() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), patience)
-}
 
 // check looks for what is another call's in an outcome.
 func (w *worker) check(o outcome, mark string) {
 	for _, m := range markPattern.FindAllString(o.all, -1) {
 		// An error may name the newest message of the caller's own session.
-		if m != mark && !(o.isError && strings.HasPrefix(m, "mark-"+w.name+"-")) {
+		if m != mark && !(o.isError && (*shared > 0 || strings.HasPrefix(m, "mark-"+w.name+"-"))) {
 			w.violation("I4: %s got what is of %s: %s", mark, m, o)
 			return
 		}
@@ -143,12 +145,16 @@ func (w *worker) session404(o outcome) {
 
 // chat sends a message with a key and repeats it until the reply is whole.
 func (w *worker) chat() {
-	ctx, stop := within()
+	ctx, stop := w.within()
 	defer stop()
 	mark := w.mark()
 	message := fmt.Sprintf("%s say %d words", mark, 5+w.rand.IntN(20))
 	want := replyTo(message)
-	args := params{"message": message, "idempotency_key": mark, "session": w.session}
+	session := w.session
+	if w.rand.IntN(100) < *shared {
+		session = w.common
+	}
+	args := params{"message": message, "idempotency_key": mark, "session": session}
 	began := time.Now()
 	times := func() int { return w.sent(mark) }
 	o, attempts := w.repeat(ctx, "send_chat_message", args, mark, times)
@@ -203,21 +209,32 @@ func (w *worker) chat() {
 
 // command runs one with a key, which writes a line to a file each time that it runs.
 func (w *worker) command() {
-	ctx, stop := within()
+	ctx, stop := w.within()
 	defer stop()
 	mark := w.mark()
 	args := params{"command": fmt.Sprintf("echo %s >> ran; sleep 0.%d; echo %sdone", mark, w.rand.IntN(9), mark), "idempotency_key": mark}
 	began := time.Now()
 	times := func() int { return w.lines("ran", mark) }
 	o, attempts := w.repeat(ctx, "exec_command", args, mark, times)
-	var text strings.Builder
-	text.WriteString(o.text)
-	run := o.str("run")
+	o, _ = w.follow(ctx, o, mark)
+	if !o.done() {
+		w.violation("I2: %s: no true outcome after %d attempts: %s", mark, attempts, o)
+	} else if !strings.Contains(o.text, mark+"done") {
+		w.violation("I2: %s: its output is missing: %s", mark, o)
+	}
+	if n := times(); n != 1 {
+		w.violation("I1: %s ran %d times in %d attempts", mark, n, attempts)
+	}
+	w.count("command", time.Since(began))
+}
+
+// follow waits for the end of a run, and gives how that was, with all that was said on
+// the way.
+func (w *worker) follow(ctx context.Context, o outcome, mark string) (outcome, string) {
 	for o.done() && o.str("status") == "running" {
-		next := w.call(ctx, "wait_run", params{"runs": []string{run}, "wait_seconds": 20})
-		text.WriteString(next.text)
+		next := w.call(ctx, "wait_run", params{"runs": []string{o.str("run")}, "wait_seconds": 20})
 		if ctx.Err() != nil {
-			break
+			return next, ""
 		}
 		if !next.done() {
 			w.trouble(mark, next)
@@ -228,31 +245,50 @@ func (w *worker) command() {
 		list, _ := next.facts["runs"].([]any)
 		if len(list) != 1 {
 			w.violation("I2: %s: wait_run gave %s", mark, next)
-			return
+			return next, ""
 		}
-		o.facts, _ = list[0].(map[string]any)
-		run = o.str("run")
+		next.text = o.text + next.text
+		next.facts, _ = list[0].(map[string]any)
+		o = next
 	}
 	if !o.done() {
-		w.violation("I2: %s: no true outcome after %d attempts: %s", mark, attempts, o)
-	} else if !strings.Contains(text.String(), mark+"done") {
-		w.violation("I2: %s: its output is missing: %s", mark, o)
+		return o, ""
 	}
-	if n := times(); n != 1 {
-		w.violation("I1: %s ran %d times in %d attempts", mark, n, attempts)
+	return o, o.str("status")
+}
+
+// closeTerminal leaves no terminal behind.
+func (w *worker) closeTerminal() {
+	ctx, stop := w.within()
+	defer stop()
+	for w.terminal != "" {
+		o := w.call(ctx, "close_terminal", params{"terminal": w.terminal})
+		if o.done() || strings.Contains(o.text, "open_terminal") { // it is closed, or was
+			return
+		}
+		if ctx.Err() != nil {
+			w.violation("I2: the terminal of %s can't be closed: %s", w.name, o)
+			return
+		}
+		w.trouble("", o)
+		w.session404(o)
+		w.pause()
 	}
-	w.count("command", time.Since(began))
 }
 
 // typing types a line into a terminal, whichever replica has it.
 func (w *worker) typing() {
-	ctx, stop := within()
+	ctx, stop := w.within()
 	defer stop()
 	began := time.Now()
 	if w.terminal == "" {
 		o := w.call(ctx, "open_terminal", nil)
 		if !o.done() {
+			w.world.mu.Lock()
+			w.unanswered++
+			w.world.mu.Unlock()
 			w.trouble("open_terminal", o)
+			w.session404(o)
 			w.pause()
 			return
 		}
@@ -287,7 +323,7 @@ func (w *worker) typing() {
 
 // cancelling cancels a command by a message that may reach another replica.
 func (w *worker) cancelling() {
-	ctx, stop := within()
+	ctx, stop := w.within()
 	defer stop()
 	mark := w.mark()
 	id, ch := w.begin(ctx, "exec_command", params{"command": fmt.Sprintf("echo %s >> begun; sleep 3600; : %s", mark, mark), "timeout_seconds": 3000})
@@ -308,17 +344,14 @@ func (w *worker) cancelling() {
 		return
 	}
 	before := w.disturbances()
-	res, err := w.post(ctx, "", "notifications/cancelled", params{"requestId": json.RawMessage(id), "reason": "not wanted any more"})
-	if err == nil {
-		_ = res.Body.Close()
-	}
-	gone := time.Now().Add(3 * time.Second)
+	accepted := w.notify(ctx, "notifications/cancelled", params{"requestId": json.RawMessage(id), "reason": "not wanted any more"})
+	gone := time.Now().Add(slow * 3 * time.Second)
 	for w.running(mark) && time.Now().Before(gone) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	// A kill in between may have taken the message with it.
-	if w.running(mark) && err == nil && res.StatusCode == 202 && w.disturbances() == before && !w.away.Load() {
-		w.violation("I5: %s was cancelled and still runs 3 s later", mark)
+	if w.running(mark) && accepted && w.disturbances() == before && !w.away.Load() {
+		w.violation("I5: %s was cancelled and still runs %v later", mark, slow*3*time.Second)
 	}
 	stop()
 	<-ch
@@ -328,7 +361,7 @@ func (w *worker) cancelling() {
 
 // confirming asks for what destroys, and confirms it twice, perhaps at two replicas.
 func (w *worker) confirming() {
-	ctx, stop := within()
+	ctx, stop := w.within()
 	defer stop()
 	mark := w.mark()
 	dir := filepath.Join(w.workspace, mark)

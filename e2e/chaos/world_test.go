@@ -39,17 +39,23 @@ func (discard) Write(p []byte) (int, error) { return len(p), nil }
 type world struct {
 	t         testing.TB
 	service   *emulatortest.Server
+	dir       string // of the service
 	instance  string
+	common    string // a chat session of all callers
 	workspace string
+	screen    *screen
 	nats      []*natsServer
 	replicas  []*replica
 	proxy     *proxy
+	// Or processes over stdio, which share a folder, and may copy files of another one.
+	pipes       []*pipe
+	state, root string
 
-	// seen is called with each request that a replica sends to the service, before it
-	// is served and after; it may kill the replica.
-	seen atomic.Pointer[func(r *replica, req *http.Request, after bool)]
+	seen atomic.Pointer[func(v victim, p place)] // it may kill whoever has come to a place
 
+	calmed    chan struct{} // nothing more happens to anybody
 	disturbed atomic.Int64
+	missed    atomic.Bool // somebody may have called NATS in vain
 	away      atomic.Bool // NATS is, for some replica: then cancels and confirmations are each replica's own
 
 	mu         sync.Mutex
@@ -59,6 +65,8 @@ type world struct {
 	counts     map[string]int
 	slowest    map[string]time.Duration
 	left       []string // marks of commands that must not be there at the end
+	sessions   []string // of chats
+	unanswered int      // openings of terminals
 	lost       int      // terminals
 	blind      int      // lines whose effect did not come in time
 }
@@ -79,10 +87,22 @@ func replyTo(message string) string {
 	return strings.Join(words, " ")
 }
 
-// newWorld starts a service, nats servers (0: no NATS at all) and replicas.
+// victim is a process of ours.
+type victim interface {
+	signal(s syscall.Signal)
+}
+
+func (w *world) reached(v victim, p place) {
+	if f := w.seen.Load(); f != nil {
+		(*f)(v, p)
+	}
+}
+
+// newWorld starts a service, nats servers (0: no NATS at all) and replicas (0: processes
+// over stdio, each of which its client starts).
 func newWorld(t testing.TB, natsServers, replicas int) *world {
 	t.Helper()
-	w := &world{t: t, messages: make(map[string]int), troubles: make(map[string]int), counts: make(map[string]int), slowest: make(map[string]time.Duration)}
+	w := &world{t: t, dir: t.TempDir(), screen: newScreen(t), calmed: make(chan struct{}), messages: make(map[string]int), troubles: make(map[string]int), counts: make(map[string]int), slowest: make(map[string]time.Duration)}
 	agent := emulator.AgentFunc(func(ctx context.Context, turn emulator.Turn, emit func(emulator.AgentEvent) error) error {
 		if m := sentence.FindStringSubmatch(turn.Message); m != nil {
 			w.mu.Lock()
@@ -104,7 +124,7 @@ func newWorld(t testing.TB, natsServers, replicas int) *world {
 		return nil
 	})
 	var err error
-	w.service, err = emulatortest.New(emulatortest.Options{Keys: []string{serviceKey}, Agent: agent, Sandbox: emulator.SandboxOff, Shell: "dash", Dir: t.TempDir()})
+	w.service, err = emulatortest.New(emulatortest.Options{Keys: []string{serviceKey}, Agent: agent, Sandbox: emulator.SandboxOff, Shell: "dash", VNC: w.screen.address, Dir: w.dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,6 +137,11 @@ func newWorld(t testing.TB, natsServers, replicas int) *world {
 		t.Fatal(err)
 	}
 	w.workspace = w.service.Workspace(w.instance)
+	w.common = w.createSession()
+	if replicas == 0 {
+		w.state, w.root = t.TempDir(), t.TempDir()
+		return w
+	}
 	if natsServers > 0 {
 		w.nats = newNATS(t, natsServers)
 	}
@@ -128,32 +153,61 @@ func newWorld(t testing.TB, natsServers, replicas int) *world {
 		t.Cleanup(r.end)
 	}
 	w.awaitServing()
+	w.greet()
 	w.proxy = newProxy(t, w.replicas)
 	return w
 }
 
 func (w *world) newReplica(i int) *replica {
-	r := &replica{t: w.t, name: fmt.Sprintf("replica%d", i), port: freePort(w.t), log: &log{}}
-	server := &http.Server{ErrorLog: quietLog, Handler: http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
-		if f := w.seen.Load(); f != nil {
-			(*f)(r, req, false)
-			defer (*f)(r, req, true)
-		}
-		w.service.ServeHTTP(rw, req)
-	})}
+	r := &replica{t: w.t, name: fmt.Sprintf("replica%d", i), port: freePort(w.t), admin: fmt.Sprintf("127.0.0.1:%d", freePort(w.t)), log: &log{}}
+	reached := func(p place) { w.reached(r, p) }
+	server := &http.Server{ErrorLog: quietLog, Handler: w.serveTo(reached)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	go func() { _ = server.Serve(l) }()
 	w.t.Cleanup(func() { _ = server.Close() })
-	r.env = []string{"OPENCLAW_API_KEY=" + serviceKey, "OPENCLAW_API_BASE_URL=http://" + l.Addr().String() + "/api",
-		"OPENCLAW_MCP_STRUCTURED=true", "OPENCLAW_MCP_LOG_LEVEL=debug"}
+	r.env = append(w.environment(l.Addr()), "OPENCLAW_MCP_ADMIN="+r.admin)
 	if w.nats != nil {
-		r.link = newLink(w.t, w.nats)
+		r.link = newLink(w.t, w.nats, reached)
 		r.env = append(r.env, "OPENCLAW_MCP_NATS_URL="+r.link.url(), fmt.Sprintf("OPENCLAW_MCP_NATS_REPLICAS=%d", len(w.nats)))
 	}
 	return r
+}
+
+// environment is what all processes need, for whom the service is at an address.
+func (w *world) environment(service net.Addr) []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "OPENCLAW_API_KEY=" + serviceKey, "OPENCLAW_API_BASE_URL=http://" + service.String() + "/api",
+		"OPENCLAW_MCP_STRUCTURED=true", "OPENCLAW_MCP_LOG_LEVEL=debug"}
+}
+
+// within is the context of one thing to do: however much happens meanwhile, it has to come
+// to an end soon after calm has come.
+func (w *world) within() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-w.calmed:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(patience):
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// spares reports whether somebody else serves if this one is killed: all at once are
+// killed by other means.
+func (w *world) spares(v victim) bool {
+	if len(w.replicas) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(w.replicas, func(r *replica) bool { return r != v && r.serving() })
 }
 
 func (w *world) awaitServing() {
@@ -179,11 +233,14 @@ func (w *world) violation(format string, args ...any) {
 
 // trouble counts an outcome that was no success, which chaos may cause.
 func (w *world) trouble(mark string, o outcome) {
-	text := strings.ReplaceAll(o.String(), mark, "MARK")
-	text, _, _ = strings.Cut(text, "\n")
+	text := o.String()
+	if mark != "" {
+		text = strings.ReplaceAll(text, mark, "MARK")
+	}
+	text = strings.ReplaceAll(text, "\n", " | ")
 	text = regexp.MustCompile(`[0-9]+`).ReplaceAllString(text, "N")
-	if len(text) > 160 {
-		text = text[:160]
+	if len(text) > 300 {
+		text = text[:300]
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -201,6 +258,13 @@ func (w *world) leave(mark string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.left = append(w.left, mark)
+}
+
+// speaksIn notes a chat session.
+func (w *world) speaksIn(session string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sessions = append(w.sessions, session)
 }
 
 func (w *world) lostTerminal(outcome) {
@@ -256,7 +320,11 @@ func (w *world) endCommands() {
 	defer w.mu.Unlock()
 	for _, mark := range w.left {
 		for _, pid := range w.processes(mark) {
-			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			group, err := syscall.Getpgid(pid)
+			if err == nil {
+				err = syscall.Kill(-group, syscall.SIGKILL)
+			}
+			if err != nil && !errors.Is(err, syscall.ESRCH) {
 				w.t.Error(err)
 			}
 		}
@@ -276,12 +344,20 @@ func (w *world) report() {
 	for what, n := range w.troubles {
 		w.t.Logf("%4d times: %s", n, what)
 	}
+	logs := make(map[string]string)
 	deaths := 0
 	for _, r := range w.replicas {
 		deaths += int(r.deaths.Load())
+		logs[r.name] = r.log.String()
+	}
+	for _, p := range w.pipes {
+		deaths += int(p.deaths.Load())
+		logs[p.name] = p.log.String()
+	}
+	for name, text := range logs {
 		for _, bad := range []string{"panic", "fatal error:"} {
-			if strings.Contains(r.log.String(), bad) {
-				w.t.Errorf("the log of %s has %q", r.name, bad)
+			if strings.Contains(text, bad) {
+				w.t.Errorf("the log of %s has %q", name, bad)
 			}
 		}
 	}
@@ -290,9 +366,8 @@ func (w *world) report() {
 		w.t.Errorf("VIOLATION %s", v)
 	}
 	if len(w.violations) > 0 {
-		for _, r := range w.replicas {
-			path := filepath.Join(os.TempDir(), "chaos-"+r.name+".log")
-			_ = os.WriteFile(path, []byte(r.log.String()), 0o600)
+		for name, text := range logs {
+			_ = os.WriteFile(filepath.Join(os.TempDir(), "chaos-"+w.t.Name()+"-"+name+".log"), []byte(text), 0o600)
 		}
 	}
 }

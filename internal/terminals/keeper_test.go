@@ -241,7 +241,7 @@ func TestKeptClose(t *testing.T) {
 				t.Fatalf("%v, %+v", err, v)
 			}
 			await(t, func() bool {
-				return strings.TrimSpace(b.sh(`ls -d /tmp/openclaw-mcp-*/t-* 2>/dev/null; for f in /proc/[0-9]*/cmdline; do tr '\0' ' ' <$f | grep -E '^(sleep 4321|tmux|SCREEN|dtach|abduco)'; done 2>/dev/null`)) == ""
+				return strings.TrimSpace(b.sh(`ls -d /tmp/openclaw-mcp-*/t-* 2>/dev/null; for f in /proc/[0-9]*/cmdline; do tr '\0' ' ' <$f | grep -E '^(sleep 4321|tmux|SCREEN|dtach|abduco|sh /tmp/openclaw-mcp-[^ ]*/watch )'; done 2>/dev/null`)) == ""
 			})
 			var ended *EndedError
 			if _, err := b.elsewhere(handle).Read(t.Context(), Query{}); !errors.As(err, &ended) {

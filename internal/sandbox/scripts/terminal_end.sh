@@ -9,9 +9,13 @@ find_run || say gone
 if process_alive "$run/pid"; then
   read -r leader _ <"$run/pid"
   end_session "$leader" 10 || say alive
-  found=over
+  how=over
 else
-  found=gone
+  how=gone
+fi
+if process_alive "$run/watcher"; then # it would wait for long before it sees that it is over
+  read -r watcher _ <"$run/watcher"
+  end_session "$watcher" 0
 fi
 rm -rf -- "$run"
-say "$found"
+say "$how"

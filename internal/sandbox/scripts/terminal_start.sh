@@ -5,6 +5,7 @@
 #	pid              the leader of the shell's session, see terminal_lead.sh
 #	ended            its exit code
 #	connected.PID    this process
+#	watcher          terminal_watch.sh, which leads a session of its own
 #	s, conf          the keeper's socket and configuration
 #
 # What it says begins with the terminal's id: "ready" before the keeper speaks; then "over" and

@@ -1,9 +1,11 @@
 # Ends a terminal that nobody has been connected with for as long as its folder says, and removes
 # the folder that long after the end. Argument: the folder.
 . ./command_state.sh
+. ./process.sh
 . ./session.sh
 
 run=$1
+note_process "$run/watcher"
 read -r keep <"$run/keep"
 beat=30
 [ "$keep" -ge 60 ] || beat=1
