@@ -238,7 +238,7 @@ func TestKilledAtPlaces(t *testing.T) {
 // Each client has a process of its own, over stdio. Files join them.
 func TestProcesses(t *testing.T) {
 	play(t, 0, 0, func(ctx context.Context, w *world, r *rand.Rand) {
-		every(ctx, r, 500*time.Millisecond, func() { w.kill(w.pipes[r.IntN(len(w.pipes))]) })
+		every(ctx, r, 1500*time.Millisecond, func() { w.kill(w.pipes[r.IntN(len(w.pipes))]) })
 	})
 }
 

@@ -24,15 +24,17 @@ import (
 
 // What must be gone once all callers are done, and what once all processes have ended.
 
-// eventually waits for what must come.
+// eventually waits for what must come, all in all as long as patience lasts.
 func (w *world) eventually(what string, check func() error) {
-	end := time.Now().Add(patience)
+	if w.tidied.IsZero() {
+		w.tidied = time.Now()
+	}
 	for {
 		err := check()
 		if err == nil {
 			return
 		}
-		if time.Now().After(end) {
+		if time.Since(w.tidied) > patience {
 			w.violation("I9: %s: %v", what, err)
 			return
 		}
@@ -103,7 +105,7 @@ func (w *world) settled() {
 			return nil
 		})
 		w.t.Logf("%s: %+v at first, %+v in the end", r.name, r.began, now)
-		if now.goroutines > r.began.goroutines+mayGrow.goroutines {
+		if now.goroutines > r.began.goroutines+mayGrow.goroutines/2 {
 			r.profile()
 		}
 	}
@@ -196,15 +198,17 @@ func (w *world) noFacts() {
 		names = append(names, "place/"+w.instance+"\x00"+s)
 	}
 	w.mu.Unlock()
-	for _, name := range names {
-		w.eventually("a fact is left", func() error {
-			_, found, err := shared.Find(context.Background(), name)
+	w.eventually("facts are left", func() error {
+		var errs error
+		for _, name := range names {
+			fact, found, err := shared.Find(context.Background(), name)
 			if found {
-				return fmt.Errorf("%q", name)
+				err = fmt.Errorf("%q: %s", name, shorten(string(fact.Value)))
 			}
-			return err
-		})
-	}
+			errs = errors.Join(errs, err)
+		}
+		return errs
+	})
 }
 
 // sandboxed gives the processes in the instance whose command line has these words.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -120,15 +121,14 @@ func fromNATS(sent []byte, reached func(place)) {
 	}
 }
 
-// killer kills one process after the other, each at the next of the places.
+// killer kills one process after the other, at all of the places in turn: at each one
+// that was struck least so far.
 type killer struct {
 	w     *world
 	among []place
 
 	mu     sync.Mutex
 	rand   *rand.Rand
-	next   int
-	skip   int // how often to let the next place pass
 	last   time.Time
 	struck [places]int
 }
@@ -139,15 +139,19 @@ const breath = 500 * time.Millisecond
 func (k *killer) reached(v victim, p place) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if p != k.among[k.next%len(k.among)] || time.Since(k.last) < breath {
+	if time.Since(k.last) < breath || !slices.Contains(k.among, p) {
 		return
 	}
-	if k.skip--; k.skip >= 0 || !k.w.spares(v) {
+	for _, other := range k.among {
+		if k.struck[other] < k.struck[p] {
+			return
+		}
+	}
+	if k.rand.IntN(2) == 0 || !k.w.spares(v) { // not always the first time
 		return
 	}
 	k.struck[p]++
-	k.next++
-	k.skip, k.last = k.rand.IntN(4), time.Now()
+	k.last = time.Now()
 	k.w.kill(v)
 }
 
@@ -163,9 +167,8 @@ func (k *killer) missing() (names []string) {
 	return names
 }
 
-// strike kills at all of these places, in an order that is drawn, at least once each.
+// strike kills at all of these places, at least once each.
 func (w *world) strike(t *testing.T, r *rand.Rand, over <-chan struct{}, among ...place) {
-	r.Shuffle(len(among), func(i, j int) { among[i], among[j] = among[j], among[i] })
 	k := &killer{w: w, among: among, rand: r}
 	w.seen.Store(new(k.reached))
 	<-over

@@ -54,6 +54,7 @@ type world struct {
 	seen atomic.Pointer[func(v victim, p place)] // it may kill whoever has come to a place
 
 	calmed    chan struct{} // nothing more happens to anybody
+	tidied    time.Time     // when what is left over began to be looked for
 	disturbed atomic.Int64
 	missed    atomic.Bool // somebody may have called NATS in vain
 	away      atomic.Bool // NATS is, for some replica: then cancels and confirmations are each replica's own

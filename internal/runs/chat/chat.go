@@ -174,12 +174,16 @@ func (r *reply) start(ctx context.Context, before []*reply) {
 	}
 }
 
-// leaveList takes a reply off the list that a process which is gone had put it on.
+// leaveList takes a reply that has ended off the list that a process which is gone may
+// have put it on.
 func (r *reply) leaveList(ctx context.Context) {
+	if !r.over() {
+		return
+	}
 	var e entry
 	r.Locked(func() { e = r.entry })
-	if !e.noted || !r.over() {
-		return
+	if !e.noted { // taken up by its key or its handle, which do not tell whether it is listed
+		e.place = placeOf(r.State())
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()

@@ -132,6 +132,7 @@ func TestFleetKilledWhileReplying(t *testing.T) {
 	if n := w.users(session); n != 1 {
 		t.Errorf("the message was sent %d times", n)
 	}
+	w.nothingLeft(ps[2], session)
 }
 
 // A process that is killed before it sends a message has not sent it: the repetition
