@@ -41,8 +41,8 @@ e2e-apps: ## use the pages that clients show in the official host and a real Chr
 	$(MAKE) -C e2e apps
 
 .PHONY: chaos
-chaos: ## set replicas on fire: kills, pauses, a NATS that comes and goes (three minutes)
-	go test -tags e2e -count 1 -timeout 40m ./e2e/chaos
+chaos: ## set replicas on fire: kills, pauses, a NATS that comes and goes (SEED=2 draws otherwise, FOR=5m takes longer)
+	go test -tags e2e -count 1 -timeout 3h ./e2e/chaos -seed $(or $(SEED),1) -for $(or $(FOR),10s)
 
 .PHONY: agents
 agents: ## run Claude Code, Codex and Gemini CLI with a scripted model (1 GB to install)

@@ -21,5 +21,5 @@ while sleep "$beat" && process_alive "$run/pid"; do
     break
   fi
 done
-sleep "$keep"
+[ ! -d "$run" ] || sleep "$keep" # closed meanwhile, it has nothing to say any more
 rm -rf -- "$run"
