@@ -46,8 +46,9 @@ func (w *world) eventually(what string, check func() error) {
 type size struct{ goroutines, descriptors int }
 
 // A replica may keep more than it began with: what it knows of its caller, idle
-// connections, the desktop.
-var mayGrow = size{goroutines: 30, descriptors: 15}
+// connections, the desktop, and the names that it serves, each of which is a
+// subscription with a goroutine of its own.
+var mayGrow = size{goroutines: 100, descriptors: 15}
 
 // size asks a replica.
 func (r *replica) size() (s size, err error) {
