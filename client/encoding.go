@@ -50,10 +50,16 @@ var decompressors = map[string]func(io.Reader) (io.Reader, error){
 	"gzip":    openGzip,
 	"x-gzip":  openGzip,
 	"deflate": openDeflate,
-	"br":      func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil },
+	"br":      openBrotli,
 }
 
 func openGzip(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }
+
+func openBrotli(r io.Reader) (io.Reader, error) {
+	b := bufio.NewReader(r)
+	_, err := b.Peek(1) // its reader takes no bytes at all for a broken stream
+	return brotli.NewReader(b), err
+}
 
 // openDeflate reads zlib, which is what the name means, and bare deflate, which
 // is what some servers send under it.

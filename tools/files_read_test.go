@@ -121,7 +121,7 @@ func TestReadSlices(t *testing.T) {
 		b.refuse("read_file", args{"path": "none.txt"}, "none.txt", "list_files")
 		b.refuse("read_file", args{"path": ".."})
 		b.refuse("read_file", args{"path": "../../etc/passwd"}, "under /workspace")
-		b.refuse("read_file", args{"path": "a.txt", "line": 1, "offset": 1}, "exclude")
+		b.refuse("read_file", args{"path": "a.txt", "line": 1, "offset": 1}, "used together")
 		b.refuse("read_file", args{"path": "sub/"}, "directory")
 		b.refuse("read_file", args{"path": ""}, "path")
 		if err := os.Mkdir(b.path("dir"), 0o755); err != nil {

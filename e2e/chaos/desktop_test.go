@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"image"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -43,10 +44,8 @@ func newScreen(t testing.TB) *screen {
 func (s *screen) claim(part image.Rectangle) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, other := range s.claimed {
-		if part.Overlaps(other) {
-			return false
-		}
+	if slices.ContainsFunc(s.claimed, part.Overlaps) {
+		return false
 	}
 	s.claimed = append(s.claimed, part)
 	return true

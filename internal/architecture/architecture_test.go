@@ -140,12 +140,12 @@ var mayImport = map[string][]string{
 	"docs":                           {"tools", "internal/config"},
 	"e2e":                            {"client", "transport", "internal/config", "internal/observe", "prompts", "tools"}, // drives the built binary
 	"e2e/conformance":                {"transport"},
-	"e2e/tasks":                      {}, // drives the built binary
-	"e2e/hostile":                    {}, // drives the built binary
-	"e2e/chaos":                      {}, // drives the built binary
-	"e2e/go":                         {}, // a module of its own
-	"packaging/check":                {}, // a module of its own
-	"examples/go":                    {}, // a module of its own
+	"e2e/tasks":                      {},                                                                     // drives the built binary
+	"e2e/hostile":                    {},                                                                     // drives the built binary
+	"e2e/chaos":                      {"internal/fleet", "internal/fleet/files", "internal/fleet/natsfleet"}, // drives the built binary, and looks for facts that are left
+	"e2e/go":                         {},                                                                     // a module of its own
+	"packaging/check":                {},                                                                     // a module of its own
+	"examples/go":                    {},                                                                     // a module of its own
 	"packaging/check/sign":           {},
 	"bench":                          {}, // measures the binary from outside
 	"bench/bare":                     {}, // a bare mcp-go server, to compare with
