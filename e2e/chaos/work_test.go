@@ -345,13 +345,13 @@ func (w *worker) cancelling() {
 	}
 	before := w.disturbances()
 	accepted := w.notify(ctx, "notifications/cancelled", params{"requestId": json.RawMessage(id), "reason": "not wanted any more"})
-	gone := time.Now().Add(slow * 3 * time.Second)
+	gone := time.Now().Add(slow(3 * time.Second))
 	for w.running(mark) && time.Now().Before(gone) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	// A kill in between may have taken the message with it.
 	if w.running(mark) && accepted && w.disturbances() == before && !w.away.Load() {
-		w.violation("I5: %s was cancelled and still runs %v later", mark, slow*3*time.Second)
+		w.violation("I5: %s was cancelled and still runs %v later", mark, slow(3*time.Second))
 	}
 	stop()
 	<-ch

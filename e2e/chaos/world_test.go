@@ -363,6 +363,9 @@ func (w *world) report() {
 		}
 	}
 	w.t.Logf("%d messages, %d deaths, %d terminals lost, %d lines not seen in time", len(w.messages), deaths, w.lost, w.blind)
+	for _, p := range w.screen.astray() {
+		w.t.Errorf("VIOLATION I4: a click at %v, where no caller clicked", p)
+	}
 	for _, v := range w.violations {
 		w.t.Errorf("VIOLATION %s", v)
 	}

@@ -68,7 +68,7 @@ func (lastPiece) Error() string { return "the last piece of an answer" }
 
 // LastOf is for engines: it parts what a handler returned.
 func LastOf(returned error) (piece []byte, isPiece bool, err error) {
-	if last, ok := returned.(lastPiece); ok {
+	if last, ok := errors.AsType[lastPiece](returned); ok {
 		return last, true, nil
 	}
 	return nil, false, returned
