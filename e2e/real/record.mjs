@@ -16,6 +16,9 @@ import { Model } from "./model.mjs";
 import { OpenClaw } from "./openclaw.mjs";
 import { scenarios } from "./scenarios.mjs";
 
+// missedDeadline is how the gateway says that it was too slow for itself.
+const missedDeadline = /worker task timed out|gateway request timeout|lease heartbeat|gateway is (draining|restarting)|gave the run up/;
+
 const attempts = 3;
 const lenient = process.argv[2] === "--lenient";
 const [directory, ...chosen] = process.argv.slice(lenient ? 3 : 2);
@@ -89,9 +92,6 @@ async function patiently(name) {
     }
   }
 }
-
-// missedDeadline is how the gateway says that it was too slow for itself.
-const missedDeadline = /worker task timed out|gateway request timeout|lease heartbeat|gateway is (draining|restarting)|gave the run up/;
 
 function gaveUp({ end }, lines) {
   return end === "final" && missedDeadline.test(JSON.stringify(lines.slice(1)));
