@@ -41,7 +41,7 @@ func sit(t *testing.T, env []string, args ...string) *seat {
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, os.Interrupt)
 	defer signal.Stop(caught)
-	if s.tty, err = pty.StartWithSize(s.cmd, &pty.Winsize{Rows: 24, Cols: 80}); err != nil {
+	if s.tty, err = pty.StartWithSize(s.cmd, &pty.Winsize{Rows: 24, Cols: 160}); err != nil {
 		t.Fatal(err)
 	}
 	read := make(chan struct{})

@@ -115,7 +115,8 @@ func TestReplicasEventIDs(t *testing.T) {
 	}()
 	var streams []*eventStream
 	for i, id := range []string{"21", "22"} {
-		e := clients[i].post(t, id, "send_chat_message", params{"message": "message " + id, "if_busy": "send"})
+		session := clients[i].tool(t, "create_chat_session", nil).Data["session"].(map[string]any)["id"]
+		e := clients[i].post(t, id, "send_chat_message", params{"message": "message " + id, "session": session})
 		defer func() { e.close() }()
 		if !e.until(t, "word") {
 			t.Fatal("the stream ended")

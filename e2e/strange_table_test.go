@@ -236,9 +236,10 @@ var strangeChats = []strange{
 	}},
 	{name: "events that come twice under one id", reply: "one two", stream: func(c *conversation) {
 		c.sse()
-		for id, piece := range []string{"one ", "two"} {
+		c.put("id: 0\nevent: start\ndata: {}\n\n")
+		for i, piece := range []string{"one ", "two"} {
 			for range 2 {
-				c.put(fmt.Sprintf("id: %d\nevent: delta\ndata: {\"delta\":%q}\n\n", id, piece))
+				c.put(fmt.Sprintf("id: %d\nevent: delta\ndata: {\"delta\":%q}\n\n", i+1, piece))
 			}
 		}
 		c.event("done", params{})

@@ -149,26 +149,34 @@ func (c *console) readSecret(ctx context.Context, prompt string) (string, error)
 		b, err := io.ReadAll(io.LimitReader(c.stdin, 64<<10))
 		return string(b), err
 	}
-	before, err := term.GetState(int(f.Fd()))
+	// Nothing is echoed from before the prompt shows: who sees it may type at once.
+	before, err := term.MakeRaw(int(f.Fd()))
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprint(c.stderr, prompt)
+	cancelled := true
+	defer func() {
+		_ = term.Restore(int(f.Fd()), before)
+		if cancelled {
+			fmt.Fprintln(c.stderr)
+		}
+	}()
 	read := make(chan typedLine, 1)
 	go func() { // a read from a terminal can't be cancelled
-		b, err := term.ReadPassword(int(f.Fd()))
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-		read <- typedLine{string(b), err}
+		text, err := term.NewTerminal(struct {
+			io.Reader
+			io.Writer
+		}{f, c.stderr}, "").ReadPassword(prompt)
+		read <- typedLine{text, err}
 	}()
 	select {
 	case line := <-read:
-		fmt.Fprintln(c.stderr)
+		if errors.Is(line.err, io.EOF) { // Ctrl-C or Ctrl-D
+			return "", errCancelled
+		}
+		cancelled = false
 		return line.text, line.err
 	case <-ctx.Done():
-		_ = term.Restore(int(f.Fd()), before)
-		fmt.Fprintln(c.stderr)
 		return "", errCancelled
 	}
 }
