@@ -430,14 +430,14 @@ func isEndMark(s string) bool {
 }
 
 // isMark reports whether a final text says only that the end was reached: it is such
-// a word, and not what was shown, with or without tags before it.
+// a word, and not what was shown, be it several times, with or without tags before it.
 func (t *transcript) isMark(s string) bool {
 	s = strings.TrimSpace(s)
 	if len(t.buf) == 0 || !isEndMark(s) {
 		return false
 	}
 	head, ok := strings.CutSuffix(strings.TrimSpace(string(t.buf)), s)
-	return !ok || squash(head) != "" && !wrappedInTags(strings.TrimSpace(head))
+	return !ok || squash(strings.ReplaceAll(head, s, "")) != "" && !wrappedInTags(strings.TrimSpace(head))
 }
 
 // endsWithPart reports whether s is what stands behind a blank line at the end of

@@ -178,6 +178,7 @@ var finals = []replyRow{
 	{rule: "D: the end says ok", in: `delta>{"delta":"Hello"}` + "\ndone>ok", text: "Hello", end: "final"},
 	{rule: "D: the end says true", in: `delta>{"delta":"Hello"}` + "\ndone>true", text: "Hello", end: "final"},
 	{rule: "D: the end says stop", in: `delta>{"delta":"Hello"}` + "\n" + `end>"stop"`, text: "Hello", end: "final"},
+	{rule: "D: the reply is such a word, and its pieces came twice", in: `delta>{"delta":"OK"}` + "\n" + `delta>{"delta":"OK"}` + "\n" + `end>"OK"`, text: "OK", end: "final"},
 	{rule: "B: the result is a word for success", in: `output>{"text":"Hello"}` + "\n" + `complete>{"success":true,"result":"success"}`, text: "Hello", end: "final"},
 	{rule: "D: the reply ends with such a word", in: `delta>{"delta":"All is done"}` + "\ndone>done", text: "All is done", end: "final"},
 	{rule: "D: the reply is such a word", in: `final>OK`, text: "OK", end: "final"},
