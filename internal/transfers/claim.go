@@ -3,6 +3,7 @@ package transfers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"openclaw-mcp/internal/runs"
 )
@@ -20,7 +21,7 @@ func (s *Service) claim(ctx context.Context, h runs.State, st state) (*runs.Clai
 		return nil, nil
 	case c.Ours:
 		return c, nil
-	case s.m.HasOwner(ctx, c.State.ID):
+	case !s.ended(c.State.ID) && s.m.HasOwner(ctx, c.State.ID):
 		if run, err := s.open(c.State); err == nil {
 			return nil, run
 		}
@@ -29,4 +30,10 @@ func (s *Service) claim(ctx context.Context, h runs.State, st state) (*runs.Clai
 		return nil, nil
 	}
 	return c, nil
+}
+
+// ended reports whether a transfer of this process has ended; it lets its claim go just
+// behind that.
+func (s *Service) ended(id string) bool {
+	return slices.ContainsFunc(s.m.All(), func(l *runs.Live) bool { return l.State().ID == id && l.Status().Over() })
 }
