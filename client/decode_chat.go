@@ -67,7 +67,7 @@ func decodeReply(body []byte) (Reply, error) {
 }
 
 func noText(body []byte) *Error {
-	return &Error{Message: "the answer holds no reply text: it is " + describe(body), Err: ErrNoText}
+	return &Error{Message: "the answer has no reply text: it is " + describe(body), Err: ErrNoText}
 }
 
 // replyFailure finds what says that the run failed: an error, success:false,

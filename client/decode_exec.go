@@ -38,7 +38,7 @@ func decodeExec(body []byte, limit int) (ExecResult, error) {
 		if hasError(o) || o.denied() {
 			return ExecResult{}, reportedFailure(o)
 		}
-		return ExecResult{}, &Error{Message: "the answer holds no result of a command: it is " + describeKeys(names)}
+		return ExecResult{}, &Error{Message: "the answer has no command result: it is " + describeKeys(names)}
 	}
 	if stderr == "" {
 		// What a failure says outside of stderr is not lost.

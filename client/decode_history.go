@@ -148,7 +148,7 @@ func dropRepeated(in []Message) []Message {
 		switch {
 		case m.ID != "" && !shared[m.ID]:
 		case m.CreatedAt.IsZero():
-			out = append(out, m) // saying the same twice is no repetition
+			out = append(out, m) // without an id or a time, the same words may have been said twice
 			continue
 		default:
 			k.text, k.at = m.Text, m.CreatedAt.UnixNano()

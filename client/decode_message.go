@@ -91,7 +91,7 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	return m, nil
 }
 
-// takeKind takes what an assistant's row says that it is, where it is no message.
+// takeKind reads the kind of an assistant's row that is something other than a message.
 func (m *Message) takeKind(o object) {
 	switch kind := canonical(o.text("type", "kind")); {
 	case kind == "tool_result" || kind == "toolresult" || kind == "tool_output" || kind == "function_call_output":

@@ -80,7 +80,7 @@ func TestDecodeList(t *testing.T) {
 		"bad_two_arrays.json":      errorHas(`no list of instances: it is an object with the keys "left", "right"`),
 		"bad_no_array.json":        errorHas(`the keys "total"`),
 		"bad_empty_object.json":    errorHas("an object without keys"),
-		"bad_item.json":            errorHas(`item 2 of the list of instances: the answer holds no instance: it is an object with the keys "color"`),
+		"bad_item.json":            errorHas(`item 2 of the list of instances: the answer has no instance: it is an object with the keys "color"`),
 		"bad_string.json":          errorHas("a string"),
 		"error_inside.json":        errorHas("Database is away"),
 	}, func(b []byte) (Page[string], error) {

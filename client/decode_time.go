@@ -24,7 +24,7 @@ var timeLayouts = []string{
 
 // decodeTime reads a date: RFC 3339 and its relatives, or the time since 1970
 // in seconds or milliseconds, as a number or as a numeric string. The result
-// is in UTC, and zero when raw is no date.
+// is in UTC; it is zero when raw is not a date.
 func decodeTime(raw []byte) time.Time {
 	if f, ok := number(raw); ok {
 		return epoch(f)

@@ -41,7 +41,7 @@ func TestDecodeExec(t *testing.T) {
 		"duration_seconds.json": ExecResult{ExitCode: new(0), Duration: 1500 * time.Millisecond},
 		"failed_whole.json":     errorHas("Sandbox not found"),
 		"failed_object.json":    errorHas("Sandbox not found (sandbox_gone)"),
-		"bad_keys.json":         errorHas(`no result of a command: it is an object with the keys "accepted", "job"`),
+		"bad_keys.json":         errorHas(`no command result: it is an object with the keys "accepted", "job"`),
 		"bad_array.json":        errorHas("an empty array where"),
 		"bad_string.json":       errorHas("a string"),
 		"bad_broken.txt":        errorHas("broken JSON at byte 13 where the result of a command was expected"),

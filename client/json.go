@@ -277,7 +277,7 @@ func number(raw []byte) (float64, bool) {
 // shapeError says that an answer fits no known form. It shows the answer's
 // type and the names of its keys, never a value.
 func shapeError(what string, raw []byte) *Error {
-	return &Error{Message: "the answer holds no " + what + ": it is " + describe(raw)}
+	return &Error{Message: "the answer has no " + what + ": it is " + describe(raw)}
 }
 
 // describe names the shape of a JSON value.

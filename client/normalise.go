@@ -31,8 +31,8 @@ type normaliser struct {
 	fresh                 Event  // its ids
 
 	rawText  bool   // text came outside of JSON: scalars are text as they stand
-	objects  bool   // unnamed objects came: what looks like a broken one is no text
-	keyed    bool   // text came in JSON objects: an object is no text, broken JSON neither
+	objects  bool   // unnamed objects came, so what looks like a broken one is not text
+	keyed    bool   // text came in JSON objects, so neither a bare object nor broken JSON is text
 	pieces   string // objects under the name of a text, which are text if raw text follows
 	deltas   bool   // text came under a name that is used for increments only
 	chat     bool   // the gateway's chat events came, which end with one of theirs

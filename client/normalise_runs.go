@@ -64,7 +64,7 @@ func sameSession(a, b string) bool {
 	return a == "" || b == "" || a == b || strings.HasSuffix(a, ":"+b) || strings.HasSuffix(b, ":"+a)
 }
 
-// answersNobody reports whether an event says that its run is no answer to a
+// answersNobody reports whether an event says that its run does not answer a
 // message: a heartbeat, a sub-agent, a scheduled job.
 func (n *normaliser) answersNobody(o object, name runName) bool {
 	if o.flag(heartbeatKeys...) || o.id("spawnedBy", "spawned_by") != "" || ofHeartbeat(name.run) {

@@ -211,7 +211,7 @@ func TestDecodeEvents(t *testing.T) {
 		{"empty page", "application/json", `{"events":[],"next":null}`, ""},
 		{"error", "text/event-stream", "data: " + m1 + "\n\nevent: error\ndata: {\"error\":\"gone\",\"message\":\"The session is gone\"}\n\ndata: " + m2 + "\n\n", "user Hi m1|gone: The session is gone"},
 		{"error in data", "text/event-stream", "data: {\"type\":\"error\",\"error\":\"it broke\"}\n\n", ": it broke"},
-		{"no list", "application/json", "oops", ": the answer holds no list of events: it is not JSON"},
+		{"no list", "application/json", "oops", ": the answer has no list of events: it is not JSON"},
 		{"other kinds", "text/event-stream", "event: status\ndata: {\"message\":\"busy\"}\n\ndata: {\"type\":\"typing\"}\n\ndata: text\n\n", ""},
 	} {
 		var got []string
