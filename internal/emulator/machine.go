@@ -226,9 +226,11 @@ func (m *machine) run(ctx context.Context, command string, timeout time.Duration
 
 // awaitOutput waits for the rest of a command's output: until it has ended, or until
 // none came for a while, since a background process may hold it open. It looks twice:
-// where this process was not running meanwhile, the output waits in the pipe.
+// where this process was not running meanwhile, the output waits in the pipe. A
+// background process that never stops writing holds up the answer for maxLooks only.
 func awaitOutput(drained <-chan struct{}, size func() int) {
-	for still, last := 0, size(); still < 2; {
+	const maxLooks = 6
+	for look, still, last := 0, 0, size(); still < 2 && look < maxLooks; look++ {
 		grace := time.NewTimer(drainGrace / 2)
 		select {
 		case <-drained:
