@@ -74,8 +74,8 @@ scale: ## measure groups of replicas, and write the tables of docs/scale.md (as 
 	go test ./bench -count 1 -run '^TestScale$$' -scale -v -timeout 30m
 
 .PHONY: bench-guard
-bench-guard: ## compare allocations per call with bench/guard.json; UPDATE=1 records them
-	go test ./bench -count 1 -run Allocations -guard $(if $(UPDATE),-update)
+bench-guard: ## hold the binary's size, and allocations per call to bench/guard.json; UPDATE=1 records them
+	go test ./bench -count 1 -run 'Allocations|Size' -guard $(if $(UPDATE),-update)
 
 .PHONY: lint
 lint: fmt vet fix-check ## check formatting, vet, static analysis and go.mod

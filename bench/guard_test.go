@@ -76,3 +76,24 @@ func (p *process) allocations(t *testing.T) float64 {
 	}
 	return number(t, string(m[1]))
 }
+
+// TestSize holds the binary to a size. One package that looks methods up by names that
+// it learns at run time, as text/template does, makes the linker keep all methods of the
+// whole program, and adds 4 MB.
+func TestSize(t *testing.T) {
+	if !*guard {
+		t.Skip("-guard is not set; make bench-guard sets it")
+	}
+	const limit = 24 << 20
+	path, err := ours()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file.Size() > limit {
+		t.Errorf("the binary has %d bytes, want at most %d; go build -ldflags=-dumpdep shows what it reaches, with <ReflectMethod> where methods are kept by name", file.Size(), limit)
+	}
+}

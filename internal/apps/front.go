@@ -10,7 +10,6 @@ import (
 	"embed"
 	"encoding/base64"
 	"fmt"
-	"html/template"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -62,7 +61,7 @@ type Info struct {
 	Log    *slog.Logger // nil: none
 }
 
-//go:embed page.html front.css front.js front.svg console.js oauth.js
+//go:embed front.css front.js front.svg console.js oauth.js
 var files embed.FS
 
 // IconURI is the program's icon as a data URI, for clients that show one.
@@ -73,9 +72,6 @@ func IconURI() string {
 	}
 	return "data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(b)
 }
-
-// page is parsed when it is first wanted: over stdio it never is.
-var page = sync.OnceValue(func() *template.Template { return template.Must(template.ParseFS(files, "page.html")) })
 
 // security goes with every answer. Nothing but what this server has is loaded, framed
 // or sent to; nothing is told to other sites. What differs is added: see policy.
@@ -205,17 +201,8 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var body bytes.Buffer
-	err = page().Execute(&body, struct {
-		Info
-		URL     string
-		Status  Status
-		Clients []Client
-	}{h.info, endpoint.String(), h.status.get(r.Context()), Clients(endpoint, h.info.Auth, h.info.KeyHeader)})
-	if err != nil {
-		h.info.Log.Error("the front page could not be made", "error", err)
-		http.Error(w, "The page could not be made.", http.StatusInternalServerError)
-		return
-	}
+	page := frontPage(h.info, endpoint.String(), h.status.get(r.Context()), Clients(endpoint, h.info.Auth, h.info.KeyHeader))
+	_ = page.Render(&body) // a buffer takes everything
 	// It depends on the Host and on the moment.
 	w.Header().Set("Cache-Control", "no-store")
 	send(w, "text/html; charset=utf-8", body.Bytes())

@@ -20,16 +20,16 @@ func manCommand(c *console) *cobra.Command {
 
 To read it: openclaw-mcp man | man -l -`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return writeManPage(c.stdout, cmd.Root()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return writeManPage(c.stdout, cmd.Root(), c.version) },
 	}
 }
 
 // writeManPage writes one page with all commands and settings, in the macros of
 // man(7). Cobra's own generator writes a page for each command, with the settings
 // in none.
-func writeManPage(w io.Writer, root *cobra.Command) error {
+func writeManPage(w io.Writer, root *cobra.Command, version string) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, ".TH OPENCLAW-MCP 1 \"\" \"openclaw-mcp %s\" \"User Commands\"\n", roff(root.Version))
+	fmt.Fprintf(&b, ".TH OPENCLAW-MCP 1 \"\" \"openclaw-mcp %s\" \"User Commands\"\n", roff(version))
 	b.WriteString(".SH NAME\nopenclaw\\-mcp \\- let MCP clients operate hosted OpenClaw instances\n.SH SYNOPSIS\n.nf\n")
 	b.WriteString(roff(root.UseLine()) + "\n")
 	commands := visibleCommands(root)

@@ -13,6 +13,7 @@ import (
 // rootCommand serves MCP, and has the commands for people below it.
 func rootCommand(c *console) *cobra.Command {
 	var httpAddr string
+	var version bool
 	root := &cobra.Command{
 		Use:   "openclaw-mcp [--local] [--http ADDR]",
 		Short: "Let MCP clients operate hosted OpenClaw instances",
@@ -26,12 +27,15 @@ The API key comes from OPENCLAW_API_KEY, from the file that
 OPENCLAW_API_KEY_FILE names, or from 'openclaw-mcp login', which saves it for
 all commands and clients. Settings are environment variables;
 'openclaw-mcp help settings' lists them all.`,
-		Version:               c.version,
 		Args:                  noArguments,
 		DisableFlagsInUseLine: true,
 		SilenceErrors:         true,
 		SilenceUsage:          true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version { // cobra's own flag would bring text/template into the program
+				c.printVersion()
+				return nil
+			}
 			if httpAddr == "" && c.variable("OPENCLAW_MCP_HTTP") == "" && isTerminal(c.stdin) {
 				c.greet() // no client is at a terminal
 				return nil
@@ -60,9 +64,8 @@ all commands and clients. Settings are environment variables;
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
 	root.Flags().StringVar(&httpAddr, "http", "", "serve MCP over streamable HTTP on `ADDR`, at the path /mcp")
-	root.Flags().BoolP("version", "v", false, "print the version")
+	root.Flags().BoolVarP(&version, "version", "v", false, "print the version")
 	root.PersistentFlags().BoolVar(&c.local, "local", false, "use a local instance, on this machine: no account needed")
-	root.SetVersionTemplate("openclaw-mcp {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
@@ -124,6 +127,8 @@ func versionCommand(c *console) *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		Args:  noArguments,
-		Run:   func(*cobra.Command, []string) { fmt.Fprintln(c.stdout, "openclaw-mcp", c.version) },
+		Run:   func(*cobra.Command, []string) { c.printVersion() },
 	}
 }
+
+func (c *console) printVersion() { fmt.Fprintln(c.stdout, "openclaw-mcp", c.version) }
