@@ -48,6 +48,45 @@ func TestTransferOnlyWhereConfigured(t *testing.T) {
 	})
 }
 
+// An upload that was killed and is asked for again goes on with the parts that are
+// there, and leaves none of them behind.
+func TestTransferIsRepeatedAfterAKill(t *testing.T) {
+	t.Parallel()
+	up := newUpstream(t, emulatortest.Options{})
+	root := t.TempDir()
+	large := make([]byte, 10<<20)
+	for i := range large {
+		large[i] = byte(i >> 12)
+	}
+	if err := os.WriteFile(filepath.Join(root, "large"), large, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	env := up.env("OPENCLAW_INSTANCE_ID="+up.instance, "OPENCLAW_MCP_TRANSFER_ROOTS="+root, "OPENCLAW_MCP_STATE_DIR="+t.TempDir())
+	hold := make(chan struct{})
+	up.SetFaults(emulatortest.Fault{Endpoint: writeFileEndpoint, Call: 10, Release: hold})
+	args := params{"local_path": "large", "path": "large"}
+	s := combinations[0].connect(t, env)
+	s.begin(t, "upload_files", args)
+	eventually(t, "a part is held", func() bool { return up.Calls(writeFileEndpoint) >= 10 })
+	s.proc.kill(t)
+	close(hold)
+
+	s = combinations[1].connect(t, env)
+	if r := s.ok(t, "upload_files", args); r.str("status") != "completed" {
+		t.Fatalf("%s", r.Text)
+	}
+	if got, err := os.ReadFile(filepath.Join(up.Workspace(up.instance), "large")); err != nil || !bytes.Equal(got, large) {
+		t.Errorf("%d bytes arrived, of %d: %v", len(got), len(large), err)
+	}
+	parts := len(large)/(704<<10) + 1
+	if n := up.Calls(writeFileEndpoint); n > parts+4 {
+		t.Errorf("%d parts were sent in all, where %d are needed", n, parts)
+	}
+	if left, _ := filepath.Glob(filepath.Join(up.Workspace(up.instance), ".openclaw-mcp-*")); len(left) > 0 {
+		t.Errorf("%q are left", left)
+	}
+}
+
 // A tree goes up and comes back, over a kill of the server in the middle; and a
 // server over HTTP does not take the handle up.
 func TestTransferSurvivesAKill(t *testing.T) {

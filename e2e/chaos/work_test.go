@@ -121,7 +121,7 @@ func (w *worker) repeat(ctx context.Context, tool string, args params, mark stri
 		if before == 0 && attempts == 1 {
 			w.honest(o, mark, times())
 		}
-		if o.done() || ctx.Err() != nil || unknown(o) {
+		if o.done() || ctx.Err() != nil || unknown(o) || unclear(o) {
 			return o, attempts
 		}
 		w.trouble(mark, o)
@@ -134,6 +134,12 @@ func (w *worker) repeat(ctx context.Context, tool string, args params, mark stri
 // its process died in the moment of sending. That is a true outcome, and stays it.
 func unknown(o outcome) bool {
 	return o.isError && strings.Contains(o.text, "may or may not have arrived")
+}
+
+// unclear reports whether a message arrived, as its call says, and its reply can't be
+// told from others. That is a true outcome, too, and stays it; report counts them.
+func unclear(o outcome) bool {
+	return o.isError && strings.Contains(o.text, "unclear: ") && !unknown(o)
 }
 
 // session404 forgets a legacy session that the server does not know any more.
@@ -165,7 +171,7 @@ func (w *worker) chat() {
 		next := w.call(ctx, "wait_run", params{"runs": []string{run}, "wait_seconds": 20})
 		w.check(next, mark)
 		if !next.done() {
-			if ctx.Err() != nil {
+			if ctx.Err() != nil || unknown(next) || unclear(next) {
 				o = next
 				break
 			}
@@ -192,6 +198,8 @@ func (w *worker) chat() {
 	switch {
 	case unknown(o):
 		status = "unknown"
+	case unclear(o):
+		status = "unclear"
 	case !o.done():
 		w.violation("I2: %s: no true outcome after %v and %d attempts: %s", mark, time.Since(began).Round(time.Second), attempts, o)
 	case status != "completed" && status != "unclear":

@@ -169,6 +169,9 @@ func (s *Service) Start(ctx context.Context, kind runs.Kind, req Request) (run r
 	if other != nil {
 		return other, joinedTransfer, nil
 	}
+	if c != nil {
+		h.ID, st.ID = c.State.ID, c.State.ID
+	}
 	t := s.newTransfer(s.m.NewLive(h), st)
 	if err := s.m.Start(ctx, t.Live, t, func(ctx context.Context) {
 		t.Resume(ctx)
