@@ -53,8 +53,11 @@ const (
 const silence = "NO_REPLY"
 
 // IsSilent reports whether a reply's text is the word by which the agent says that
-// it chose not to answer.
-func IsSilent(text string) bool { return strings.TrimSpace(text) == silence }
+// it chose not to answer. Where events come twice, so does the word.
+func IsSilent(text string) bool {
+	rest, said := strings.CutPrefix(strings.TrimSpace(text), silence)
+	return said && (rest == "" || IsSilent(rest))
+}
 
 // maybeSilent reports whether a text may become the word for no reply.
 func maybeSilent(text []byte) bool {
@@ -62,6 +65,9 @@ func maybeSilent(text []byte) bool {
 		return false
 	}
 	t := bytes.TrimSpace(text)
+	if rest, said := bytes.CutPrefix(t, []byte(silence)); said {
+		return len(rest) == 0 || maybeSilent(rest)
+	}
 	return len(t) > 0 && strings.HasPrefix(silence, string(t))
 }
 

@@ -282,6 +282,7 @@ var silences = []replyRow{
 	{rule: "a reply that begins so", in: chunk("NO") + chunk(" problem") + "[DONE]", text: "NO problem", end: "final"},
 	{rule: "a reply that is a part of it", in: chunk("NO") + "[DONE]", text: "NO", end: "final"},
 	{rule: "a stream that is cut there", in: chunk("NO"), text: "NO"},
+	{rule: "no reply, said twice", in: chunk("NO_REPLY") + chunk("NO_REPLY") + "[DONE]", end: "silent"},
 	{rule: "a reply about it", in: chunk("NO_REPLY") + chunk(" is a word.") + "[DONE]", text: "NO_REPLY is a word.", end: "final"},
 	{rule: "nothing to add", in: item("a", "Done.", "Done.") + item("b", "NO_REPLY", "NO_REPLY") + over, text: "Done.", end: "final"},
 }

@@ -44,6 +44,9 @@ type ending struct {
 }
 
 func complete(text string, notes ...string) (ending, bool) {
+	if client.IsSilent(text) {
+		return ending{status: runs.StatusCompleted, notes: append(notes, client.NoteSilent)}, true
+	}
 	return ending{status: runs.StatusCompleted, text: text, notes: notes}, true
 }
 
@@ -131,9 +134,7 @@ func (s standing) whole(t timing) (ending, bool) {
 	case behind:
 		text = s.shown
 		notes = append(notes, "the history has less of the reply than the stream has shown; this is what the stream has shown: it may be incomplete")
-	case client.IsSilent(text):
-		text = ""
-		notes = append(notes, client.NoteSilent)
+	case client.IsSilent(text): // that is an end, too
 	case !s.final && !(s.doubt && sameWords(text, s.shown)):
 		notes = append(notes, "no end of the reply was seen on the stream; it is from the session's history, "+evidence)
 	}

@@ -60,6 +60,8 @@ func TestOddServices(t *testing.T) {
 		"somebody else is waiting":                         {service: &odd{parts: answer, waiting: true, old: 1, stream: "cut"}, unclear: "not answered yet", within: 2 * minute},
 		"somebody asks at once":                            {service: &odd{parts: answer, follower: time.Millisecond, stream: "reset"}, unclear: "can't be told", within: 2 * minute},
 		"somebody asks between two parts":                  {service: &odd{parts: interim, follower: 3 * time.Second, stream: "reset"}, unclear: "certain", within: 2 * minute},
+		"tail ignored, and rows left out of the page":      {service: &odd{parts: []part{{after: 6623 * time.Millisecond, text: "one two three four five six seven eight nine ten"}, {after: 6496 * time.Millisecond, text: "and more of it"}, {after: 2 * time.Second, text: "the end"}}, growing: true, oldestOnly: true, noSessions: true, noise: true, ids: "none", same: true, old: 26, follower: 22788 * time.Millisecond, dialect: "openai", variant: 9, final: "all", stays: true, stream: "cut"}, unclear: "certain", within: 2 * minute},
+		"somebody asks while a part grows, linked":         {service: &odd{parts: []part{{after: 2 * time.Second, text: "one two three four five six seven eight"}, {after: 4 * time.Second, text: "nine ten"}, {after: 3 * minute, text: "eleven", tool: true}}, growing: true, busy: true, ids: "turn", old: 2, same: true, follower: 10791 * time.Millisecond, stream: "202"}, within: 6 * minute},
 		"somebody asks while a part is being written":      {service: &odd{parts: []part{{after: time.Second, text: "one two three four five six seven eight nine ten eleven"}, {after: 5 * minute, text: "the rest", tool: true}}, growing: true, follower: 10 * time.Second, stream: "reset"}, unclear: "certain", within: 2 * minute},
 		"one item is no message":                           {service: &odd{parts: answer, junk: true, old: 2, stream: "cut"}, note: "not messages"},
 		"the history answers 500 at first":                 {service: &odd{parts: answer, blind: true, stream: "cut"}, note: "could not be read before"},
@@ -96,6 +98,7 @@ func TestOddServices(t *testing.T) {
 		"somebody is waiting, the turn tells":              {service: &odd{parts: answer, waiting: true, ids: "turn", stream: "reset"}},
 		"somebody is waiting, the words tell":              {service: &odd{parts: interim, waiting: true, told: 1, stream: "cut"}},
 		"somebody asks at once, runs named":                {service: &odd{parts: answer, follower: time.Millisecond, ids: "run", stream: "reset"}},
+		"nothing to say, somebody is waiting":              {service: &odd{parts: []part{{after: time.Second, text: "NO_REPLY"}}, waiting: true, relays: true, ids: "run", dialect: "agent", stream: "whole"}, note: "chose not to answer"},
 		"nothing to say":                                   {service: &odd{parts: []part{{after: time.Second, text: "NO_REPLY"}}, stream: "reset"}, note: "chose not to answer"},
 	} {
 		t.Run(name, func(t *testing.T) {

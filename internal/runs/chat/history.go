@@ -100,8 +100,10 @@ func (r *reply) followHistory(ctx context.Context, f follow) {
 		idleSince  = time.Now()
 		answeredAt = time.Now()
 		down       bool
-		closed     bool // somebody's next message stood behind the reply when it was last found
-		overtaken  bool // and the agent went on with the reply behind it
+		last       client.Message // the reply's newest message as last found
+		grows      bool           // the service stores a message while it is being written
+		closed     bool           // somebody's next message stood behind the reply when it was last found
+		overtaken  bool           // and the agent may have gone on with the reply behind it
 	)
 	for ; ; delay = min(delay*3/2, t.pollMax) {
 		page, _, err := r.history(ctx)
@@ -139,21 +141,30 @@ func (r *reply) followHistory(ctx context.Context, f follow) {
 			if reached.IsZero() {
 				reached = now
 			}
-			m := matchHistory(r.was, r.question(f), page.Items, r.overlapping())
+			q := r.question(f)
+			q.overtaken = overtaken && !f.final
+			m := matchHistory(r.was, q, page.Items, r.overlapping())
+			grows = grows || grew(last, m.last())
+			last = m.last()
+			// Where messages grow, the time of one does not tell when it was whole.
+			changed := fingerprint(m.rows...) != seen
+			late := grows && (changed || now.Sub(seenSince) < stillness)
+			if m.closed && !overtaken && (m.atWork() || closed && changed || !closed && late) {
+				overtaken, q.overtaken = true, !f.final
+				m = matchHistory(r.was, q, page.Items, r.overlapping())
+			}
+			closed = m.closed
 			f.accepted = f.accepted || m.verdict == found
 			text := r.fit(m)
 			if id := fingerprint(m.newest); id != newest {
 				newest, news = id, now
 			}
 			r.passed.Store(f.resumed && (m.closed || m.verdict == unclear))
-			id := fingerprint(m.rows...)
-			overtaken = overtaken || m.closed && (m.atWork() || closed && id != seen)
-			if closed = m.closed; closed && overtaken && m.verdict == found && !f.final && !m.marked() {
-				m.verdict, m.why = unclear, whyEarly
-			}
-			if id != seen || seenSince.IsZero() {
+			if id := fingerprint(m.rows...); id != seen || seenSince.IsZero() {
 				seen, seenSince = id, now
-				r.show(text)
+				if !client.IsSilent(text) {
+					r.show(text)
+				}
 				delay = t.pollMin
 			}
 			s := standing{follow: f, match: m, text: text, shown: r.Text(), run: r.run,
@@ -216,6 +227,11 @@ func fingerprint(rows ...client.Message) uint64 {
 	return hashText(string(b))
 }
 
+// grew reports whether a message is an earlier one with more text.
+func grew(old, m client.Message) bool {
+	return m.Role == old.Role && m.ID == old.ID && m.CreatedAt.Equal(old.CreatedAt) && len(m.Text) > len(old.Text) && strings.HasPrefix(m.Text, old.Text)
+}
+
 // fatal reports errors that no repetition changes.
 func fatal(err error) bool {
 	var e *client.Error
@@ -233,12 +249,18 @@ func (r *reply) history(ctx context.Context) (page client.Page[client.Message], 
 	for {
 		limit := max(r.page.Load(), historyPage)
 		page, err = r.messages(ctx, int(limit))
-		if n := len(page.Items); err != nil || n != int(limit) && n+page.Skipped != int(limit) {
+		n, want := len(page.Items), int(limit)
+		full := n == want || n+page.Skipped == want
+		// Some services leave messages out after they have counted.
+		if err != nil || !full && (n > want || n < want/2) {
 			return page, false, err // it is whole; more than the limit is all there is, too
 		}
 		newest, err := r.givesNewest(ctx, page.Items)
 		if err != nil {
 			return page, true, err
+		}
+		if newest && !full {
+			return page, false, nil
 		}
 		if newest {
 			_, _, anchored := added(r.was, page.Items)

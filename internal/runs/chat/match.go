@@ -24,6 +24,9 @@ type sent struct {
 	now      time.Time // zero: nothing is said of how long ago that was
 	accepted bool      // the service took it
 	shown    string    // what the stream brought of the reply, "" where that may be another's
+	// overtaken says that the agent may have gone on with the reply behind somebody's
+	// next message.
+	overtaken bool
 }
 
 // overlapping is another message of this process to the same session whose
@@ -131,7 +134,7 @@ func matchHistory(was before, msg sent, now []client.Message, others []overlappi
 		}
 		return m
 	}
-	return m.follow(behind)
+	return m.follow(behind, msg.overtaken)
 }
 
 // asked leaves out the rows of heartbeats, which answer nobody. start is where the new rows
@@ -150,7 +153,7 @@ func asked(rows []client.Message, start int) ([]client.Message, int) {
 }
 
 // follow takes the reply out of the messages behind ours.
-func (m match) follow(behind []client.Message) match {
+func (m match) follow(behind []client.Message, overtaken bool) match {
 	next := slices.IndexFunc(behind, func(row client.Message) bool { return row.Role == client.RoleUser })
 	var rest []client.Message
 	if m.closed = next >= 0; m.closed {
@@ -177,7 +180,7 @@ func (m match) follow(behind []client.Message) match {
 	case len(m.rows) == 0 && answers == 0: // nothing is answered yet, so nothing is confused yet
 	case len(m.rows) == 0 || atWork(m.last()):
 		m.verdict, m.why = unclear, "another message of the session came before the reply, so that the replies can't be told apart"
-	case answers > questions || !gap(m.last(), rest[0]):
+	case overtaken || answers > questions || !gap(m.last(), rest[0]):
 		m.verdict, m.why = unclear, whyEarly
 	}
 	return m
