@@ -336,6 +336,8 @@ func (r *reply) streamIsOver(ctx context.Context, seen *stillReply) bool {
 		return false
 	case m.working():
 		return silent > r.s.timing.giveUp
+	case m.closed && atWork(m.newest): // on ours, perhaps, behind somebody's next message
+		return silent > r.s.timing.patience
 	case m.verdict != found || text == "" && !m.marked():
 		return silent > r.s.timing.patience || quiet > r.s.timing.giveUp
 	case m.marked() && (strings.HasPrefix(bare(text), bare(r.Text())) || silent > stall):
