@@ -222,7 +222,7 @@ func (c *core) do(ctx context.Context, req call) (*reply, error) {
 	if belief.Path == before.Path && maps.Equal(belief.Names, before.Names) || !belief.helps(e) {
 		return r, err
 	}
-	c.log.InfoContext(ctx, "the service describes an endpoint otherwise, and is believed", "endpoint", req.op, "path", belief.Path, "names", belief.Names)
+	c.log.InfoContext(ctx, "the service's description has another form of an endpoint, which is used from now on", "endpoint", req.op, "path", belief.Path, "names", belief.Names)
 	r, err = c.send(ctx, belief.apply(req))
 	if e, failed := errors.AsType[*Error](err); failed && e.NoEndpoint() && e.Status != http.StatusNotFound {
 		c.beliefs.doubt(req) // a 404 may be about a file

@@ -116,7 +116,7 @@ func (b *FileBody) unwrap(resp *reply, limit int64, redact func(string) string) 
 		return err
 	}
 	if int64(len(whole)) > limit {
-		return &Error{Err: ErrTooLarge, Message: fmt.Sprintf("the answer is JSON around a file's content and larger than %d bytes", limit)}
+		return &Error{Err: ErrTooLarge, Message: fmt.Sprintf("the answer wraps a file's content in JSON, and is larger than %d bytes", limit)}
 	}
 	content, kind, err := decodeEnvelope(whole)
 	if err != nil {

@@ -81,7 +81,7 @@ func (c *core) send(ctx context.Context, req call) (*reply, error) {
 		return nil, c.finish(req, &Error{Err: err, Outcome: OutcomeNotSent})
 	}
 	if !reading && c.options.readOnly(ctx) {
-		return nil, c.finish(req, &Error{Code: "read_only", Message: "read-only: nothing but GET requests is sent", Outcome: OutcomeNotSent})
+		return nil, c.finish(req, &Error{Code: "read_only", Message: "read-only: only GET requests are sent", Outcome: OutcomeNotSent})
 	}
 	var payload io.Reader
 	if raw, ok := req.body.(jsontext.Value); ok {

@@ -97,7 +97,7 @@ func redirectMessage(resp *http.Response) string {
 	to, err := resp.Location()
 	switch {
 	case err != nil:
-		return "the service redirects to nowhere"
+		return "the service sent a redirect without a valid address"
 	case !sameService(resp.Request.URL, to):
 		return fmt.Sprintf("the service redirects to %s://%s, where the API key is not sent; check the base URL", to.Scheme, to.Host)
 	case resp.Request.Method == http.MethodGet || resp.Request.Method == http.MethodHead:
@@ -157,7 +157,7 @@ func (t *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		case <-req.Context().Done():
 			timer.Stop()
 			if err == nil {
-				err = fmt.Errorf("%w while waiting to repeat after HTTP %d", req.Context().Err(), status)
+				err = fmt.Errorf("%w while waiting to retry after HTTP %d", req.Context().Err(), status)
 			}
 			return nil, err
 		}

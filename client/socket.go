@@ -53,7 +53,7 @@ func (c *core) dialSocket(ctx context.Context, req call, readLimit int64, subpro
 	case resp != nil && resp.StatusCode != http.StatusSwitchingProtocols:
 		e := c.refusal(resp, maxUpgradeBody, true)
 		if resp.StatusCode < 300 {
-			e.Message = "the service answers without opening a socket: " + e.Message
+			e.Message = "the service answered without opening a WebSocket: " + e.Message
 		}
 		e.Outcome = OutcomeRejected
 		return nil, c.finish(req, e)

@@ -36,7 +36,7 @@ func (s *TerminalService) NoShell(instance string) (why string) {
 	defer s.mu.Unlock()
 	no, ok := s.noShell[instance]
 	if age := time.Since(no.since); ok && age < keepNoShell {
-		return fmt.Sprintf("%s (found %s ago; looked at again after %s)", no.why, age.Round(time.Second), keepNoShell)
+		return fmt.Sprintf("%s (found %s ago; checked again after %s)", no.why, age.Round(time.Second), keepNoShell)
 	}
 	return ""
 }

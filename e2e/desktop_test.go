@@ -79,7 +79,7 @@ func TestDesktop(t *testing.T) {
 			args params
 			want string
 		}{
-			{"control_desktop", params{"action": "click", "x": 800, "y": 1}, "outside of the picture"},
+			{"control_desktop", params{"action": "click", "x": 800, "y": 1}, "outside the picture"},
 			{"control_desktop", params{"action": "click", "x": 1}, "go together"},
 			{"control_desktop", params{"action": "type", "text": strings.Repeat("x", 2001)}, "at most 2000"},
 			{"control_desktop", params{"action": "dance"}, "double_click"},

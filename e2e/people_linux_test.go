@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 	"github.com/creack/pty"
 
 	"openclaw-mcp/internal/emulator/emulatortest"
+	"openclaw-mcp/internal/terminals"
 )
 
 // seat is the binary on a terminal, with somebody in front of it.
@@ -297,4 +299,41 @@ func TestPersonEdits(t *testing.T) {
 	if code := s.exit(t).ExitStatus(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// The cursor is on the character that is edited, whatever the others' widths.
+func TestPersonEditsWide(t *testing.T) {
+	t.Parallel()
+	up := newUpstream(t, emulatortest.Options{})
+	s := sit(t, append(up.env(), "NO_COLOR=1"), "chat")
+	s.sees(t, `> $`)
+	_, first, _ := terminals.Picture(160, 24, s.screen.String())
+	const left = "\x1b[D"
+	shows := func(keys, line string, row, col int) {
+		t.Helper()
+		s.types(t, keys)
+		eventually(t, fmt.Sprintf("after %q, %q and the cursor at %d, %d", keys, line, row, col), func() bool {
+			text, y, x := terminals.Picture(160, 24, s.screen.String())
+			rows := strings.Split(text, "\n")
+			return y == first+row && x == col && strings.Join(rows[first-1:], "\n") == line
+		})
+	}
+	shows("日本語", "> 日本語", 0, 9)
+	shows(left+left, "> 日本語", 0, 5)
+	shows("x", "> 日x本語", 0, 6)
+	shows("\x7f\x1b[3~", "> 日語", 0, 5)
+	shows("\x1b[H🎉", "> 🎉日語", 0, 5)
+	shows("\x1b[Fe\u0301"+left, "> 🎉日語e\u0301", 0, 9)
+	// A line that is wider than the terminal: a wide character is not cut in two.
+	shows("\x03x", "> x", 0, 4)
+	shows(strings.Repeat("語", 80), "> x"+strings.Repeat("語", 78)+"\n語語", 1, 5)
+	shows(left+left+left, "> x"+strings.Repeat("語", 78)+"\n語語", 0, 158)
+	shows("\x1b[3~", "> x"+strings.Repeat("語", 78)+"\n語", 0, 158)
+	// What is sent is what the screen had, and it comes back from the history.
+	s.types(t, "\x03run: echo 語"+left+"日\r")
+	s.sees(t, `(?s)\n日語\r\n.*> $`)
+	_, first, _ = terminals.Picture(160, 24, s.screen.String())
+	shows("本\x1b[A", "> run: echo 日語", 0, 17)
+	shows("\x1b[B", "> 本", 0, 5)
+	shows("\x03\x1b[200~日\r本\x1b[201~"+left, "> 日\n本", 1, 1)
 }

@@ -60,9 +60,9 @@ func (m *message) checkEnvelope(size int) *codedError {
 	if size-len(arguments) <= maxEnvelope {
 		return nil
 	}
-	text := fmt.Sprintf("the message has %d bytes besides the arguments of a tool; it may have %d", size-len(arguments), maxEnvelope)
+	text := fmt.Sprintf("the message has %d bytes besides the tool's arguments; at most %d are allowed", size-len(arguments), maxEnvelope)
 	if meta := find(m.params, "_meta"); len(meta) > maxEnvelope/2 {
-		text = fmt.Sprintf("params._meta has %d bytes; with all else but a tool's arguments it may have %d", len(meta), maxEnvelope)
+		text = fmt.Sprintf("params._meta has %d bytes; it and all else but the tool's arguments may have %d together", len(meta), maxEnvelope)
 	}
 	if m.Method == "" {
 		return invalidRequest(text)
@@ -94,7 +94,7 @@ type load struct {
 }
 
 // errBusy is for a message that finds no room now.
-var errBusy = &codedError{code: codeTooMany, text: "this server has as much under way as it has memory for: wait a moment and send this again; nothing was done"}
+var errBusy = &codedError{code: codeTooMany, text: "this server has no memory left for more work: wait a moment, then send this again; nothing was done"}
 
 func (r *room) of(caller string) *load { return &load{room: r, caller: caller} }
 

@@ -21,7 +21,7 @@ var (
 	ErrCancelled    = errors.New("the client cancelled the request")
 	ErrDisconnected = errors.New("the client closed the connection")
 	ErrDraining     = errors.New("the server is shutting down")
-	ErrUnauthorized = errors.New("the caller may not call any more: its authorization has ended")
+	ErrUnauthorized = errors.New("the caller's authorization has ended")
 )
 
 // errCallDone is for notifications about a request that was already answered: MCP

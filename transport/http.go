@@ -189,7 +189,7 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.post(w, r, caller)
 	case mcp.IsModernProtocol(version):
 		w.Header().Set("Allow", http.MethodPost)
-		plainError(w, http.StatusMethodNotAllowed, "protocol version "+version+" has only POST: it has no sessions")
+		plainError(w, http.StatusMethodNotAllowed, "protocol version "+version+" uses only POST: it has no sessions")
 	case r.Method == http.MethodGet:
 		h.get(w, r, caller)
 	case r.Method == http.MethodDelete:

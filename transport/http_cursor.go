@@ -192,7 +192,7 @@ func (d *dispatcher) repeatable(in *incoming) bool {
 	return tool != nil && tool.Tool.Annotations.ReadOnlyHint != nil && *tool.Tool.Annotations.ReadOnlyHint
 }
 
-var errCantResume = errors.New("this stream can't be resumed: its request ended a while ago, or it is another session's or server's; a run goes on, and its handle reads it (list_runs, wait_run)")
+var errCantResume = errors.New("this stream can't be resumed: its request ended a while ago, or it belongs to another session or server; a run goes on, and its handle still reads it (list_runs, wait_run)")
 
 // takeOver goes on with a call whose stream no process has, from the event that the
 // client saw last.
@@ -225,7 +225,7 @@ func (h *HTTP) cursorOf(s *session, sealed string) (*incoming, error) {
 	}
 	c, ok := unmarshalCursor(plain)
 	if !ok {
-		return nil, errors.New("this stream can't be resumed: its event's id was made by another version of openclaw-mcp; a run goes on, and its handle reads it (list_runs, wait_run)")
+		return nil, errors.New("this stream can't be resumed: its event's id was made by another version of openclaw-mcp; a run goes on, and its handle still reads it (list_runs, wait_run)")
 	}
 	in := &incoming{session: s, scope: s.id, steps: c.steps}
 	switch {
@@ -249,7 +249,7 @@ func (h *HTTP) cursorOf(s *session, sealed string) (*incoming, error) {
 // goOn goes on with a call that another process began.
 func (d *dispatcher) goOn(ctx context.Context, id json.RawMessage, c *Call) mcp.JSONRPCMessage {
 	if c.takeOver.tool == "" {
-		return failed(&codedError{code: mcp.INTERNAL_ERROR, text: "the process that served this request is gone: send it again, since it changes nothing"}, false)
+		return failed(&codedError{code: mcp.INTERNAL_ERROR, text: "the process that served this request is gone: send it again, which is safe since it changes nothing"}, false)
 	}
 	ctx = server.WithRequestProtocolInfo(ctx, &server.RequestProtocolInfo{})
 	result, err := d.resumeCall(ctx, c.takeOver.tool, c.takeOver.place)

@@ -77,7 +77,7 @@ func (h *HTTP) cancel(in *incoming) {
 // gives nil.
 func (h *HTTP) receive(w http.ResponseWriter, r *http.Request, caller Principal, load *load) *incoming {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		plainError(w, http.StatusUnsupportedMediaType, "the Content-Type of a POST is application/json")
+		plainError(w, http.StatusUnsupportedMediaType, "the Content-Type of a POST must be application/json")
 		return nil
 	}
 	raw, err := h.readBody(w, r, load)
@@ -201,7 +201,7 @@ func (h *HTTP) classify(w http.ResponseWriter, r *http.Request, in *incoming, ca
 func (h *HTTP) checkModern(r *http.Request, header string, in *incoming) (int, error) {
 	switch {
 	case in.Method == "":
-		return mcp.INVALID_REQUEST, errors.New("the server asks nothing in this protocol version, so there is nothing to answer")
+		return mcp.INVALID_REQUEST, errors.New("in this protocol version the server sends no requests, so there is nothing to answer")
 	case r.Header.Get(mcp.HeaderLastEventID) != "":
 		return mcp.HEADER_MISMATCH, errors.New("streams are not resumable in this protocol version: send the request again without Last-Event-ID")
 	case header == "":

@@ -348,4 +348,4 @@ func (h *HTTP) readAgain(w http.ResponseWriter) *postStream {
 	}
 }
 
-var errAborted = errors.New("another connection has taken this stream over")
+var errAborted = errors.New("another connection has taken over this stream")

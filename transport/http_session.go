@@ -19,7 +19,7 @@ func (h *HTTP) session(w http.ResponseWriter, r *http.Request, caller Principal,
 	sid := r.Header.Get(headerSession)
 	if sid == "" {
 		jsonAnswer(w, http.StatusBadRequest, errorMessage(id, mcp.INVALID_REQUEST,
-			headerSession+" header is missing: send initialize first and repeat the header of its answer"))
+			headerSession+" header is missing: send initialize first, then its answer's header with each request"))
 		return nil, false
 	}
 	s := h.known(r.Context(), caller, sid)
@@ -200,7 +200,7 @@ func (t *tombstones) add(k sessionKey) {
 // of what the session subscribed to.
 func (h *HTTP) get(w http.ResponseWriter, r *http.Request, caller Principal) {
 	if !accepts(r, "text/event-stream") {
-		plainError(w, http.StatusNotAcceptable, "a GET opens an event stream: Accept must have text/event-stream")
+		plainError(w, http.StatusNotAcceptable, "a GET opens an event stream: Accept must include text/event-stream")
 		return
 	}
 	s, ok := h.session(w, r, caller, nil)

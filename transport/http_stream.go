@@ -45,7 +45,7 @@ func newPostStream(w http.ResponseWriter, r *http.Request, opts HTTPOptions) (*p
 	s := &postStream{w: w, rc: http.NewResponseController(w), limit: opts.WriteLimit, every: opts.Heartbeat, resumeFor: opts.ResumeFor, watch: opts.Watch}
 	s.noJSON, s.jsonOnly = !accepts(r, "application/json"), !accepts(r, "text/event-stream")
 	if s.noJSON && s.jsonOnly {
-		return nil, errors.New("the Accept header must have application/json, and text/event-stream for progress")
+		return nil, errors.New("the Accept header must include application/json, and text/event-stream for progress")
 	}
 	return s, nil
 }

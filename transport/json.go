@@ -45,7 +45,7 @@ func readMessage(raw []byte) ([]member, *codedError) {
 			return members, nil
 		}
 		if err == nil {
-			err = errors.New("there is more after the message")
+			err = errors.New("there is more text after the message")
 		}
 	}
 	syntax := (*jsontext.SyntacticError)(nil)

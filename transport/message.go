@@ -24,10 +24,10 @@ type message struct {
 
 var (
 	errBatch      = invalidRequest("JSON-RPC batches are not supported: send one message at a time")
-	errNotObject  = invalidRequest("a JSON-RPC message is a JSON object")
-	errBadID      = invalidRequest("a request id is a string or an integer")
-	errNoMethod   = invalidRequest("a message has a method, or an id with a result or an error")
-	errBothKinds  = invalidRequest("a message is a request or an answer, not both")
+	errNotObject  = invalidRequest("a JSON-RPC message must be a JSON object")
+	errBadID      = invalidRequest("a request id must be a string or an integer")
+	errNoMethod   = invalidRequest("a message must have a method, or an id with a result or an error")
+	errBothKinds  = invalidRequest("a message must be a request or an answer, not both")
 	errBadVersion = invalidRequest(`jsonrpc must be "2.0"`)
 )
 

@@ -233,7 +233,7 @@ func (s requestSession) ListRoots(ctx context.Context, _ mcp.ListRootsRequest) (
 // answer.
 func (s requestSession) ask(ctx context.Context, method string, params, result any) error {
 	if s.call == nil {
-		return errors.New("nothing can be asked outside of a request")
+		return errors.New("the client can be asked only during a request")
 	}
 	// Random: an answer to another process's question must not answer this one.
 	id, _ := json.Marshal("openclaw-" + rand.Text())

@@ -26,7 +26,7 @@ const maxSubscriptions = 1000
 
 var (
 	errNoURI       = &codedError{code: mcp.INVALID_PARAMS, text: "uri is required"}
-	errTooMany     = &codedError{code: mcp.INVALID_PARAMS, text: fmt.Sprintf("%d subscriptions are open already, which is the most", maxSubscriptions)}
+	errTooMany     = &codedError{code: mcp.INVALID_PARAMS, text: fmt.Sprintf("%d subscriptions are open already, which is the limit", maxSubscriptions)}
 	errSessionOver = &codedError{code: mcp.INVALID_REQUEST, text: "the session has ended"}
 )
 
@@ -340,7 +340,7 @@ func (d *dispatcher) listen(ctx context.Context, m *message, c *Call) (any, erro
 		err = c.sendMessage(ack)
 	}
 	if errors.Is(err, errJSONOnly) {
-		return nil, &codedError{code: mcp.INVALID_REQUEST, text: "subscriptions/listen answers with an event stream: Accept must have text/event-stream"}
+		return nil, &codedError{code: mcp.INVALID_REQUEST, text: "subscriptions/listen answers with an event stream: Accept must include text/event-stream"}
 	}
 	for err == nil && (!met.IsEmpty() || len(met.TaskIDs) > 0) {
 		select {

@@ -106,7 +106,7 @@ func (d *dispatcher) readCall(m *message) (*toolCall, error) {
 	tool := d.mcp.GetTool(params.Name)
 	if tool == nil {
 		return call, &codedError{code: mcp.INVALID_PARAMS, cause: server.ErrToolNotFound,
-			text: fmt.Sprintf("unknown tool %q; tools/list has those that there are", params.Name)}
+			text: fmt.Sprintf("unknown tool %q; tools/list lists the ones there are", params.Name)}
 	}
 	call.handler = tool.Handler
 	return call, nil
@@ -215,7 +215,7 @@ func (t *toolCall) ask(ctx context.Context, s requestSession, result *mcp.CallTo
 	for _, id := range slices.Sorted(maps.Keys(result.InputRequests)) {
 		question := result.InputRequests[id]
 		if question.Elicitation == nil {
-			return fmt.Errorf("tool %q asked with %s, which only newer clients take", t.request.Params.Name, question.Method)
+			return fmt.Errorf("tool %q asked with %s, which only newer clients support", t.request.Params.Name, question.Method)
 		}
 		answer, err := s.RequestElicitation(ctx, mcp.ElicitationRequest{Params: *question.Elicitation})
 		if err != nil {

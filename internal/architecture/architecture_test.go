@@ -157,8 +157,9 @@ var leaves = []string{"internal/filewatch", "internal/hand", "internal/keyfile",
 // programs are the files that touch the process.
 var programs = []string{"main.go", "bench/bare/main.go", "examples/go/main.go", "packaging/check/sign/main.go"}
 
-// testMayImport says what tests may import besides: the real service's stand-in.
-var testMayImport = []string{"internal/fleet", "internal/emulator", "internal/emulator/emulatortest", "internal/fleet/fleettest", "internal/golden", "internal/rfb/rfbtest", "internal/runs/runstest"}
+// testMayImport says what tests may import besides: the real service's stand-in, and
+// the terminal that shows what a program draws.
+var testMayImport = []string{"internal/fleet", "internal/emulator", "internal/emulator/emulatortest", "internal/fleet/fleettest", "internal/golden", "internal/rfb/rfbtest", "internal/runs/runstest", "internal/terminals"}
 
 // withoutMCP are the packages that know nothing of the protocol.
 var withoutMCP = []string{"client", "internal/rfb", "internal/desktops", "internal/terminals", "internal/runs", "internal/runs/chat", "internal/runs/command", "internal/runs/create", "internal/transfers", "internal/sandbox", "internal/fleet", "internal/fleet/files", "internal/fleet/natsfleet", "internal/install", "internal/doctor", "internal/auth", "internal/apps", "internal/emulator", "internal/emulator/emulatortest"}

@@ -30,7 +30,7 @@ var chatCommands = []struct{ name, help string }{
 }
 
 // loop asks for messages until Ctrl-D. It handles signals itself: Ctrl-C stops
-// waiting while a reply is arriving. At the prompt it is a key, see newEditor.
+// waiting while a reply is arriving. At the prompt it is a key, see editor.
 func (t *conversation) loop(ctx context.Context, resume bool) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -54,10 +54,9 @@ func (t *conversation) loop(ctx context.Context, resume bool) error {
 	}
 	for {
 		if line == "" {
-			if t.editor == nil {
-				fmt.Fprint(t.stderr, t.paint(bold, "> "))
-			}
-			typed, err := untilSignal(ctx, signals, nil, func(ctx context.Context) (string, error) { return t.readLine(ctx) })
+			typed, err := untilSignal(ctx, signals, nil, func(ctx context.Context) (string, error) {
+				return t.readLine(ctx, t.paint(bold, "> "), t.paint(dim, "Ctrl-D or /exit ends the chat."))
+			})
 			if errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) {
 				fmt.Fprintln(t.stderr)
 				return nil
@@ -65,7 +64,9 @@ func (t *conversation) loop(ctx context.Context, resume bool) error {
 			if err != nil {
 				return err
 			}
-			line = typed
+			if line = typed; t.editor != nil {
+				t.editor.history.add(typed)
+			}
 		}
 		said := line
 		line = ""

@@ -205,12 +205,13 @@ func withoutControls(text string) string {
 }
 
 // readLine waits for the person to type a line. At the end of the input it
-// returns io.EOF.
-func (c *console) readLine(ctx context.Context) (string, error) {
+// returns io.EOF. leave is what an editor says at Ctrl-C, see there.
+func (c *console) readLine(ctx context.Context, prompt, leave string) (string, error) {
 	if c.editor != nil {
-		return c.editor.readLine(ctx)
+		return c.editor.readLine(ctx, prompt, leave)
 	}
 	c.mu.Lock()
+	fmt.Fprint(c.stderr, prompt)
 	if c.lines == nil {
 		c.lines = make(chan typedLine)
 		go c.readLines(c.lines)
@@ -248,10 +249,7 @@ func (c *console) readLines(to chan<- typedLine) {
 // confirm asks a question. Only y or yes confirms.
 func (c *console) confirm(ctx context.Context, question string) (bool, error) {
 	c.say(bold, question)
-	c.mu.Lock()
-	fmt.Fprint(c.stderr, "Continue? [y/N] ")
-	c.mu.Unlock()
-	answer, err := c.readLine(ctx)
+	answer, err := c.readLine(ctx, "Continue? [y/N] ", "")
 	if err != nil {
 		fmt.Fprintln(c.stderr)
 		if errors.Is(err, io.EOF) {

@@ -233,7 +233,7 @@ func Read(environ []string) (Config, error) {
 	}
 	for _, dir := range c.TransferFolders() {
 		if st, err := os.Stat(dir); !filepath.IsAbs(dir) || err != nil || !st.IsDir() {
-			bad("OPENCLAW_MCP_TRANSFER_ROOTS", "has %q; each must be the absolute path of a folder that exists, with %q between two of them", dir, string(os.PathListSeparator))
+			bad("OPENCLAW_MCP_TRANSFER_ROOTS", "has %q; each must be the absolute path of a folder that exists; put %q between two of them", dir, string(os.PathListSeparator))
 		}
 	}
 	if c.StateDir == "" {

@@ -152,7 +152,7 @@ func (p *places) screen(at *image.Point) *image.Point {
 		return nil
 	}
 	if !at.In(image.Rectangle{Max: p.view.size}) {
-		p.err = &InputError{fmt.Sprintf("the place %d,%d lies outside of the picture, which is %d×%d pixels and shows the part of the screen from %d,%d to %d,%d; take a screenshot of the part that you mean first",
+		p.err = &InputError{fmt.Sprintf("the place %d,%d lies outside the picture, which is %d×%d pixels and shows the part of the screen from %d,%d to %d,%d; take a screenshot of the part that you mean first",
 			at.X, at.Y, p.view.size.X, p.view.size.Y, p.view.region.Min.X, p.view.region.Min.Y, p.view.region.Max.X, p.view.region.Max.Y)}
 		return nil
 	}

@@ -194,7 +194,7 @@ func (l *Local) leave(instance string, d *desktop) {
 // last is remembered for longer: the caller may still refer to it.
 func (l *Local) expire(instance string, d *desktop) {
 	if l.disconnect(d) { // else it is in use, and will be left later
-		l.cfg.Log.Debug("desktop closed, for it was idle", "instance", instance)
+		l.cfg.Log.Debug("desktop closed because it was idle", "instance", instance)
 	}
 }
 

@@ -135,7 +135,7 @@ func keyOf(name string) (rfb.Keysym, error) {
 	}
 	keys, err := rfb.ParseKeys(name)
 	if err == nil && len(keys) != 1 {
-		err = errors.New("one key is wanted")
+		err = errors.New("name exactly one key")
 	}
 	if err != nil {
 		return 0, err

@@ -68,7 +68,7 @@ func (d *desktop) region(r Request) (image.Rectangle, error) {
 	}
 	part := crop.Intersect(image.Rectangle{Max: v.size})
 	if part.Empty() {
-		return screen, &InputError{fmt.Sprintf("the part %v lies outside of the picture, which is %d×%d pixels", *crop, v.size.X, v.size.Y)}
+		return screen, &InputError{fmt.Sprintf("the part %v lies outside the picture, which is %d×%d pixels", *crop, v.size.X, v.size.Y)}
 	}
 	// From the outer edge of the first pixel to that of the last.
 	shows := image.Rect(

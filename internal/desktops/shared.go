@@ -144,7 +144,7 @@ func (s *Shared) alone(ctx context.Context, instance string, q question, why err
 		return answer{}, ctx.Err()
 	}
 	if q.unnamed() {
-		return answer{}, &InputError{"nothing was done: which picture was returned last can't be told now (" + why.Error() + "); pass the `picture` that the coordinates were read from"}
+		return answer{}, &InputError{"nothing was done: which picture was returned last can't be found out now (" + why.Error() + "); pass the `picture` that the coordinates were read from"}
 	}
 	return s.here(ctx, instance, q)
 }
@@ -179,7 +179,7 @@ func (s *Shared) disown(instance string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if stop := s.served[instance]; stop != nil {
-		s.log.Debug("another process has a desktop of this one now", "instance", instance)
+		s.log.Debug("another process has taken over a desktop of this one", "instance", instance)
 		stop()
 		delete(s.served, instance)
 		delete(s.facts, instance)

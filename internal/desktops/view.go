@@ -43,7 +43,7 @@ func parseView(name string) (*view, error) {
 		v.region.Max = v.region.Min.Add(image.Pt(width, height))
 	}
 	if !ok || v.name() != name || v.size.X < 1 || v.size.Y < 1 || v.region.Empty() || !v.region.In(image.Rectangle{Max: v.screen}) {
-		return nil, &InputError{fmt.Sprintf("picture %q is not the name of one; pass the `picture` of a screenshot's result unchanged", name)}
+		return nil, &InputError{fmt.Sprintf("%q is not the name of a picture; pass the `picture` of a screenshot's result unchanged", name)}
 	}
 	return &v, nil
 }
@@ -82,7 +82,7 @@ func (d *desktop) view(name string) (*view, error) {
 		return nil, &InputError{"nothing was done: coordinates are pixels of a picture, and none of this desktop has been returned from here yet; take a screenshot first, or pass the `picture` that they were read from"}
 	}
 	if size := d.conn.Size(); v.screen != size {
-		return nil, &InputError{fmt.Sprintf("nothing was done: the screen was %d×%d pixels in that picture and is %d×%d now, so its coordinates say nothing any more: take a new screenshot first",
+		return nil, &InputError{fmt.Sprintf("nothing was done: the screen was %d×%d pixels in that picture and is %d×%d now, so its coordinates no longer apply: take a new screenshot first",
 			v.screen.X, v.screen.Y, size.X, size.Y)}
 	}
 	return v, nil

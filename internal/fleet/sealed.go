@@ -89,8 +89,8 @@ func (s *sealed) stamp(body []byte, bound string) []byte {
 }
 
 var (
-	errForeign = errors.New("this message is not of this caller")
-	errOld     = errors.New("this message is too old, or was heard before: nothing was done; look whether the replicas' clocks agree")
+	errForeign = errors.New("this message is not from this caller")
+	errOld     = errors.New("this message is too old, or was heard before: nothing was done; check that the replicas' clocks agree")
 )
 
 // unstamp opens what stamp sealed, once for each memory of what was seen.

@@ -84,7 +84,7 @@ func (s *sealer) open(handle string) (State, error) {
 
 // errOtherVersion is about a handle that was sealed by us, so that another
 // version of this program wrote it.
-var errOtherVersion = errors.New("this run handle was made by another version of openclaw-mcp: its content does not add up")
+var errOtherVersion = errors.New("this run handle was made by another version of openclaw-mcp, and this one can't read it")
 
 // marshal writes the state tightly: a handle passes through a model, which
 // copies it character by character.

@@ -48,7 +48,7 @@ func sequence(key string, application bool) (string, error) {
 		case "":
 			return "", fmt.Errorf("%q is several keys; name each on its own", key)
 		default:
-			return "", fmt.Errorf("a terminal has no key %q", k.Name)
+			return "", noKey(k.Name)
 		}
 	}
 	switch {
@@ -72,13 +72,17 @@ func sequence(key string, application bool) (string, error) {
 	plain, ok := plainKeys[last.Name]
 	switch {
 	case !ok:
-		return "", fmt.Errorf("a terminal has no key %q", last.Name)
+		return "", noKey(last.Name)
 	case last.Name == "tab" && mods&heldShift > 0:
 		plain = "\x1b[Z"
 	case last.Name == "backspace" && mods&heldCtrl > 0:
 		plain = "\b"
 	}
 	return withAlt(plain, mods), nil
+}
+
+func noKey(name string) error {
+	return fmt.Errorf("a terminal has no key %q: press a character, a named key such as enter, page_up or f5, or one with ctrl, alt or shift", name)
 }
 
 func withAlt(s string, mods int) string {
@@ -93,7 +97,7 @@ func character(key string, r rune, mods int) (string, error) {
 	if mods&heldShift > 0 && mods&heldCtrl == 0 && r != ' ' {
 		upper := unicode.ToUpper(r)
 		if upper == r && !unicode.IsUpper(r) {
-			return "", fmt.Errorf("%q depends on the keyboard: name the character that shift makes of it", key)
+			return "", fmt.Errorf("%q depends on the keyboard: name the character that shift turns it into", key)
 		}
 		r = upper
 	}

@@ -53,6 +53,17 @@ func newScreen(cols, rows int) *screen {
 	return s
 }
 
+// Picture is what a terminal of this size shows after the output, and its cursor's row
+// and column, counted from 1. It is for tests of what is drawn on one.
+func Picture(cols, rows int, output string) (text string, row, col int) {
+	s := newScreen(cols, rows)
+	for output != "" {
+		output = output[s.write(output):]
+	}
+	row, col = s.position()
+	return s.text(), row, col
+}
+
 // reset is what a terminal is like when it is switched on. The history stays.
 func (s *screen) reset() {
 	s.main, s.alt = newGrid(s.cols, s.rows), newGrid(s.cols, s.rows)

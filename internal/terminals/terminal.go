@@ -351,7 +351,7 @@ func (t *terminal) view(q Query) View {
 	if t.conn != nil {
 		v.Family = string(t.conn.Family())
 		if t.place.keeper == "" && !t.conn.CanResize() {
-			v.Notes = append(v.Notes, "the service can't be told the size of this terminal; if its shell takes it for another, type: stty cols "+
+			v.Notes = append(v.Notes, "the service can't be told the size of this terminal; if its shell assumes another size, type: stty cols "+
 				fmt.Sprintf("%d rows %d", s.cols, s.rows))
 		}
 	}

@@ -107,7 +107,7 @@ const WouldRun = "it would run here"
 
 const (
 	isGit      = "git would run what it says"
-	isBareRepo = "with what is beside it, git would take its folder for a repository, and run what that says"
+	isBareRepo = "with the files beside it, git would take its folder for a repository and run what it says"
 )
 
 // isOfGit reports whether a path is that of a repository's own files, or of the file

@@ -68,7 +68,7 @@ func (d *downloading) missing(ctx context.Context, group []entry) ([]entry, erro
 		s := found[e.name]
 		switch {
 		case !s.file():
-			d.fail(e.name, "it is gone, or no file any more")
+			d.fail(e.name, "it is gone, or no longer a file")
 			continue
 		case s.size < 0 || s.sum == "":
 			d.fail(e.name, "the sandbox can't read it")
@@ -188,7 +188,7 @@ func (d *downloading) again(ctx context.Context, e entry) error {
 		}
 		s := found[e.name]
 		if !s.file() || s.size < 0 || s.sum == "" {
-			d.fail(e.name, "it is gone, or can't be read any more")
+			d.fail(e.name, "it is gone, or can no longer be read")
 			return nil
 		}
 		if e.changedSince(s.sum) {
@@ -209,7 +209,7 @@ func (d *downloading) again(ctx context.Context, e entry) error {
 			return nil
 		}
 	}
-	d.fail(e.name, "it changes all the time")
+	d.fail(e.name, "it keeps changing")
 	return nil
 }
 
@@ -246,7 +246,7 @@ func (d *downloading) fetchLarge(ctx context.Context, e entry) error {
 			}
 			s := found[e.name]
 			if !s.file() || s.size < 0 || s.sum == "" {
-				d.fail(e.name, "it is gone, or can't be read any more")
+				d.fail(e.name, "it is gone, or can no longer be read")
 				return nil
 			}
 			if e.changedSince(s.sum) {
@@ -264,7 +264,7 @@ func (d *downloading) fetchLarge(ctx context.Context, e entry) error {
 		d.settle(e, temp)
 		return nil
 	}
-	d.fail(e.name, "it changes all the time")
+	d.fail(e.name, "it keeps changing")
 	return nil
 }
 

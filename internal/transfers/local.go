@@ -58,9 +58,9 @@ const (
 func absoluteLocal(roots []string, p string) (string, error) {
 	switch {
 	case len(roots) == 0:
-		return "", badLocal("no folder of this machine is open to transfers (OPENCLAW_MCP_TRANSFER_ROOTS)")
+		return "", badLocal("no folder on this machine is open to transfers (OPENCLAW_MCP_TRANSFER_ROOTS)")
 	case p == "" || strings.ContainsRune(p, 0):
-		return "", badLocal("the local path is empty, or no path")
+		return "", badLocal("the local path is empty, or has a NUL character")
 	case filepath.IsAbs(p):
 		return filepath.Clean(p), nil
 	case len(roots) > 1:
@@ -84,7 +84,7 @@ func findRoot(roots []string, local string) (root, rel string, err error) {
 		}
 	}
 	if len(roots) == 0 {
-		return "", "", badLocal("no folder of this machine is open to transfers here (OPENCLAW_MCP_TRANSFER_ROOTS)")
+		return "", "", badLocal("no folder on this machine is open to transfers here (OPENCLAW_MCP_TRANSFER_ROOTS)")
 	}
 	return "", "", badLocal("%s is not under a folder that is open to transfers; these are: %s", local, strings.Join(roots, ", "))
 }
@@ -275,7 +275,7 @@ func checkName(name string) error {
 		case len(part) > 255:
 			return errors.New("the name is too long")
 		case strings.ContainsRune(part, 0):
-			return errors.New("the name has a NUL")
+			return errors.New("the name has a NUL character")
 		case strings.HasPrefix(part, stagePrefix):
 			return errors.New("the name is one of temporary files")
 		}

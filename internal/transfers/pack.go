@@ -54,7 +54,7 @@ func (u *uploading) pack(ctx context.Context, batch []entry) (packed, []entry, e
 			} else if err != nil {
 				why := cause(err)
 				if isGone(err) {
-					why = "it was removed meanwhile"
+					why = "it was removed in the meantime"
 				}
 				u.transfer.fail(e.name, why)
 				continue

@@ -53,7 +53,7 @@ func (u *uploading) sendLarge(ctx context.Context, e entry) error {
 		// It changed while it was read, or a part of it is not as it was sent:
 		// once more from the start.
 	}
-	u.transfer.fail(e.name, "it changes all the time, or what arrives is not what was sent")
+	u.transfer.fail(e.name, "it keeps changing, or what arrives is not what was sent")
 	return nil
 }
 

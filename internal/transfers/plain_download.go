@@ -139,9 +139,9 @@ func (d *downloading) fetchPlain(ctx context.Context, name string) (s seen, err 
 	case n > limit && known.Size < 0:
 		d.fail(name, fmt.Sprintf("it is larger than %s, and the service does not tell its size", amount(maxUnsized)))
 	case known.Size >= 0 && n != known.Size:
-		d.fail(name, fmt.Sprintf("the service gave other than the %d bytes that it lists: it has changed, or it is not text and came as text", known.Size))
+		d.fail(name, fmt.Sprintf("the service did not give the %d bytes that it lists: the file has changed, or it is not text and came as text", known.Size))
 	case known.Size < 0 && odd:
-		d.fail(name, "it came as text, and bytes that are not UTF-8 were perhaps lost on the way")
+		d.fail(name, "it came as text, and bytes that are not UTF-8 may have been lost on the way")
 	default:
 		s.size, s.sum = n, sum
 	}

@@ -74,13 +74,13 @@ func (p *plainUploading) sort(ctx context.Context, entries []entry) (rest []entr
 		}
 		switch {
 		case !utf8.ValidString(e.name):
-			refuse(e, "names", "its name is not UTF-8, and the file endpoints take no other")
+			refuse(e, "names", "its name is not UTF-8, and the file endpoints take nothing else")
 			continue
 		case e.kind == kindLink:
 			refuse(e, "links", "it is a link, which the file endpoints can't make")
 			continue
 		case e.kind == kindFile && e.size > maxPlain:
-			refuse(e, "large", fmt.Sprintf("it is larger than the %s that the file endpoints are given", amount(maxPlain)))
+			refuse(e, "large", fmt.Sprintf("it is larger than %s, the most that is sent through the file endpoints", amount(maxPlain)))
 			continue
 		case e.kind == kindFile:
 			content, err := p.content(e)
@@ -89,7 +89,7 @@ func (p *plainUploading) sort(ctx context.Context, entries []entry) (rest []entr
 				continue
 			}
 			if !utf8.Valid(content) {
-				refuse(e, "binary", "it is not UTF-8 text, and the file endpoints take no other")
+				refuse(e, "binary", "it is not UTF-8 text, and the file endpoints take nothing else")
 				continue
 			}
 			if e.exec {
@@ -214,7 +214,7 @@ func (p *plainUploading) send(ctx context.Context, e entry) error {
 	content, err := p.content(e)
 	switch {
 	case err == nil && !utf8.Valid(content):
-		err = errors.New("it is not text any more")
+		err = errors.New("it is no longer text")
 		fallthrough
 	case err != nil:
 		p.transfer.fail(e.name, cause(err))
@@ -244,7 +244,7 @@ func (p *plainUploading) send(ctx context.Context, e entry) error {
 		p.Note("the service gives no files back (files/read), so it was not checked that they arrived as they were sent")
 	case err == nil && bytes.Equal(have, content):
 	case err == nil:
-		p.transfer.fail(e.name, fmt.Sprintf("what the service has of it is not what was sent: %d bytes, and not the %d", len(have), len(content)))
+		p.transfer.fail(e.name, fmt.Sprintf("the service's copy is not what was sent: it has %d bytes instead of %d", len(have), len(content)))
 		return nil
 	case isAboutOne(err):
 		p.transfer.fail(e.name, "it was sent, and can't be read back: "+refusalOf(err))

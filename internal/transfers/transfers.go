@@ -139,13 +139,13 @@ func (s *Service) Start(ctx context.Context, kind runs.Kind, req Request) (run r
 		}
 	}
 	if !path.IsAbs(req.Remote) || strings.ContainsRune(req.Remote, 0) || !utf8.ValidString(req.Remote) {
-		return nil, "", fmt.Errorf("the remote path %q must be absolute, and text without NUL", req.Remote)
+		return nil, "", fmt.Errorf("the remote path %q must be absolute, and UTF-8 text without NUL characters", req.Remote)
 	}
 	if st.Local, err = absoluteLocal(s.cfg.Roots, req.Local); err != nil {
 		return nil, "", err
 	}
 	if len(st.Local)+len(st.Remote) > maxPathText {
-		return nil, "", badLocal("the two paths are longer than %d bytes", maxPathText)
+		return nil, "", badLocal("the two paths together are longer than %d bytes", maxPathText)
 	}
 	if _, _, err := findRoot(s.cfg.Roots, st.Local); err != nil {
 		return nil, "", err

@@ -320,7 +320,7 @@ func (u *uploading) read(e *entry) ([]byte, error) {
 }
 
 // errGrown is a file that is not a small one any more.
-var errGrown = errors.New("it has grown meanwhile")
+var errGrown = errors.New("it has grown in the meantime")
 
 // isGone reports whether a file was removed since it was listed.
 func isGone(err error) bool { return errors.Is(err, os.ErrNotExist) }

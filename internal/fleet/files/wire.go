@@ -36,7 +36,7 @@ type wire struct {
 func (w *wire) write(what byte, pieces ...[]byte) error {
 	body := bytes.Join(pieces, nil)
 	if len(body) > maxFrame {
-		return fmt.Errorf("%d bytes are more than another process can be told at once (%d)", len(body), maxFrame)
+		return fmt.Errorf("%d bytes are too many to send to another process at once; the limit is %d", len(body), maxFrame)
 	}
 	b := make([]byte, 5, 5+len(body))
 	b[0] = what

@@ -256,7 +256,7 @@ func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err
 // Causes for which a stream is ended, or not believed.
 var (
 	errDeadStream = errors.New("the stream went silent")
-	errQuiet      = errors.New("nothing came behind the end")
+	errQuiet      = errors.New("nothing came after the end")
 	errOtherRuns  = errors.New("more than one run was on the stream, and nothing says which of them answers the message")
 )
 

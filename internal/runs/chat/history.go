@@ -23,7 +23,7 @@ const (
 
 // errOldestOnly is about a service that gives the oldest messages of a history
 // when it is asked for the newest.
-var errOldestOnly = errors.New("the service gives the oldest messages of a history where the newest are asked for, and this one is too long to read whole")
+var errOldestOnly = errors.New("the service gives the oldest messages of a history when asked for the newest, and this history is too long to read whole")
 
 // markHistory notes how the history stands before the message goes out, so that
 // ours and its reply can be told from earlier ones. Where it can't be read, the
@@ -36,7 +36,7 @@ func (r *reply) markHistory(ctx context.Context) {
 		r.noHistory = true
 	case err != nil:
 		r.noHistory = lasting(err)
-		r.Note("the session's history could not be read before the message was sent: should the stream break off, the reply may not be found (" + err.Error() + ")")
+		r.Note("the session's history could not be read before the message was sent: if the stream breaks off, the reply may not be found (" + err.Error() + ")")
 	default:
 		if page.Skipped > 0 {
 			r.Note(fmt.Sprintf("%d items of the session's history are not messages and were left out", page.Skipped))

@@ -237,13 +237,13 @@ func findByTime(rows []client.Message, msg sent) (ours int, v verdict, why strin
 		ours, v = i, found
 	}
 	if v == unclear {
-		return -1, unclear, "it is not known how the history was before the message was sent, and it has the same message more than once"
+		return -1, unclear, "it is not known what the history held before the message was sent, and it has the same message more than once"
 	}
 	switch {
 	case ours >= 0 && (rows[ours].CreatedAt.Before(msg.at.Add(-slack)) || !msg.now.IsZero() && rows[ours].CreatedAt.After(msg.now.Add(slack))): // or without a time
-		return -1, unclear, "it is not known how the history was before the message was sent, so that the message can't be told from an older one"
+		return -1, unclear, "it is not known what the history held before the message was sent, so that the message can't be told from an older one"
 	case ours >= 0:
-		why = "it is not known how the history was before the message was sent; it was found by its words and its time"
+		why = "it is not known what the history held before the message was sent; it was found by its words and its time"
 	}
 	return ours, v, why
 }

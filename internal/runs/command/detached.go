@@ -171,7 +171,7 @@ func (svc *Service) wait(ctx context.Context, state runs.State, until runs.Until
 		u.Status = runs.StatusStalled
 	}
 	if failed != nil && last.state == "" {
-		u.Notes = append(u.Notes, "the sandbox could not be asked how the command stands: "+failed.Error())
+		u.Notes = append(u.Notes, "the sandbox could not be asked about the command: "+failed.Error())
 	}
 	svc.seen(state, confirmed, *u)
 	if last.over() && u.More {

@@ -379,6 +379,6 @@ func (svc *Service) checkStarted(ctx context.Context, state runs.State, cause er
 		}
 	}
 	svc.seen(state, false, runs.Update{Status: runs.StatusRunning, Err: cause})
-	c.Message = strings.TrimPrefix(c.Message+"; whether the command runs could not be found out, list_runs has the run that it would be", "; ")
+	c.Message = strings.TrimPrefix(c.Message+"; it could not be found out whether the command runs: if it does, list_runs has its run", "; ")
 	return &c
 }
