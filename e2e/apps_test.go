@@ -219,6 +219,29 @@ func TestAppTools(t *testing.T) {
 				t.Errorf("%v", work)
 			}
 			must("cancel_run", params{"run": run})
+
+			if fmt.Sprint(work["may"]) != "[reboot shutdown]" {
+				t.Errorf("a person may %v", work["may"])
+			}
+			instances, _ := work["instances"].([]any)
+			instance := instances[0].(params)["id"]
+			question := must("shutdown_by_hand", params{"instance": instance})
+			if asks, _ := question["asks"].(string); !strings.Contains(asks, "ends everything that runs on it") {
+				t.Errorf("it asks %v", question)
+			}
+			if now := must("list_work", params{}); !strings.Contains(fmt.Sprint(now["instances"]), "ready") {
+				t.Errorf("before a yes: %v", now["instances"])
+			}
+			yes := params{"instance": instance, "confirm": question["confirm"]}
+			if done := must("shutdown_by_hand", yes); done["asks"] != nil || done["status"] == nil {
+				t.Errorf("with a yes: %v", done)
+			}
+			if text, isError, _ := asked(t, w, "shutdown_by_hand", yes); !isError || !strings.Contains(text, "Press the button again") {
+				t.Errorf("a yes is good twice: %s", text)
+			}
+			if now := must("list_work", params{}); strings.Contains(fmt.Sprint(now["instances"]), "ready") {
+				t.Errorf("after a yes: %v", now["instances"])
+			}
 			if text, isError, _ := asked(t, w, "use_desktop", params{"instance": "x", "events": []string{"at 1 2", "over 3"}}); !isError || !strings.Contains(text, "at X Y BUTTONS") {
 				t.Errorf("a wrong event: %s", text)
 			}
@@ -235,8 +258,9 @@ func TestAppRails(t *testing.T) {
 		listed    string
 		forbidden []string
 	}{
-		{"OPENCLAW_MCP_READ_ONLY=true", "follow_desktop", []string{"use_terminal", "use_desktop"}},
+		{"OPENCLAW_MCP_READ_ONLY=true", "follow_desktop", []string{"use_terminal", "use_desktop", "reboot_by_hand", "shutdown_by_hand"}},
 		{"OPENCLAW_MCP_EXCLUDE_TOOLS=read_terminal,control_desktop", "use_terminal", []string{"follow_terminal", "use_desktop"}},
+		{"OPENCLAW_MCP_EXCLUDE_TOOLS=shutdown_instance", "reboot_by_hand", []string{"shutdown_by_hand"}},
 		{"OPENCLAW_MCP_TOOLSETS=runs", "list_work", []string{"use_terminal", "follow_terminal", "use_desktop", "follow_desktop"}},
 		{"OPENCLAW_MCP_TOOLS=take_screenshot", "follow_desktop", []string{"use_desktop", "list_work", "follow_run"}},
 	} {
@@ -252,6 +276,12 @@ func TestAppRails(t *testing.T) {
 			if text, isError, _ := asked(t, w, name, params{}); !isError || !strings.Contains(text, "is not allowed") {
 				t.Errorf("%s: %s answers %s", tt.env, name, text)
 			}
+		}
+	}
+	for env, want := range map[string]string{"OPENCLAW_MCP_CONFIRM=deny": "<nil>", "OPENCLAW_MCP_READ_ONLY=true": "<nil>", "OPENCLAW_MCP_TOOLS=list_runs,reboot_instance": "[reboot]"} {
+		w := combinations[1].connectShowing(t, up.env(env))
+		if _, _, work := asked(t, w, "list_work", params{}); fmt.Sprint(work["may"]) != want {
+			t.Errorf("%s: a person may %v", env, work["may"])
 		}
 	}
 	w := combinations[1].connectShowing(t, up.env("OPENCLAW_MCP_EXCLUDE_TOOLS=list_instances"))

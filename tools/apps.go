@@ -100,6 +100,8 @@ var appTools = sync.OnceValue(func() []*Tool {
 		}), useDesktop),
 		define(page("list_work", "List instances, runs and sessions", "list_runs", Reads), listWork),
 		define(with(page("follow_run", "Follow a run", "wait_run", Reads), map[string]Prop{"wait_seconds": wait}), followRun),
+		define(page("reboot_by_hand", "Reboot an instance by hand", "reboot_instance", Destroys), byHand((*request).reboot)),
+		define(page("shutdown_by_hand", "Shut an instance down by hand", "shutdown_instance", Destroys), byHand((*request).shutdown)),
 	}
 })
 
@@ -298,6 +300,7 @@ type listWorkOut struct {
 	Runs      []workRun  `json:"runs"`
 	Sessions  []Session  `json:"sessions"`
 	Notes     []string   `json:"notes,omitempty"` // what could not be read
+	May       []string   `json:"may,omitempty"`   // reboot, shutdown: what the person may do to instances
 
 	KeyRefused bool `json:"key_refused,omitempty"` // the service does not know the caller's key
 }
@@ -344,7 +347,56 @@ func listWork(ctx context.Context, r *request, in listWorkIn) (listWorkOut, erro
 			return err
 		})
 	}
+	for _, t := range all() {
+		if do, ok := byHandOf[t.Name]; ok && r.Confirm.policy != ConfirmDeny && r.rails.tool(t) == nil {
+			out.May = append(out.May, do)
+		}
+	}
 	return out, nil
+}
+
+// byHandOf names the tools that a page calls for these, without their ending _by_hand.
+var byHandOf = map[string]string{"reboot_instance": "reboot", "shutdown_instance": "shutdown"}
+
+type byHandIn struct {
+	Instance string `json:"instance"`
+	Confirm  string `json:"confirm,omitempty"`
+}
+
+// byHandOut is what was done to an instance, or what would be.
+type byHandOut struct {
+	Instance string `json:"instance"`
+	Asks     string `json:"asks,omitempty"`    // what it would do; nothing was done yet
+	Confirm  string `json:"confirm,omitempty"` // goes back with the person's yes
+	Status   string `json:"status,omitempty"`
+}
+
+func (o byHandOut) text() string {
+	if o.Asks != "" {
+		return o.Asks + " Nothing was done yet."
+	}
+	return "instance " + o.Instance + ": " + o.Status
+}
+
+// byHand interrupts an instance for the person at a page, once they have said yes.
+func byHand(what func(*request) lifecycle) func(context.Context, *request, byHandIn) (byHandOut, error) {
+	return func(ctx context.Context, r *request, in byHandIn) (byHandOut, error) {
+		id, err := r.instance(ctx, in.Instance)
+		if err != nil {
+			return byHandOut{}, err
+		}
+		do := what(r)
+		asks := fmt.Sprintf(do.warning, id)
+		fresh, err := r.askPerson(ctx, asks, in.Confirm)
+		switch {
+		case err != nil:
+			return byHandOut{}, err
+		case fresh != "":
+			return byHandOut{Instance: id, Asks: asks, Confirm: fresh}, nil
+		}
+		done, err := r.interrupt(ctx, id, do)
+		return byHandOut{Instance: id, Status: done.Status}, err
+	}
 }
 
 type followRunIn struct {

@@ -88,7 +88,7 @@ func (r *request) confirmAfter(ctx context.Context, done, what, token string) er
 	if err != nil {
 		return err
 	}
-	subject := r.Principal(ctx) + "\x00" + r.tool.Name + "\x00" + what
+	subject := r.confirmSubject(ctx, what)
 	if token != "" {
 		return c.redeem(ctx, r.Fleet, key, subject, token)
 	}
@@ -108,6 +108,36 @@ func (r *request) confirmAfter(ctx context.Context, done, what, token string) er
 		text = "the client did not pass on a yes. It may have asked its user, who said no, or it may not ask at all: ask the user. " + text
 	}
 	return &unconfirmedError{text: text}
+}
+
+// askPerson is confirm for a page, which puts the question to its person by itself: it
+// gives a token that goes back with a yes, or "" where that came back. One click must not
+// destroy, so that a page asks even where the model need not.
+func (r *request) askPerson(ctx context.Context, what, token string) (fresh string, err error) {
+	if r.Confirm.policy == ConfirmDeny {
+		return "", errDenied
+	}
+	key, err := r.confirmKey()
+	if err != nil {
+		return "", err
+	}
+	subject := r.confirmSubject(ctx, what)
+	if token == "" {
+		return newConfirmation(key, subject), nil
+	}
+	err = r.Confirm.redeem(ctx, r.Fleet, key, subject, token)
+	if errors.As(err, new(*argumentError)) {
+		return "", errAskAgain
+	}
+	return "", err
+}
+
+// errAskAgain is a yes that is not, or no longer, good. A person reads it.
+var errAskAgain = &unconfirmedError{text: "Nothing was done: this question was answered before, or is too old. Press the button again."}
+
+// confirmSubject is what a confirmation is bound to.
+func (r *request) confirmSubject(ctx context.Context, what string) string {
+	return r.Principal(ctx) + "\x00" + r.tool.Name + "\x00" + what
 }
 
 // newConfirmation makes a token for one subject: its expiry and a nonce, signed.

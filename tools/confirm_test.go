@@ -107,6 +107,33 @@ func TestConfirmPolicies(t *testing.T) {
 	}
 }
 
+// A page asks its person under every policy that lets anything through.
+func TestConfirmAtAPage(t *testing.T) {
+	ctx := t.Context()
+	for _, policy := range []ConfirmPolicy{ConfirmAsk, ConfirmAllow} {
+		r := confirmRequest(policy, nil, "reboot_by_hand", "a", Exchange{CanAsk: true})
+		token, err := r.askPerson(ctx, "It reboots x.", "")
+		if err != nil || token == "" {
+			t.Fatalf("%s: %q, %v", policy, token, err)
+		}
+		if err := confirmRequest("", r.Confirm, "reboot_instance", "a", Exchange{}).confirm(ctx, "It reboots x.", token); policy == ConfirmAsk && err == nil {
+			t.Errorf("%s: a page's token confirms what the model calls", policy)
+		}
+		if _, err := r.askPerson(ctx, "It reboots y.", token); err == nil {
+			t.Errorf("%s: a token of one question is a yes to another", policy)
+		}
+		if again, err := r.askPerson(ctx, "It reboots x.", token); err != nil || again != "" {
+			t.Errorf("%s: the yes: %q, %v", policy, again, err)
+		}
+		if _, err := r.askPerson(ctx, "It reboots x.", token); err == nil {
+			t.Errorf("%s: a yes is good twice", policy)
+		}
+	}
+	if _, err := confirmRequest(ConfirmDeny, nil, "reboot_by_hand", "a", Exchange{}).askPerson(ctx, "It reboots x.", ""); !errors.Is(err, errDenied) {
+		t.Errorf("deny: %v", err)
+	}
+}
+
 func TestConfirmTokenExpires(t *testing.T) {
 	c, key := NewConfirmer(ConfirmAsk), []byte("key")
 	b := []byte{0, 0, 0, 1, 'n', 'o', 'n', 'c', 'e', '1', '2', '3'} // 1970

@@ -210,17 +210,11 @@ type lifecycleIn struct {
 }
 
 func rebootInstance(ctx context.Context, r *request, in lifecycleIn) (lifecycleOut, error) {
-	return r.lifecycle(ctx, in, lifecycle{
-		act: r.Client.Instances.Reboot, warning: "It reboots instance %s and interrupts everything that runs on it.",
-		status: "rebooting", next: "get_instance shows when it is ready again",
-	})
+	return r.lifecycle(ctx, in, r.reboot())
 }
 
 func shutdownInstance(ctx context.Context, r *request, in lifecycleIn) (lifecycleOut, error) {
-	return r.lifecycle(ctx, in, lifecycle{
-		act: r.Client.Instances.Shutdown, warning: "It shuts instance %s down and ends everything that runs on it.",
-		status: "shutting_down", next: "reboot_instance starts it again",
-	})
+	return r.lifecycle(ctx, in, r.shutdown())
 }
 
 // lifecycle is one way to interrupt an instance.
@@ -231,6 +225,20 @@ type lifecycle struct {
 	next    string
 }
 
+func (r *request) reboot() lifecycle {
+	return lifecycle{
+		act: r.Client.Instances.Reboot, warning: "It reboots instance %s and interrupts everything that runs on it.",
+		status: "rebooting", next: "get_instance shows when it is ready again",
+	}
+}
+
+func (r *request) shutdown() lifecycle {
+	return lifecycle{
+		act: r.Client.Instances.Shutdown, warning: "It shuts instance %s down and ends everything that runs on it.",
+		status: "shutting_down", next: "reboot_instance starts it again",
+	}
+}
+
 func (r *request) lifecycle(ctx context.Context, in lifecycleIn, do lifecycle) (lifecycleOut, error) {
 	id, err := r.instance(ctx, in.Instance)
 	if err != nil {
@@ -239,6 +247,11 @@ func (r *request) lifecycle(ctx context.Context, in lifecycleIn, do lifecycle) (
 	if err := r.confirm(ctx, fmt.Sprintf(do.warning, id), in.Confirm); err != nil {
 		return lifecycleOut{}, err
 	}
+	return r.interrupt(ctx, id, do)
+}
+
+// interrupt does what was confirmed.
+func (r *request) interrupt(ctx context.Context, id string, do lifecycle) (lifecycleOut, error) {
 	l, err := do.act(ctx, id)
 	if err != nil {
 		var e *client.Error

@@ -10,6 +10,13 @@ const over = (status: string) => status !== "running" && status !== "stalled";
 // A question is the end of what was said, perhaps with the answers to choose from below it.
 const question = /[?？][\s"'”’)*_`]*(?:\n\s*(?:[-*•]|\d+[.)]|[A-Za-z][.)])\s[^\n]*)*\s*$/;
 
+// What a person may do to the chosen instance, in words: to the assistant, to the person, and on the button that says yes.
+const steering: Record<string, { told: (id: string) => string; said: string; yes: string }> = {
+  reboot: { told: (id) => `rebooted instance ${id}`, said: "reboots", yes: "Yes, reboot it" },
+  start: { told: (id) => `started instance ${id}`, said: "starts", yes: "Yes, start it" },
+  shutdown: { told: (id) => `shut instance ${id} down`, said: "shuts down", yes: "Yes, shut it down" },
+};
+
 let instance = "";
 let chosen = ""; // session
 
@@ -225,12 +232,80 @@ function showSessions(all: Data[]): void {
   lists.session.value = chosen;
 }
 
+const ask = { box: find("ask"), what: find("asks"), yes: find<HTMLButtonElement>("yes"), no: find("no") };
+
+/** What the person is asked about: the call waits for a yes, and nothing was done yet. */
+let waiting: { tool: string; instance: string; confirm: string; words: (typeof steering)[string]; from: HTMLElement } | undefined;
+
+/** Shows what the person may do to the chosen instance. */
+function showSteering(all: Data[], may: string[]): void {
+  const it = all.find((i) => i.id === instance);
+  const off = it?.state === "off";
+  for (const b of find("steer").querySelectorAll("button")) {
+    b.hidden = !it || !may.includes(b.dataset.do!) || (off && b.dataset.do === "shutdown");
+    if (b.dataset.do === "reboot") b.textContent = off ? "Start" : "Reboot";
+  }
+  find("steer").hidden = !find("steer").querySelector("button:not([hidden])");
+  if (waiting && waiting.instance !== instance) unask();
+}
+
+function unask(): void {
+  const focused = ask.box.contains(document.activeElement);
+  ask.box.hidden = true;
+  if (focused) waiting?.from.focus();
+  waiting = undefined;
+}
+
+for (const b of find("steer").querySelectorAll("button")) {
+  b.addEventListener("click", async () => {
+    const words = steering[b.textContent === "Start" ? "start" : b.dataset.do!];
+    const tool = `${b.dataset.do}_by_hand`;
+    b.disabled = true;
+    try {
+      const question = await call(tool, { instance });
+      waiting = { tool, instance: question.instance, confirm: question.confirm, words, from: b };
+      ask.what.textContent = `${question.asks} Go ahead?`;
+      ask.yes.textContent = words.yes;
+      ask.box.hidden = false;
+      ask.no.focus(); // a key pressed too often does no harm
+      say("");
+    } catch (error) {
+      say(sentence(error), true);
+    }
+    b.disabled = false;
+  });
+}
+
+ask.yes.addEventListener("click", async () => {
+  if (!waiting || ask.yes.disabled) return;
+  const { tool, instance: id, confirm, words } = waiting;
+  ask.yes.disabled = true;
+  try {
+    await call(tool, { instance: id, confirm });
+    say(`Instance ${id} ${words.said}.`);
+    tell(`the user ${words.told(id)}`);
+  } catch (error) {
+    say(sentence(error), true);
+  }
+  ask.yes.disabled = false;
+  unask();
+  await refresh().catch((error) => say(sentence(error), true));
+});
+ask.no.addEventListener("click", () => {
+  unask();
+  say("Nothing was done.");
+});
+ask.box.addEventListener("keydown", (e) => {
+  if (e.key === "Escape") ask.no.click();
+});
+
 async function refresh(): Promise<void> {
   let work = await call("list_work", instance ? { instance } : {});
   const before = instance;
   if (!work.instances.some((i: Data) => i.id === instance)) instance = chosen = "";
   showInstances(work.instances);
   if (instance && instance !== before) work = await call("list_work", { instance });
+  showSteering(work.instances, work.may ?? []);
   showSessions(work.sessions);
   showRuns(work.runs);
   const active = work.runs.filter((r: Data) => !over(r.status)).length;

@@ -125,6 +125,22 @@ test("a sign-in that ends says so", async (t) => {
   assert.ok(await field.evaluate((f) => f === document.activeElement));
 });
 
+test("an instance is rebooted once the person has said yes", async (t) => {
+  const server = await served(t);
+  const page = await console_(t, server);
+  await page.getByRole("button", { name: "Open the console" }).click();
+  await page.page.getByRole("button", { name: "Shut down", exact: true }).click();
+  await page.page.getByText(/^It shuts instance .* down and ends everything that runs on it. Go ahead\?$/).waitFor();
+  await page.page.getByRole("button", { name: "No", exact: true }).click();
+  await page.page.getByText("Nothing was done.").waitFor();
+  await page.page.getByRole("button", { name: "Shut down", exact: true }).click();
+  await page.page.getByRole("button", { name: "Yes, shut it down" }).click();
+  await page.page.getByRole("button", { name: "Start", exact: true }).click();
+  await page.page.getByRole("button", { name: "Yes, start it" }).click();
+  await page.page.getByRole("button", { name: "Reboot", exact: true }).waitFor();
+  assert.deepEqual(page.complaints, []);
+});
+
 test("who may only read sees no terminal", async (t) => {
   const server = await served(t, { OPENCLAW_MCP_READ_ONLY: "true" });
   const page = await console_(t, server);
@@ -138,7 +154,7 @@ test("who may only read sees no terminal", async (t) => {
 });
 
 // An authorization server with the code flow, PKCE and registration.
-async function issuer(t) {
+async function issuer(t, lives = 3600) {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const codes = new Map();
   const clients = new Set();
@@ -188,9 +204,9 @@ async function issuer(t) {
         }
         const part = (v) => Buffer.from(JSON.stringify(v)).toString("base64url");
         const now = Math.floor(Date.now() / 1000);
-        const text = `${part({ alg: "ES256", kid: "k", typ: "at+jwt" })}.${part({ iss: origin, sub: "alice", aud: code.audience, iat: now, exp: now + 3600, client_id: code.client })}`;
+        const text = `${part({ alg: "ES256", kid: "k", typ: "at+jwt" })}.${part({ iss: origin, sub: "alice", aud: code.audience, iat: now, exp: now + lives, client_id: code.client })}`;
         const signature = sign("sha256", Buffer.from(text), { key: privateKey, dsaEncoding: "ieee-p1363" }).toString("base64url");
-        return json(200, { access_token: `${text}.${signature}`, token_type: "Bearer", expires_in: 3600 });
+        return json(200, { access_token: `${text}.${signature}`, token_type: "Bearer", expires_in: lives });
       }
     }
     res.writeHead(404);
@@ -217,4 +233,96 @@ test("signs in with OAuth", async (t) => {
   await page.goto(`${server.origin}/?code=x&state=y`);
   await page.getByRole("button", { name: "Sign in" }).waitFor();
   assert.equal(await page.evaluate(() => document.body.classList.contains("in")), false, "a code that nobody asked for signs nobody in");
+});
+
+// The server allows clocks to differ by half a minute.
+const leeway = 30;
+
+test("a sign-in with OAuth that expires while the console is open says so, and is made again", async (t) => {
+  const at = await issuer(t, 15 - leeway);
+  const server = await served(t, {
+    OPENCLAW_MCP_AUTH: "oauth", OPENCLAW_MCP_OAUTH_ISSUER: at, OPENCLAW_MCP_PUBLIC_URL: "https://claw.example.org/mcp", OPENCLAW_MCP_ALLOWED_HOSTS: "127.0.0.1",
+  });
+  const page = await console_(t, server);
+  const signIn = page.getByRole("button", { name: "Sign in" });
+  const ended = page.getByText("Your sign-in has ended. Sign in again.");
+  await signIn.click();
+  await page.page.getByRole("heading", { name: "Work" }).waitFor();
+  await ended.waitFor();
+  await picture(page, "console-oauth-ended");
+  assert.equal(await page.locator("iframe").count(), 0);
+  assert.ok(await signIn.evaluate((b) => b === document.activeElement));
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+
+  // In a terminal, and with a call of the console's own that is refused.
+  await signIn.click();
+  await page.getByRole("button", { name: "Terminal", exact: true }).click();
+  await page.page.getByText(/^open ·/).waitFor();
+  await ended.waitFor();
+  assert.equal(await page.locator("iframe").count(), 0);
+  await signIn.waitFor();
+});
+
+test("what is answered late changes neither what is said, nor who signed in since, nor what is looked at", async (t) => {
+  const other = token.split("").reverse().join("");
+  const server = await served(t, { OPENCLAW_MCP_AUTH: "token", OPENCLAW_MCP_TOKENS: `alice:${token},bob:${other}` });
+  const page = await console_(t, server);
+  const field = page.getByLabel("Token", { exact: true });
+  const work = page.page.getByText(/^1 instance ·/);
+  const ended = page.getByText("Your sign-in has ended. Sign in again.");
+  const button = (name) => page.getByRole("button", { name, exact: true });
+  const signIn = async (as) => {
+    await field.fill(as);
+    await page.keyboard.press("Enter");
+    await work.waitFor();
+  };
+  // Has the answer to the next terminal that is opened wait until it is let go.
+  const hold = async (end) => {
+    let go, began, ended;
+    const held = new Promise((done) => (go = done)), begun = new Promise((done) => (began = done)), over = new Promise((done) => (ended = done));
+    await page.route("**/mcp", async (route) => {
+      if (!route.request().postData().includes('"open_terminal"')) return route.fallback();
+      began();
+      await held;
+      await end(route);
+      ended();
+    });
+    await button("Terminal").click();
+    await begun;
+    return async () => {
+      const answered = page.waitForResponse((r) => r.request().postData()?.includes('"open_terminal"'));
+      go();
+      await (await answered).finished();
+      await over;
+      await page.unroute("**/mcp");
+      await page.locator("#console-open").evaluate((b) => new Promise((done) => {
+        if (!b.disabled) done();
+        else new MutationObserver(() => b.disabled || done()).observe(b, { attributes: true });
+      }));
+    };
+  };
+  const refuse = (route) => route.fulfill({ status: 401, body: "" });
+
+  await signIn(token);
+  let answer = await hold(refuse);
+  await page.route("**/mcp", (route) => (route.request().postData().includes('"open_terminal"') ? route.fallback() : refuse(route)));
+  await button("Desktop").click();
+  await ended.waitFor();
+  await answer();
+  assert.equal(await page.locator("#console-say").innerText(), "Your sign-in has ended. Sign in again.");
+
+  await signIn(token);
+  answer = await hold(refuse);
+  await button("Sign out").click();
+  await signIn(other);
+  await answer();
+  assert.equal(await page.evaluate(() => document.body.classList.contains("in")), true, "a late refusal signs out who signed in since");
+
+  answer = await hold((route) => route.continue());
+  await button("Work").click();
+  await work.waitFor();
+  await answer();
+  assert.ok(await work.isVisible(), "a terminal takes the place of what is looked at");
+  await button("Terminal").click();
+  await page.page.getByText(/^open ·/).waitFor();
 });

@@ -62,6 +62,64 @@ test("what does not ask can be answered, too; the form of all sessions sends", a
   await until("the empty field", async () => (await message.inputValue()) === "");
 });
 
+const chip = (frame, status) => frame.locator("#instances button[aria-pressed=true]", { hasText: status });
+
+test("an instance is shut down and started again, once the person has said yes", async (t) => {
+  const own = await serve({ OPENCLAW_MCP_CONFIRM: "allow" }); // what lets the model go on is no yes of the person's
+  t.after(() => own.end());
+  const page = await open(t, own);
+  await page.show("list_instances");
+  await chip(page.app, "ready").waitFor();
+  const button = (name) => page.app.getByRole("button", { name, exact: true });
+  const asked = page.app.getByRole("group", { name: /^It shuts instance .* down and ends everything that runs on it. Go ahead\?$/ });
+  const focused = (what) => what.evaluate((e) => e === document.activeElement);
+  await button("Shut down").click();
+  await asked.waitFor();
+  await picture(page, "work-asks");
+  assert.ok(await focused(button("No")));
+  await page.keyboard.press("Escape");
+  await asked.waitFor({ state: "hidden" });
+  await page.app.getByText("Nothing was done.").waitFor();
+  assert.ok(await focused(button("Shut down")));
+  assert.match(await page.text("list_instances"), /ready/);
+  assert.equal(await page.told(), "");
+
+  await button("Shut down").click();
+  await button("Yes, shut it down").click();
+  await asked.waitFor({ state: "hidden" });
+  await button("Start").waitFor();
+  assert.ok(await button("Shut down").isHidden());
+  assert.doesNotMatch(await page.text("list_instances"), /ready/);
+  await until("the note", async () => /the user shut instance .* down/.test(await page.told()));
+
+  await button("Start").click();
+  await button("Yes, start it").click();
+  await chip(page.app, "ready").waitFor();
+  await button("Reboot").waitFor();
+  await until("the note", async () => /the user started instance/.test(await page.told()));
+  assert.deepEqual(page.complaints, []);
+});
+
+test("a yes that is no longer good does nothing, and says so; what is not allowed is not offered", async (t) => {
+  const page = await open(t, server);
+  await page.show("list_instances");
+  const yes = page.app.getByRole("button", { name: "Yes, reboot it" });
+  await page.app.getByRole("button", { name: "Reboot", exact: true }).click();
+  await yes.waitFor();
+  await page.evaluate(() => (window.host.bridge.oncalltool = (p) => window.host.client.callTool(p.arguments?.confirm ? { ...p, arguments: { ...p.arguments, confirm: "old" } } : p)));
+  await yes.click();
+  await page.app.getByText(/Nothing was done: this question was answered before, or is too old. Press the button again/).waitFor();
+  await yes.waitFor({ state: "hidden" });
+  assert.equal(await page.told(), "");
+
+  const timid = await serve({ OPENCLAW_MCP_EXCLUDE_TOOLS: "shutdown_instance" });
+  t.after(() => timid.end());
+  const half = await open(t, timid);
+  await half.show("list_instances");
+  await half.app.getByRole("button", { name: "Reboot", exact: true }).waitFor();
+  assert.ok(await half.app.getByRole("button", { name: "Shut down", includeHidden: true }).isHidden());
+});
+
 test("an idle page asks less than once a second; a server that is gone says so", async (t) => {
   const own = await serve();
   t.after(() => own.end());

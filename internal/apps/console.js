@@ -19,6 +19,7 @@
   async function request(method, params, signal) {
     const headers = { "Content-Type": "application/json", Accept: "application/json, text/event-stream", "Mcp-Protocol-Version": version, "Mcp-Method": method };
     if (params.name) headers["Mcp-Name"] = params.name;
+    const used = secret;
     if (secret) headers.Authorization = `Bearer ${secret}`;
     const meta = {
       "io.modelcontextprotocol/protocolVersion": version,
@@ -29,8 +30,11 @@
     const response = await fetch(endpoint, { method: "POST", headers, body, signal, credentials: "omit", cache: "no-store" });
     const text = await response.text();
     if (response.status === 401) {
-      signOut(secret ? refused() : "");
-      throw new Answer("You are not signed in.");
+      // Calls that were on their way together are refused together: the first says so.
+      // One that comes late ends no sign-in that was made since.
+      const why = used ? refused() : "";
+      if (secret === used) signOut(why);
+      throw new Answer(why || "You are not signed in.");
     }
     let answer;
     for (const part of (response.headers.get("Content-Type") ?? "").startsWith("text/event-stream") ? text.split(/^data: ?/m).slice(1) : [text]) {
@@ -118,7 +122,10 @@
   const terminals = new Map(); // result by instance
   const tabs = [...box.querySelectorAll("[data-view]")];
 
+  let views = 0; // that were shown, so that what comes late is known
+
   async function view(name) {
+    views++;
     for (const tab of tabs) tab.setAttribute("aria-pressed", String(tab.dataset.view === name));
     open.hidden = name !== "terminal";
     find("console-page").hidden = name === "clients";
@@ -135,19 +142,19 @@
 
   async function openTerminal() {
     const instance = select.value;
+    const at = ++views, by = secret;
     close();
     open.disabled = true;
     say("Opening a terminal…");
     try {
       const result = await call("open_terminal", instance ? { instance } : {});
-      if (result.isError) say(textOf(result), true);
-      else {
-        say("");
-        terminals.set(instance, result);
-        show("terminal", { fit: true }, result);
+      if (!result.isError && secret === by) terminals.set(instance, result);
+      if (at === views) {
+        say(result.isError ? textOf(result) : "", result.isError);
+        if (!result.isError) show("terminal", { fit: true }, result);
       }
     } catch (error) {
-      say(sentence(error), true);
+      if (at === views) say(sentence(error), true);
     }
     open.disabled = false;
   }
@@ -187,6 +194,7 @@
   }
 
   function signOut(why = "") {
+    views++;
     close();
     terminals.clear();
     secret = "";
