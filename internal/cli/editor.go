@@ -302,9 +302,10 @@ func (e *editor) recall(n int) {
 // forget is for a cursor in the first column of an empty row.
 func (e *editor) forget() { e.shown, e.atEnd, e.above, e.firstRow = "", true, 0, 0 }
 
-// draw shows the line; all of it, or what the screen has room for. Terminals differ in how wide they draw some emoji, so columns
-// are not counted: each row is drawn anew up to the cursor, which is then where the
-// terminal has it. Rows are ended here, before any terminal would.
+// draw shows the line; all of it, or what the screen has room for. Terminals differ in
+// how wide they draw some emoji, so columns are not counted: each row is drawn anew up
+// to the cursor, which is then where the terminal has it. Rows are ended here, before
+// any terminal would.
 func (e *editor) draw(all bool) {
 	width, height := e.size()
 	width, height = cmp.Or(width, 80), cmp.Or(height, 24)
