@@ -64,7 +64,7 @@ func TestNoShellIsRemembered(t *testing.T) {
 		if err := run(instance); !remembered(err) || asked.Load() != before {
 			t.Errorf("the second time: %v, %d requests", err, asked.Load()-before)
 		}
-		if why, ok := sandbox.WithoutShell(run(instance), false); !ok || !strings.Contains(why, "looked at again after 5m0s") {
+		if why, ok := sandbox.WithoutShell(run(instance), false); !ok || !strings.Contains(why, "checked again after 5m0s") {
 			t.Errorf("got %q, %v", why, ok)
 		}
 		if c.Terminal.NoShell("another") != "" {
