@@ -255,6 +255,7 @@ func TestNATSRestarts(t *testing.T) {
 		}
 		every(ctx, r, 3*time.Second, func() {
 			w.disturbed.Add(1)
+			w.away.Store(true) // for each replica a little longer than for the others
 			w.lose(w.nats[0])
 			w.nats[0].start(t)
 			w.disturbed.Add(1)
