@@ -176,6 +176,11 @@ func fillFromMessage(r *Reply, raw jsontext.Value) {
 	setIfEmpty(&r.SessionID, m.SessionID)
 	setIfEmpty(&r.MessageID, m.ID)
 	r.ToolCalls = append(r.ToolCalls, m.ToolCalls...)
+	for _, a := range m.Attachments {
+		if note := a.Note(); !slices.Contains(r.Notes, note) {
+			r.Notes = append(r.Notes, note)
+		}
+	}
 	setIfEmpty(&r.Text, m.Text)
 }
 

@@ -62,6 +62,7 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	if isReasoning(o) {
 		m.Text = ""
 	}
+	m.Attachments = decodeAttachments(o)
 	m.ToolCalls = decodeToolCalls(o)
 	m.Cut = cutShort(o.text(stopKeys...))
 	m.Unasked = o.flag(heartbeatKeys...) || outer.flag(heartbeatKeys...) || ofHeartbeat(m.Turn) || m.Role != RoleUser && isWithdrawn(o)
@@ -156,10 +157,10 @@ func isBlock(raw jsontext.Value) bool {
 	switch kind := o.text("type"); kind {
 	case "text", "output_text", "input_text":
 		return kindOf(o["text"]) == '"'
-	case "toolCall", "tool_call", "toolUse", "tool_use", "function_call", "tool_result", "toolResult", "image", "image_url":
+	case "toolCall", "tool_call", "toolUse", "tool_use", "function_call", "tool_result", "toolResult":
 		return true
 	default:
-		return namesReasoning(canonical(kind))
+		return slices.Contains(attachmentKinds, kind) || namesReasoning(canonical(kind))
 	}
 }
 

@@ -68,23 +68,24 @@ const (
 
 // Message is one item of a session's history.
 type Message struct {
-	ID         string // "" when the service gave none
-	SessionID  string
-	Role       Role
-	Text       string
-	ToolCalls  []ToolCall // calls that an assistant message made
-	ToolCallID string     // of a tool's message: the call that it answers
-	ToolName   string     // of a tool's message
-	IsError    bool       // of a tool's message
-	Failure    string     // of an assistant's message: why the reply broke off, "" if it did not
-	Ended      bool       // of an assistant's message: it says that the agent's turn ended with it
-	Cut        string     // of an assistant's message: what cut it short, [NoteLimit] or [NoteFilter]; "" for nothing
-	Unasked    bool       // it answers nobody: it is of a heartbeat, hidden or withdrawn
-	Working    bool       // it says that the agent works on: it is being written, or a tool follows
-	Turn       string     // the run or turn that it is of, which a question and its answers share; "" when the service does not say
-	ReplyTo    string     // the id of the message that it answers; "" when the service does not say
-	CreatedAt  time.Time  // zero when unknown
-	Raw        []byte     // the item as it came
+	ID          string // "" when the service gave none
+	SessionID   string
+	Role        Role
+	Text        string
+	Attachments []Attachment // what goes with it
+	ToolCalls   []ToolCall   // calls that an assistant message made
+	ToolCallID  string       // of a tool's message: the call that it answers
+	ToolName    string       // of a tool's message
+	IsError     bool         // of a tool's message
+	Failure     string       // of an assistant's message: why the reply broke off, "" if it did not
+	Ended       bool         // of an assistant's message: it says that the agent's turn ended with it
+	Cut         string       // of an assistant's message: what cut it short, [NoteLimit] or [NoteFilter]; "" for nothing
+	Unasked     bool         // it answers nobody: it is of a heartbeat, hidden or withdrawn
+	Working     bool         // it says that the agent works on: it is being written, or a tool follows
+	Turn        string       // the run or turn that it is of, which a question and its answers share; "" when the service does not say
+	ReplyTo     string       // the id of the message that it answers; "" when the service does not say
+	CreatedAt   time.Time    // zero when unknown
+	Raw         []byte       // the item as it came
 }
 
 // ToolCall is the agent's use of one of its tools.

@@ -40,7 +40,8 @@ type normaliser struct {
 	claudeID string // the message that Claude's stream events are about
 	held     string // a first and only chunk that may be the failure it says it is
 	saidFull bool
-	cut      string // what cut the model's last message short
+	cut      string   // what cut the model's last message short
+	attached []string // notes of what goes with the reply
 }
 
 // What is told about a reply beside its text.
@@ -163,6 +164,9 @@ func (n *normaliser) finish(final string) {
 	}
 	if n.text.full {
 		ev.Note = NoteTooLong
+	}
+	if len(n.attached) > 0 {
+		ev.Note = strings.TrimPrefix(ev.Note+"; "+strings.Join(n.attached, "; "), "; ")
 	}
 	n.put(ev)
 	n.past = !n.stopped && n.linger && n.doubt()

@@ -240,6 +240,7 @@ func (n *normaliser) finalText(o object) string {
 	if m, ok := o.object("message", "assistant_message", "assistantMessage"); ok {
 		if role := roleOf(m); role == "" || role == RoleAssistant {
 			n.noteIDs("", m.id("id", "message_id", "messageId"), "")
+			n.attach(m)
 			return messageText(m)
 		}
 		return ""

@@ -151,6 +151,7 @@ func beganBefore(o object) bool {
 func (n *normaliser) forget() {
 	n.text = transcript{}
 	n.tools = toolTracker{}
+	n.attached = nil
 	n.session, n.message, n.run = "", "", ""
 	n.chat, n.source, n.held, n.quiet = false, "", "", false
 	if n.told > 0 || n.stale {

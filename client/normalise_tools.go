@@ -168,6 +168,7 @@ func resultText(raw jsontext.Value) string {
 
 // messageTools takes the calls that a whole message makes.
 func (n *normaliser) messageTools(m object) {
+	n.attach(m)
 	for i, c := range decodeToolCalls(m) {
 		if c.ID == "" {
 			// The message may be repeated: its place and content stand for the

@@ -35,12 +35,21 @@ func TestEras(t *testing.T) {
 	})
 }
 
+// serverInfo is what a server says of itself, for a client to show.
+type serverInfo struct {
+	Name, Version, Title, WebsiteURL string
+	Icons                            []struct {
+		Src, MIMEType string
+		Sizes         []string
+	}
+}
+
 func checkHandshake(t *testing.T, s *session) {
 	var r struct {
 		ProtocolVersion   string
 		SupportedVersions []string
 		Instructions      string
-		ServerInfo        struct{ Name, Version string }
+		ServerInfo        serverInfo
 		Capabilities      map[string]any
 		Meta              map[string]json.RawMessage `json:"_meta"`
 	}
@@ -58,6 +67,16 @@ func checkHandshake(t *testing.T, s *session) {
 		}
 	} else if !slices.Contains(r.SupportedVersions, modern) || !strings.Contains(string(r.Meta["io.modelcontextprotocol/serverInfo"]), `"openclaw-mcp"`) {
 		t.Errorf("server/discover: %s", m.Result)
+	}
+	said := r.ServerInfo
+	if s.era() == modern {
+		if err := json.Unmarshal(r.Meta["io.modelcontextprotocol/serverInfo"], &said); err != nil {
+			t.Fatalf("%v: %s", err, m.Result)
+		}
+	}
+	if said.Title != "OpenClaw" || said.WebsiteURL != "https://openclaw-as-a-service.com" || len(said.Icons) != 1 ||
+		!strings.HasPrefix(said.Icons[0].Src, "data:image/svg+xml;base64,") || said.Icons[0].MIMEType != "image/svg+xml" {
+		t.Errorf("what a client shows of the server: %+v", said)
 	}
 	if !strings.Contains(r.Instructions, "wait_run") || r.Capabilities["tools"] == nil {
 		t.Errorf("instructions or capabilities are missing: %s", m.Result)

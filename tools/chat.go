@@ -84,20 +84,52 @@ func sendChatMessage(ctx context.Context, r *request, in sendChatIn) (*runOut, e
 
 // Message is a message of a session's history in results.
 type Message struct {
-	ID        string    `json:"id,omitempty"`
-	Role      string    `json:"role"`
-	Text      string    `json:"text"`
-	CreatedAt string    `json:"created_at,omitempty"`
-	Tool      string    `json:"tool,omitempty"` // of a tool's message
-	Calls     []toolUse `json:"calls,omitempty"`
-	Failed    bool      `json:"failed,omitempty"`
-	Omitted   int       `json:"omitted_bytes,omitempty"`
+	ID        string       `json:"id,omitempty"`
+	Role      string       `json:"role"`
+	Text      string       `json:"text"`
+	CreatedAt string       `json:"created_at,omitempty"`
+	Tool      string       `json:"tool,omitempty"` // of a tool's message
+	Calls     []toolUse    `json:"calls,omitempty"`
+	Files     []attachment `json:"attachments,omitempty"`
+	Failed    bool         `json:"failed,omitempty"`
+	Omitted   int          `json:"omitted_bytes,omitempty"`
 }
 
-func messageOut(m client.Message) Message {
+// attachment is a file that goes with a message.
+type attachment struct {
+	Name string `json:"name,omitempty"`
+	Type string `json:"type,omitempty"`
+	Size *int64 `json:"size,omitempty"` // in bytes
+	Path string `json:"path,omitempty"` // in the instance
+	URL  string `json:"url,omitempty"`
+
+	line string // for a model
+}
+
+// attachmentOut renders an attachment; reads is what a call of a tool for its path begins with.
+func attachmentOut(a client.Attachment, reads callArgs) attachment {
+	o := attachment{Name: a.Name, Type: a.Type, Path: a.Path, URL: a.URL, line: "attachment: " + a.String()}
+	if a.Size >= 0 {
+		o.Size = &a.Size
+	}
+	switch {
+	case a.Path != "":
+		o.line += "; " + reads.call("read_file", arg{"path", a.Path})
+	case a.URL != "":
+		o.line += "; " + a.URL
+	default:
+		o.line += "; the service does not say where it is"
+	}
+	return o
+}
+
+func messageOut(m client.Message, reads callArgs) Message {
 	o := Message{ID: m.ID, Role: string(m.Role), Text: m.Text, CreatedAt: stamp(m.CreatedAt), Tool: m.ToolName, Failed: m.IsError}
 	for _, c := range m.ToolCalls {
 		o.Calls = append(o.Calls, toolUse{Name: c.Name, Input: text.Line(string(c.Arguments), 200), Failed: c.IsError})
+	}
+	for _, a := range m.Attachments {
+		o.Files = append(o.Files, attachmentOut(a, reads))
 	}
 	return o
 }
@@ -120,6 +152,9 @@ func (m Message) block() string {
 	b.WriteString("\n" + m.Text)
 	for _, c := range m.Calls {
 		b.WriteString("\ntool: " + c.Name + " " + c.Input)
+	}
+	for _, a := range m.Files {
+		b.WriteString("\n" + a.line)
 	}
 	return b.String()
 }
@@ -183,7 +218,7 @@ func readChatHistory(ctx context.Context, r *request, in historyIn) (historyOut,
 	share := max(left/4, 1000) // no message takes all the room
 	first := len(messages)
 	for first > 0 {
-		o := messageOut(messages[first-1])
+		o := messageOut(messages[first-1], where[:1])
 		if len(o.Text) > share {
 			head, tail, omitted := text.HeadTail(o.Text, share)
 			o.Text, o.Omitted = head+text.Omission(int64(omitted))+tail, omitted
@@ -255,7 +290,7 @@ func (r *request) oneMessage(out historyOut, m client.Message, offset int, where
 	if offset > len(m.Text) {
 		return historyOut{}, badArgument("argument \"offset\" is %d, but the message has %d bytes", offset, len(m.Text))
 	}
-	o := messageOut(m)
+	o := messageOut(m, where[:1])
 	rest := m.Text[offset:]
 	o.Text = text.Head(rest, r.MaxResultChars)
 	o.Omitted = len(rest) - len(o.Text)

@@ -1,9 +1,9 @@
 package tools
 
-// factsKey names, in a result's _meta, what a program may want to know of a result
+// FactsKey names, in a result's _meta, what a program may want to know of a result
 // whose text is for a model: its status, its handles, sizes and positions, never
 // the content that the text holds.
-const factsKey = "openclaw-mcp/result"
+const FactsKey = "openclaw-mcp/result"
 
 // factual is an output with facts for programs.
 type factual interface{ facts() any }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"runtime"
 	"strings"
@@ -119,6 +120,24 @@ func TestShortHandles(t *testing.T) {
 	want := fmt.Sprintf("%s: command %q [status: completed, exit code 0]\n", first, runs.About(command))
 	if !strings.Contains(list.text, want) || list.first().run() != first {
 		t.Errorf("the list is %s\nwant %s", list.text, want)
+	}
+	// A chat is listed by its message, under the handle that it was given.
+	release := make(chan struct{})
+	b.between = func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/chat/stream") {
+			<-release
+		}
+		return false
+	}
+	chat := b.say("send_chat_message", args{"message": "say\n" + strings.Repeat("größe ", 20), "wait_seconds": 0})
+	list = b.say("list_runs", nil)
+	want = fmt.Sprintf("%s: chat %q [status: running", chat.run(), "say "+strings.Repeat("größe ", 12)+"größ…")
+	if chat.run() == "" || !strings.Contains(list.text, want) || list.first().run() != chat.run() {
+		t.Errorf("the list is %s\nwant %s; the chat: %s", list.text, want, chat.text)
+	}
+	close(release)
+	if r := b.say("wait_run", args{"runs": []string{list.first().run()}}); !strings.HasPrefix(r.text, "größe größe ") {
+		t.Errorf("the listed handle reads %s", r.text)
 	}
 	for word, words := range map[string]string{
 		"run-zzzz": "list_runs has the runs", first + ".9": first + " reads this run from the start", "term-7": "call open_terminal",

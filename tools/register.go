@@ -45,7 +45,7 @@ func (d *Deps) result(ctx context.Context, r Result) *mcp.CallToolResult {
 		result.StructuredContent = r.Structured
 		return withLinks(ctx, result, r.Links)
 	case r.Facts != nil:
-		result.Meta = &mcp.Meta{AdditionalFields: map[string]any{factsKey: r.Facts}}
+		result.Meta = &mcp.Meta{AdditionalFields: map[string]any{FactsKey: r.Facts}}
 	}
 	return result
 }

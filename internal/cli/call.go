@@ -31,7 +31,8 @@ KEY=VALUE gives an argument as text, a number, true or false, whichever the tool
 takes. Repeat KEY to add to a list. KEY:=JSON gives an argument as JSON.
 'openclaw-mcp call TOOL --help' explains a tool.
 
-The result goes to standard output, progress to standard error. Destructive
+The result goes to standard output as a model reads it; progress and failures go
+to standard error, failures in fewer words where that is a terminal. Destructive
 tools ask for confirmation. Ctrl-C cancels the call; a second Ctrl-C ends the
 program at once.
 
@@ -81,7 +82,11 @@ func runCall(ctx context.Context, c *console, o callOptions, words []string) err
 		return err
 	}
 	defer func() { _ = stop() }()
-	s, err := c.connect(ctx, cfg, o.yes)
+	connect := c.connectAsSet // what is printed is what a model reads
+	if o.json {
+		connect = c.connect
+	}
+	s, err := connect(ctx, cfg, o.yes)
 	if err != nil {
 		return err
 	}
@@ -104,6 +109,9 @@ func runCall(ctx context.Context, c *console, o callOptions, words []string) err
 		if err := printJSON(c.stdout, resultJSON(res)); err != nil {
 			return err
 		}
+	case res.IsError && !isTerminal(c.stderr):
+		// An agent or a script reads it.
+		c.say("", textOf(res))
 	case res.IsError:
 		text := c.failure(cfg, res)
 		if choices, ok := needsInstance(res); ok {

@@ -15,6 +15,7 @@ import (
 
 	"openclaw-mcp/internal/config"
 	"openclaw-mcp/internal/server"
+	"openclaw-mcp/tools"
 )
 
 // connection is an MCP client and the real server in this process, joined by a
@@ -43,7 +44,6 @@ type progress struct {
 // cancelled.
 func connect(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog.Logger, clientName string, onProgress func(progress), options ...mcpclient.ClientOption) (_ *connection, err error) {
 	c := &connection{}
-	cfg.Structured = true // the command line is a program
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
@@ -121,5 +121,10 @@ func (c *connection) call(ctx context.Context, tool string, args map[string]any)
 	token := fmt.Sprintf("%s-%d", tool, c.calls.Add(1))
 	c.current.Store(token)
 	req.Params.Meta = &mcp.Meta{ProgressToken: token}
-	return c.client.CallTool(ctx, req)
+	res, err := c.client.CallTool(ctx, req)
+	if err == nil && res.StructuredContent == nil && res.Meta != nil {
+		// Beside a text for a model, there are the facts that a program needs.
+		res.StructuredContent = res.Meta.AdditionalFields[tools.FactsKey]
+	}
+	return res, err
 }

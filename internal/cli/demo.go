@@ -65,6 +65,7 @@ func runDemo(ctx context.Context, c *console) (err error) {
 	d.hasDesktop = local.HasDesktop()
 
 	d.title("Connecting an MCP client to openclaw-mcp over a pipe …")
+	cfg.Structured = true
 	d.mcp, err = connect(ctx, cfg, d.out, log, "openclaw-mcp-demo", d.progress)
 	if err != nil {
 		return err

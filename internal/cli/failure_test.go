@@ -2,9 +2,14 @@ package cli
 
 import (
 	"context"
+	"io"
+	"log/slog"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/mark3labs/mcp-go/mcp"
 
 	"openclaw-mcp/internal/emulator"
 	"openclaw-mcp/internal/emulator/emulatortest"
@@ -36,7 +41,7 @@ func TestFailuresForPeople(t *testing.T) {
 	t.Parallel()
 	url := someService(t)
 	p := newPerson(t, "OPENCLAW_API_BASE_URL="+url, "OPENCLAW_API_KEY=a_wrong_key_0123456789")
-	for _, args := range [][]string{{"status"}, {"chat", "hi"}, {"call", "list_instances"}} {
+	for _, args := range [][]string{{"status"}, {"chat", "hi"}} {
 		p.wants(1, "The API key was rejected (401). Run `openclaw-mcp login`.\nIt comes from OPENCLAW_API_KEY", "", args...)
 	}
 
@@ -47,9 +52,58 @@ func TestFailuresForPeople(t *testing.T) {
 
 	p = newPerson(t, accountOf(t, 2)...)
 	p.wants(1, "--instance ID. several instances are ready: ", "", "chat", "hi")
-	_, stdout, stderr := p.runs("", "call", "exec_command", "command=ls")
-	if !strings.Contains(stderr, "Pass instance=ID: several instances are ready: ") || strings.Contains(stdout+stderr, "Repeat:") {
-		t.Errorf("%q, %q", stdout, stderr)
+}
+
+// What call prints is what a model reads, to the byte: of what it says and of failures.
+func TestCallPrintsWhatAModelReads(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		return // its shell is another
+	}
+	environ := accountOf(t, 1)
+	p := newPerson(t, environ...)
+	c := newConsole("dev", p.environ, strings.NewReader(""), io.Discard, io.Discard)
+	cfg, stop, err := c.settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stop() }()
+	model, err := connect(t.Context(), cfg, io.Discard, slog.New(slog.DiscardHandler), "model", func(progress) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := model.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, tt := range []struct {
+		tool, key, value string
+		code             int
+		has              string
+	}{
+		{"exec_command", "command", "echo out; echo err >&2; echo more; exit 3", 3, "out\nerr\nmore\n[status: completed, exit code 3]"},
+		{"send_chat_message", "message", "hello", 0, "yes\n[status: completed"},
+		{"list_instances", "", "", 0, "ready"},
+		{"read_file", "path", "/workspace/none", 1, "\nNext: "},
+		{"wait_run", "runs", "nonsense", 1, "not a run handle of yours"},
+	} {
+		args, words := map[string]any{}, []string{"call", "--quiet", tt.tool}
+		if tt.key != "" {
+			args[tt.key], words = tt.value, append(words, tt.key+"="+tt.value)
+		}
+		if tt.key == "runs" {
+			args[tt.key] = []string{tt.value}
+		}
+		res, err := model.call(t.Context(), tt.tool, args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := res.Content[0].(mcp.TextContent).Text
+		code, stdout, stderr := p.runs("", words...)
+		if strings.TrimSuffix(stdout+stderr, "\n") != strings.TrimSuffix(want, "\n") || code != tt.code || !strings.Contains(want, tt.has) {
+			t.Errorf("%s: exit code %d, it prints %q, %q; a model reads %q", tt.tool, code, stdout, stderr, want)
+		}
 	}
 }
 
@@ -59,9 +113,7 @@ func TestUnreachableForPeople(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	p := newPerson(t, "OPENCLAW_API_BASE_URL="+gone.URL, "OPENCLAW_API_KEY="+goodKey, "OPENCLAW_INSTANCE_ID=i")
-	for _, args := range [][]string{{"chat", "hi"}, {"call", "list_instances"}} {
-		p.wants(1, "connection refused\nNothing was changed.\nRun `openclaw-mcp doctor` to find out why", "", args...)
-	}
+	p.wants(1, "connection refused\nNothing was changed.\nRun `openclaw-mcp doctor` to find out why", "", "chat", "hi")
 }
 
 // call ends as its command did.

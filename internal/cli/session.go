@@ -53,9 +53,16 @@ func (c *console) settings() (cfg config.Config, stop func() error, err error) {
 	return cfg, l.Close, nil
 }
 
-// connect starts the server and connects the person to it. yes confirms what the
-// server asks; otherwise the person is asked.
+// connect starts the server and connects the person to it, for a command that works
+// with results as data. yes confirms what the server asks; otherwise the person is asked.
 func (c *console) connect(ctx context.Context, cfg config.Config, yes bool) (*mcpSession, error) {
+	cfg.Structured = true
+	return c.connectAsSet(ctx, cfg, yes)
+}
+
+// connectAsSet is connect with results as the configuration has them: by default, each is
+// the text that a model reads.
+func (c *console) connectAsSet(ctx context.Context, cfg config.Config, yes bool) (*mcpSession, error) {
 	s := &mcpSession{console: c, yes: yes}
 	var err error
 	s.connection, err = connect(ctx, cfg, c.stdout, cfg.Logger(c.stderr), "openclaw-mcp-cli", s.notify, mcpclient.WithElicitationHandler(personAnswers{s}))

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"openclaw-mcp/internal/text"
 )
@@ -62,8 +63,17 @@ func (m *Manager) NewLive(state State) *Live {
 // Describe says what the run is for, before it starts: the message or the command.
 func (l *Live) Describe(what string) { l.about = About(what) }
 
+// maxAbout is how much of a message or a command a list of runs shows, in characters.
+const maxAbout = 80
+
 // About is what a list of runs shows of a message or a command.
-func About(what string) string { return text.Line(what, 80) }
+func About(what string) string {
+	line := []rune(text.Line(what, maxAbout*utf8.UTFMax))
+	if len(line) <= maxAbout {
+		return string(line)
+	}
+	return string(line[:maxAbout]) + "…"
+}
 
 // Work gives what the run's kind added.
 func (l *Live) Work() Work { return l.work }

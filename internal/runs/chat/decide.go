@@ -77,7 +77,7 @@ func (s standing) decide(t timing) (ending, bool) {
 	case s.ended && !s.unproven && s.cause == nil && s.shown != "" && s.reached > t.settle:
 		return complete(s.shown, "the stream ended without an end marker, and the history does not show the reply: it may be incomplete")
 	case s.final && s.shown == "" && s.reached > t.lag:
-		return complete("", "the reply has no text")
+		return complete("", append([]string{"the reply has no text"}, s.attached()...)...)
 	case s.verdict == unclear && s.reached > t.unclear:
 		return s.failed(fmt.Errorf("unclear: %s", s.why), "read_chat_history shows what there is")
 	case s.verdict == notThere && !s.accepted && s.reached > t.appear:
@@ -129,6 +129,9 @@ func (s standing) whole(t timing) (ending, bool) {
 		if note != "" {
 			notes = append(notes, note)
 		}
+	}
+	if !s.final {
+		notes = append(notes, s.attached()...) // an end on the stream has told of them
 	}
 	switch {
 	case behind:

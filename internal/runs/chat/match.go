@@ -77,6 +77,19 @@ func atWork(m client.Message) bool {
 	return m.Working || len(m.ToolCalls) > 0 || m.Role == client.RoleTool
 }
 
+// attached has notes of what goes with the reply.
+func (m match) attached() (notes []string) {
+	for _, row := range m.rows {
+		if row.Role != client.RoleAssistant {
+			continue
+		}
+		for _, a := range row.Attachments {
+			notes = append(notes, a.Note())
+		}
+	}
+	return notes
+}
+
 // texts are the parts of the reply.
 func (m match) texts() []string {
 	var parts []string
