@@ -131,12 +131,13 @@ func TestShortHandles(t *testing.T) {
 	}
 	chat := b.say("send_chat_message", args{"message": "say\n" + strings.Repeat("größe ", 20), "wait_seconds": 0})
 	list = b.say("list_runs", nil)
-	want = fmt.Sprintf("%s: chat %q [status: running", chat.run(), "say "+strings.Repeat("größe ", 12)+"größ…")
-	if chat.run() == "" || !strings.Contains(list.text, want) || list.first().run() != chat.run() {
+	given, _, _ := strings.Cut(chat.run(), ".") // without the place in the run
+	want = fmt.Sprintf("%s: chat %q [status: running", given, "say "+strings.Repeat("größe ", 12)+"größ…")
+	if given == "" || !strings.Contains(list.text, want) {
 		t.Errorf("the list is %s\nwant %s; the chat: %s", list.text, want, chat.text)
 	}
 	close(release)
-	if r := b.say("wait_run", args{"runs": []string{list.first().run()}}); !strings.HasPrefix(r.text, "größe größe ") {
+	if r := b.say("wait_run", args{"runs": []string{given}}); !strings.HasPrefix(r.text, "größe größe ") {
 		t.Errorf("the listed handle reads %s", r.text)
 	}
 	for word, words := range map[string]string{

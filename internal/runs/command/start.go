@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// beginWatched is beginWait where somebody watches, who is to see the first words
-	// when they come.
-	beginWatched = 300 * time.Millisecond
+	// beginWatched is beginWait where somebody watches: half of the time within which they
+	// are to see the first words, since these come with the request after it.
+	beginWatched = 150 * time.Millisecond
 	// maxDetached is the longest command that is detached: quoted, which makes it up
 	// to 1.75 times as long, and with the script around it, it must fit in one
 	// argument of a program.
