@@ -343,8 +343,8 @@ func (w *world) report() {
 		w.t.Logf("%-20s %4d, slowest %v", what, n, w.slowest[what].Round(10*time.Millisecond))
 	}
 	// Who says "unclear" to everything is never wrong, and of no use.
-	if vague, clear := w.counts["chat unclear"], w.counts["chat completed"]; vague > 2 && vague > clear/5 {
-		w.t.Errorf("VIOLATION I2: %d messages ended unclear, beside %d replies", vague, clear)
+	if vague, whole := w.counts["chat unclear"], w.counts["chat completed"]; vague > 2 && vague > whole/5 {
+		w.t.Errorf("VIOLATION I2: %d messages ended unclear, beside %d replies", vague, whole)
 	}
 	for what, n := range w.troubles {
 		w.t.Logf("%4d times: %s", n, what)
