@@ -83,7 +83,11 @@ func (c *checker) run(ctx context.Context, done chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if status != c.last {
-		c.log.Info("front page: the service's status", "status", status, "error", err)
+		log := c.log.With("status", status)
+		if err != nil {
+			log = log.With("error", err)
+		}
+		log.Info("front page: the service's status")
 	}
 	c.last, c.at, c.running = status, time.Now(), nil
 	close(done)

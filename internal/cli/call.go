@@ -134,7 +134,7 @@ func runCall(ctx context.Context, c *console, o callOptions, words []string) err
 	}
 	if run := field(res, "run"); run != "" && field(res, "status") == "running" {
 		if c.service != nil && c.service.Serves() {
-			c.say(red, "it ends here: the local instance runs in this process. Pass a longer wait_seconds, or leave \"openclaw-mcp --local\" running in another terminal")
+			c.say(red, "it ends here: the local instance runs in this process. Pass a longer wait_seconds, or leave \"openclaw-mcp chat --local\" open in another terminal")
 			return nil
 		}
 		if strings.Contains(textOf(res), tools.NoteQueued) {

@@ -235,7 +235,7 @@ func (d *demonstration) tour(ctx context.Context) error {
 	}
 	fmt.Fprintf(d.out, "\n%s\n\n  %s\n  %s\n\n", d.paint(bold, "Done. Now from your own client:"),
 		"openclaw-mcp install --list             the clients on this machine",
-		"openclaw-mcp install CLIENT --local     add it to one, as it was here; with a key: without --local")
+		"openclaw-mcp install CLIENT --local     add it to one; leave out --local if you have an API key")
 	return nil
 }
 

@@ -55,11 +55,10 @@ func (c *console) failure(cfg config.Config, res *mcp.CallToolResult) string {
 
 // rejectedKey says what to do about a key that the service refuses.
 func (c *console) rejectedKey(cfg config.Config) string {
-	text := "The API key was rejected (401). Run `openclaw-mcp login`."
 	if from := cfg.KeyFrom; from == "OPENCLAW_API_KEY" || from == "OPENCLAW_API_KEY_FILE" {
-		text += "\nIt comes from " + from + ", which is used before the key of login: unset or correct it."
+		return "The API key was rejected (401). It comes from " + from + ": correct or unset that.\nWithout it, the key of `openclaw-mcp login` is used."
 	}
-	return text
+	return "The API key was rejected (401). Run `openclaw-mcp login`."
 }
 
 // needsInstance tells whether a call failed since it named no instance, and gives

@@ -42,7 +42,7 @@ func TestFailuresForPeople(t *testing.T) {
 	url := someService(t)
 	p := newPerson(t, "OPENCLAW_API_BASE_URL="+url, "OPENCLAW_API_KEY=a_wrong_key_0123456789")
 	for _, args := range [][]string{{"status"}, {"chat", "hi"}} {
-		p.wants(1, "The API key was rejected (401). Run `openclaw-mcp login`.\nIt comes from OPENCLAW_API_KEY", "", args...)
+		p.wants(1, "The API key was rejected (401). It comes from OPENCLAW_API_KEY: correct or unset that.\n", "", args...)
 	}
 
 	p = newPerson(t, accountOf(t, 1)...)

@@ -37,7 +37,7 @@ func (c *console) findRun(cfg config.Config, args []string) (string, error) {
 	kept := c.keptRuns(cfg)
 	if len(args) == 0 {
 		if len(kept) == 0 {
-			return "", errors.New("no unfinished runs here: pass a run's handle")
+			return "", errors.New("no reply and no command was left running: there is nothing to show")
 		}
 		return kept[0].Run, nil
 	}
@@ -50,7 +50,7 @@ func (c *console) findRun(cfg config.Config, args []string) (string, error) {
 			return k.Run, nil
 		}
 	}
-	return "", fmt.Errorf("there is no run %d; 'openclaw-mcp status' lists those that were left running", number)
+	return "", fmt.Errorf("there is no run %d; 'openclaw-mcp status%s' lists those that were left running", number, c.flagLocal())
 }
 
 func runLogs(ctx context.Context, c *console, follow bool, args []string) error {

@@ -66,7 +66,7 @@ func TestChatResumes(t *testing.T) {
 	if code != 0 || stdout != "one two three four\n" || !strings.Contains(stderr, "the reply to: count") {
 		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
 	}
-	p.wants(0, "running    nothing", "", "status")
+	p.wants(0, "unfinished nothing", "", "status")
 	p.wants(1, "no reply was left running here", "", "chat", "--resume")
 	p.wants(2, "it takes no message", "", "chat", "--resume", "hello")
 }

@@ -105,7 +105,7 @@ func (c *console) showRuns(ctx context.Context, s *mcpSession, cfg config.Config
 	if ctx.Err() != nil {
 		return errCancelled
 	}
-	label := "running"
+	label := "unfinished" // as far as it is known: few services mark the end of a reply
 	for i, kept := range kept {
 		if !running[i] {
 			continue
@@ -116,7 +116,7 @@ func (c *console) showRuns(ctx context.Context, s *mcpSession, cfg config.Config
 	if label != "" {
 		row(label, "nothing")
 	} else {
-		row("", "'openclaw-mcp logs -f NUMBER%s' follows one", c.flagLocal())
+		row("", "'openclaw-mcp logs -f NUMBER%s' follows one to its end", c.flagLocal())
 	}
 	return nil
 }
