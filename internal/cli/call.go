@@ -104,6 +104,7 @@ func runCall(ctx context.Context, c *console, o callOptions, words []string) err
 	if err != nil {
 		return err
 	}
+	endsHere := c.service != nil && c.service.Serves() // the local instance, with this process
 	switch {
 	case o.json:
 		if err := printJSON(c.stdout, resultJSON(res)); err != nil {
@@ -120,8 +121,8 @@ func runCall(ctx context.Context, c *console, o callOptions, words []string) err
 		c.say(red, text)
 	default:
 		text := textOf(res)
-		if isTerminal(c.stdout) && field(res, "status") == "running" {
-			text, _, _ = strings.Cut(text, "\nNext: ") // a person is told the command for it, below
+		if field(res, "status") == "running" && (isTerminal(c.stdout) || endsHere) {
+			text, _, _ = strings.Cut(text, "\nNext: ") // what is next is told below
 		}
 		c.print(text)
 		c.endLine()
@@ -133,7 +134,7 @@ func runCall(ctx context.Context, c *console, o callOptions, words []string) err
 		return exitWith(code, "")
 	}
 	if run := field(res, "run"); run != "" && field(res, "status") == "running" {
-		if c.service != nil && c.service.Serves() {
+		if endsHere {
 			c.say(red, "it ends here: the local instance runs in this process. Pass a longer wait_seconds, or leave \"openclaw-mcp chat --local\" open in another terminal")
 			return nil
 		}

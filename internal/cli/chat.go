@@ -275,18 +275,18 @@ func (p *replyPrinter) flush() {
 	}
 }
 
-// progress prints what is new: text of the reply, then what else the agent did. A
-// person who waits sees for how long.
+// progress prints what is new: what the agent did, then text of the reply, since an agent
+// looks before it speaks. A person who waits sees for how long.
 func (p *replyPrinter) progress(news progress) {
-	if news.text != "" {
-		p.streamed.WriteString(news.text)
-		p.show(news.text)
-	}
 	if len(news.events) > 0 {
 		p.flush()
 	}
 	for _, line := range news.events {
 		p.say(dim, line)
+	}
+	if news.text != "" {
+		p.streamed.WriteString(news.text)
+		p.show(news.text)
 	}
 	if news.text == "" && len(news.events) == 0 && p.streamed.Len() == 0 && isTerminal(p.stderr) {
 		p.say(dim, news.message)
