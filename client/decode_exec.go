@@ -13,9 +13,12 @@ import (
 // codeKeys are the names of an exit code, the surest first.
 var codeKeys = []string{"exit_code", "exitCode", "code", "returncode", "return_code", "returnCode", "exit_status", "exitStatus", "rc", "status"}
 
-// decodeExec reads the answer to POST …/terminal/exec. Of each output it keeps
-// about limit bytes.
-func decodeExec(body []byte, limit int) (ExecResult, error) {
+// execWrappers are the names of what an answer has its result in.
+var execWrappers = []string{"result", "data", "logs", "output", "status"}
+
+// decodeExec reads the answer to POST …/terminal/exec, which took so long and may have
+// taken allowed, 0 for no limit. Of each output it keeps about limit bytes.
+func decodeExec(body []byte, limit int, took, allowed time.Duration) (ExecResult, error) {
 	if kindOf(body) == 0 {
 		return ExecResult{}, &Error{Message: "the answer is empty: how the command ended is unknown"}
 	}
@@ -24,7 +27,14 @@ func decodeExec(body []byte, limit int) (ExecResult, error) {
 		return ExecResult{}, &Error{Message: "the answer is " + describe(body) + " where the result of a command was expected"}
 	}
 	names := sortedKeys(o)
-	o.merge("result", "data", "logs", "output", "status")
+	if _, ok := o.object(execWrappers...); ok {
+		for _, k := range []string{"code", "status"} { // they are the envelope's own
+			if kindOf(o[k]) != '{' {
+				delete(o, k)
+			}
+		}
+	}
+	o.merge(execWrappers...)
 
 	r := ExecResult{ExitCode: exitStatus(o), TimedOut: o.flag("timed_out", "timedOut"), Truncated: o.flag("truncated")}
 	r.Duration = duration(o, time.Millisecond, "duration_ms", "durationMs")
@@ -52,8 +62,9 @@ func decodeExec(body []byte, limit int) (ExecResult, error) {
 	}
 	r.Stdout, r.Stderr = fitOutput(stdout, limit), fitOutput(stderr, limit)
 	if r.ExitCode != nil {
-		// timeout(1) exits with 124; -1 stands for a process that was given up.
-		r.TimedOut = r.TimedOut || *r.ExitCode == 124 || *r.ExitCode == -1
+		// timeout(1) exits with 124; -1 stands for a process that was given up. Commands
+		// end with these at once, too.
+		r.TimedOut = r.TimedOut || (*r.ExitCode == 124 || *r.ExitCode == -1) && took >= allowed*3/4
 		r.NotReady = *r.ExitCode != 0 && len(stderr) < 500 && notReady().MatchString(stderr)
 	}
 	return r, nil

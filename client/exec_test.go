@@ -49,7 +49,7 @@ func TestDecodeExec(t *testing.T) {
 		"bad_tail.txt":          errorHas("broken JSON: more follows its end at byte 15"),
 		"bad_empty.txt":         errorHas("empty"),
 	}, func(b []byte) (ExecResult, error) {
-		return decodeExec(b, 1<<20)
+		return decodeExec(b, 1<<20, 0, 0)
 	})
 }
 
@@ -70,7 +70,7 @@ func TestExecForms(t *testing.T) {
 		`{"stdout":"hi\n","status":"completed","exit_code":2}`:                                       "hi\n||2",
 		`{"stdout":"hi\n","exit_code":null,"signal":"SIGKILL"}`:                                      "hi\n||",
 	} {
-		r, err := decodeExec([]byte(body), 1<<20)
+		r, err := decodeExec([]byte(body), 1<<20, 0, 0)
 		got := r.Stdout.Head + "|" + r.Stderr.Head + "|"
 		if r.ExitCode != nil {
 			got += strconv.Itoa(*r.ExitCode)
@@ -193,7 +193,7 @@ func FuzzExec(f *testing.F) {
 	f.Add([]byte(`{"result":{"stdout":"hi","exitCode":0}}`))
 	f.Add([]byte(`{"error":{"message":"x","code":1}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := decodeExec(b, 1<<20)
+		got, err := decodeExec(b, 1<<20, 0, 0)
 		var want struct {
 			Stdout *string `json:"stdout"`
 			Code   *int32  `json:"exit_code"`
@@ -212,4 +212,26 @@ func FuzzExec(f *testing.F) {
 			t.Fatalf("stdout of %q (-want +got)\n%s", b, diff)
 		}
 	})
+}
+
+// The code of an envelope is not the command's, and a command may end at once with what
+// a time-out ends with.
+func TestExecEnvelopes(t *testing.T) {
+	for body, want := range map[string]ExecResult{
+		`{"code":0,"data":{"stderr":"boom","returncode":1}}`:  {Stderr: Output{Head: "boom"}, ExitCode: new(1)},
+		`{"code":0,"data":{"stderr":"boom","rc":1}}`:          {Stderr: Output{Head: "boom"}, ExitCode: new(1)},
+		`{"status":200,"data":{"stdout":"hi"}}`:               {Stdout: Output{Head: "hi"}},
+		`{"code":200,"result":{"stdout":"hi","exit_code":3}}`: {Stdout: Output{Head: "hi"}, ExitCode: new(3)},
+		`{"exit_code":4,"result":{"stdout":"hi"}}`:            {Stdout: Output{Head: "hi"}, ExitCode: new(4)},
+		`{"exit_code":-1,"stderr":"spawn error"}`:             {Stderr: Output{Head: "spawn error"}, ExitCode: new(-1)},
+		`{"exit_code":124,"stdout":"hi"}`:                     {Stdout: Output{Head: "hi"}, ExitCode: new(124)},
+	} {
+		got, err := decodeExec([]byte(body), 1<<20, time.Second, time.Minute)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got)\n%s", body, err, diff)
+		}
+	}
+	if got, err := decodeExec([]byte(`{"exit_code":-1}`), 1<<20, 59*time.Second, time.Minute); err != nil || !got.TimedOut {
+		t.Errorf("at its limit: %+v, %v", got, err)
+	}
 }

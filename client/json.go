@@ -2,6 +2,8 @@ package client
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -194,7 +196,19 @@ func (o object) text(names ...string) string {
 // id gives the first of the named values that is a string or a number, as a
 // string: some services number what others name.
 func (o object) id(names ...string) string {
-	return firstOf(names, func(k string) (string, bool) { s := scalar(o[k]); return s, s != "" })
+	return firstOf(names, func(k string) (string, bool) { s := shortID(scalar(o[k])); return s, s != "" })
+}
+
+// maxIDText is how long an id may be, in bytes; ids are kept while a reply lasts, and longer.
+const maxIDText = 512
+
+// shortID gives an id, or a shorter one in place of one that is too long.
+func shortID(id string) string {
+	if len(id) <= maxIDText {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return strings.ToValidUTF8(id[:maxIDText/2], "") + "…" + hex.EncodeToString(sum[:])
 }
 
 // object gives the first of the named values that is an object.

@@ -33,7 +33,7 @@ type normaliser struct {
 	rawText  bool   // text came outside of JSON: scalars are text as they stand
 	objects  bool   // unnamed objects came, so what looks like a broken one is not text
 	keyed    bool   // text came in JSON objects, so neither a bare object nor broken JSON is text
-	pieces   string // objects under the name of a text, which are text if raw text follows
+	pieces   []byte // objects under the name of a text, which are text if raw text follows
 	deltas   bool   // text came under a name that is used for increments only
 	chat     bool   // the gateway's chat events came, which end with one of theirs
 	source   string // which of the gateway's events bring the text: "chat" or "agent"
@@ -230,8 +230,8 @@ func (n *normaliser) close() {
 
 // releasePieces shows objects which turned out to be text.
 func (n *normaliser) releasePieces() {
-	if s := n.pieces; s != "" {
-		n.pieces = ""
+	if s := string(n.pieces); s != "" {
+		n.pieces = nil
 		n.show(n.text.increment("", s))
 	}
 }
@@ -272,7 +272,9 @@ func (n *normaliser) frame(f frame) {
 			return
 		}
 		if kind != "" && classOf(kind) == classText && !n.keyed && isStray(o) {
-			n.pieces += strings.ToValidUTF8(string(f.data), "\uFFFD")
+			if len(n.pieces) < maxReplyText {
+				n.pieces = append(n.pieces, bytes.ToValidUTF8(f.data, []byte("\uFFFD"))...)
+			}
 			n.put(Event{Kind: EventUnknown})
 			return
 		}

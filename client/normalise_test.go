@@ -309,3 +309,15 @@ func TestTranscript(t *testing.T) {
 		t.Errorf("shown: %q", got)
 	}
 }
+
+// Objects that may turn out to be text are kept up to the size of a reply.
+func TestEndlessPieces(t *testing.T) {
+	stray := `{"x":"` + strings.Repeat("y", 1<<20) + `"}`
+	n := &normaliser{yield: func(Event) bool { return true }}
+	for range 40 {
+		n.frame(frame{name: "delta", data: []byte(stray)})
+	}
+	if len(n.pieces) > maxReplyText+2<<20 {
+		t.Errorf("%d bytes are kept", len(n.pieces))
+	}
+}

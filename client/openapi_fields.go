@@ -185,6 +185,7 @@ var answerFields = []string{
 	"last_modified",
 	"loc",
 	"localPath",
+	"logs",
 	"media",
 	"mediaType",
 	"mediaUrl",

@@ -94,11 +94,12 @@ func (s *TerminalService) Exec(ctx context.Context, instance string, r ExecReque
 	if limit > 0 {
 		req.timeout = limit + execGrace
 	}
+	sent := time.Now()
 	resp, raw, err := s.core.readAnswer(ctx, req)
 	if err != nil {
 		return ExecResult{}, err
 	}
-	result, err := decodeExec(raw, s.core.options.maxExec)
+	result, err := decodeExec(raw, s.core.options.maxExec, time.Since(sent), limit)
 	if err != nil {
 		e := s.core.fail(req, err)
 		e.Status = resp.status

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"openclaw-mcp/internal/emulator/emulatortest"
@@ -20,7 +21,8 @@ func TestReadOnlyAtTheUpstream(t *testing.T) {
 	plain := connect(t, up.env())
 	plain.ok(t, "write_file", params{"path": "/workspace/f", "content": "1\n2\n3\n"})
 	chat := plain.ok(t, "send_chat_message", params{"message": "say hello"}).str("session")
-	run := plain.ok(t, "exec_command", params{"command": "echo x", "background": true}).str("run")
+	run := plain.ok(t, "exec_command", params{"command": "sleep 1000", "background": true}).str("run")
+	plain.proc.kill(t) // it asks nothing more
 
 	_, url := launchHTTP(t, up.env())
 	header := newHTTPWire(t, url, legacy)
@@ -52,7 +54,9 @@ func TestReadOnlyAtTheUpstream(t *testing.T) {
 			s.ok(t, "read_file", params{"path": "/workspace/f", "line": -2, "hash": true})
 			s.ok(t, "read_file", params{"path": "/workspace/f", "offset": 2})
 			s.ok(t, "list_runs", nil)
-			s.call(t, "wait_run", params{"runs": []string{run}, "wait_seconds": 1})
+			if r := s.call(t, "wait_run", params{"runs": []string{run}, "wait_seconds": 1}); !r.IsError || !strings.Contains(r.Text, "read-only mode") {
+				t.Errorf("a command is followed: %s", r.Text)
+			}
 			s.call(t, "take_screenshot", nil)
 			for _, uri := range []string{"openclaw://instances", "openclaw://instances/" + up.instance + "/sessions",
 				"openclaw://instances/" + up.instance + "/files/workspace/f"} {

@@ -58,6 +58,9 @@ func (r *request) open(ctx context.Context, handle string) (runs.Run, error) {
 	if err := r.inspect(ctx, handle); err != nil {
 		return nil, err
 	}
+	if err := r.mayTakeUp(handle); err != nil {
+		return nil, err
+	}
 	run, err := r.Runs.Open(handle)
 	if err != nil {
 		return nil, err
@@ -69,6 +72,20 @@ func (r *request) open(ctx context.Context, handle string) (runs.Run, error) {
 		}
 	}
 	return run, nil
+}
+
+// mayTakeUp refuses in read-only mode what would send commands: only a reply can be followed
+// by reading, from the session's history. Who has a run here already follows it anyway.
+func (r *request) mayTakeUp(handle string) error {
+	if !r.rails.ReadOnly {
+		return nil
+	}
+	state, err := r.Runs.Inspect(handle)
+	if err != nil || state.Kind == runs.KindChat || state.Kind == runs.KindCreate ||
+		slices.ContainsFunc(r.Runs.All(), func(l *runs.Live) bool { return l.State().ID == state.ID }) {
+		return err
+	}
+	return badArgument("this run is of the kind %s, which is followed by commands, and read-only mode sends none: wait for it where commands may run", state.Kind)
 }
 
 // waitRun waits for all the runs at once and returns when the first of them has

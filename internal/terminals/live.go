@@ -75,7 +75,8 @@ const (
 )
 
 // rawLog is the newest output as it came. It is kept in chunks that begin between
-// two control sequences, with what brings an emulator into the state from before.
+// two control sequences, with what brings an emulator into the state from before. Only a
+// sequence that does not end is cut.
 type rawLog struct {
 	chunks []chunk
 	size   int
@@ -92,7 +93,7 @@ type chunk struct {
 // two sequences.
 func (l *rawLog) add(p, modes string, whole bool) {
 	last := len(l.chunks) - 1
-	if last < 0 || l.chunks[last].whole && len(l.chunks[last].data) >= rawChunk {
+	if last < 0 || l.chunks[last].whole && len(l.chunks[last].data) >= rawChunk || len(l.chunks[last].data) >= maxPiece {
 		l.chunks = append(l.chunks, chunk{modes: modes})
 		last++
 	}

@@ -140,3 +140,16 @@ func TestRawLog(t *testing.T) {
 		t.Errorf("%d bytes up to %d of %d, reset %v", len(data), next, l.end, reset)
 	}
 }
+
+// A sequence that never ends is cut: it can't make the log grow without a bound.
+func TestRawLogOfAnEndlessSequence(t *testing.T) {
+	t.Parallel()
+	var l rawLog
+	l.add("\x1b]0;", "", false)
+	for range 1000 {
+		l.add(strings.Repeat("x", 64<<10), "", false)
+	}
+	if kept := len(l.chunks); l.size > maxRaw+maxPiece+64<<10 || kept > 10 {
+		t.Errorf("%d bytes are kept in %d chunks", l.size, kept)
+	}
+}

@@ -152,6 +152,8 @@ func (s standing) noText(t timing) (ending, bool) {
 			return complete(s.shown)
 		}
 		return complete("", "the reply has no text")
+	case s.marked() && s.still >= t.lag:
+		return complete("", append([]string{"the reply has no text"}, s.attached()...)...)
 	case s.closed && s.reached > t.unclear:
 		return s.failed(errors.New("unclear: the history shows the message, but no reply before the next one"))
 	case s.quiet > t.patience:

@@ -128,7 +128,7 @@ func testDetached(t *testing.T, w *world) {
 		"a signal":            {Request{Command: "kill -9 $$"}, want{"", "", "137"}},
 		"input":               {Request{Command: "cat; echo end"}, want{"end\n", "", "0"}},
 		"time to spare":       {Request{Command: "echo quick", Timeout: time.Minute}, want{"quick\n", "", "0"}},
-		"its own background":  {Request{Command: "sleep 0.2 && echo late & echo soon; wait"}, want{"soon\nlate\n", "", "0"}},
+		"its own background":  {Request{Command: "echo soon; sleep 0.2 && echo late & wait"}, want{"soon\nlate\n", "", "0"}},
 		"a command not there": {Request{Command: "no-such-command-xyz 2>/dev/null"}, want{"", "", "127"}},
 	}
 	if !thorough {
