@@ -46,6 +46,7 @@ type normaliser struct {
 
 // What is told about a reply beside its text.
 const (
+	NotePartial = "the service says that the reply is not complete"
 	NoteSilent  = "the agent chose not to answer"
 	NoteTooLong = "the reply is longer than 8 MiB, and its text stops there; the rest: read_chat_history"
 )

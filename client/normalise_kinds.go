@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -81,9 +82,23 @@ func (n *normaliser) named(kind string, o object, depth int) {
 		n.release()
 		n.toolEvent(kind, o)
 	case classFinal:
-		if failed(o) || hasError(o) || classOf(canonical(o.text("status"))) == classError {
+		if failed(o) || hasError(o) {
 			n.fail(failure(o))
 			return
+		}
+		for _, reason := range []string{o.text("status"), o.text(stopKeys...), o.text("reason")} {
+			switch word := canonical(reason); {
+			case classOf(word) == classError:
+				n.fail(failure(o))
+				return
+			case classOf(word) == classAborted || slices.Contains([]string{"interrupted", "timeout", "timed_out"}, word):
+				n.abort(o)
+				return
+			case cutShort(reason) != "":
+				n.cut = cutShort(reason)
+			case word == "incomplete" || word == "partial":
+				n.cut = NotePartial
+			}
 		}
 		n.finish(n.finalText(o))
 	case classAborted:

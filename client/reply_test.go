@@ -300,6 +300,34 @@ var failures = []replyRow{
 	{rule: "one payload of two is an error", contentType: "application/json", in: `{"runId":"r","status":"ok","result":{"payloads":[{"text":"Hello"},{"text":"a tool failed","isError":true}]}}`, text: "Hello\n\na tool failed", end: "final"},
 }
 
+// An end says how it came about, under many names.
+func TestHowRepliesEnd(t *testing.T) {
+	for said, want := range map[string]string{
+		`"status":"completed"`: "", `"finish_reason":"stop"`: "", `"stopReason":"end_turn"`: "",
+		`"finish_reason":"length"`: NoteLimit, `"stop_reason":"max_tokens"`: NoteLimit, `"status":"max_tokens"`: NoteLimit,
+		`"finish_reason":"content_filter"`: NoteFilter, `"status":"incomplete"`: NotePartial, `"status":"partial"`: NotePartial,
+		`"status":"cancelled"`: "aborted", `"status":"aborted"`: "aborted", `"status":"timeout"`: "aborted", `"status":"interrupted"`: "aborted",
+		`"stopReason":"aborted"`: "aborted", `"reason":"cancelled"`: "aborted", `"finish_reason":"error"`: "failed",
+	} {
+		answer := streamAnswer{status: 200, contentType: "text/event-stream"}
+		c := collectFrom(t, answer.decode(strings.NewReader(asSSE(`delta>{"delta":"Half of it"}`+"\n"+`done>{`+said+`}`))))
+		got := ""
+		for _, ev := range c.events {
+			switch {
+			case ev.Kind == EventError && ev.Err.Code == "aborted":
+				got = "aborted"
+			case ev.Kind == EventError:
+				got = "failed"
+			case ev.Kind == EventFinal:
+				got = ev.Note
+			}
+		}
+		if got != want || c.shown != "Half of it" {
+			t.Errorf("%s: got %q with %q, want %q", said, got, c.shown, want)
+		}
+	}
+}
+
 func TestReplies(t *testing.T) {
 	for i := range notText {
 		notText[i].text, notText[i].end = "Hello", "final"
