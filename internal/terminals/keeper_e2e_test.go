@@ -30,7 +30,7 @@ func TestTakeUpFromTheStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = stopped.Close() })
-	if err := stopped.Write(t.Context(), "yes $(printf %0200d 7) | head -n 150000; echo all-$((1+1))\r"); err != nil {
+	if err := stopped.Write(t.Context(), "yes $(printf %0200d 7) | head -n 600000; echo all-$((1+1))\r"); err != nil {
 		t.Fatal(err)
 	}
 	// Until the flood is stuck: the instance has as much as it sends to nobody.

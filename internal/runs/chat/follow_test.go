@@ -127,8 +127,10 @@ func TestOddServices(t *testing.T) {
 				if limit := max(tt.within, minute); took > limit {
 					t.Errorf("it took %s", took)
 				}
-				if o.noSessions && strings.Join(o.posts, " ") != " s1" {
-					t.Errorf("the messages went to the sessions %q", o.posts)
+				var posts string
+				o.locked(func() { posts = strings.Join(o.posts, " ") })
+				if o.noSessions && posts != " s1" {
+					t.Errorf("the messages went to the sessions %q", posts)
 				}
 			})
 		})
