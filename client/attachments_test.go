@@ -32,7 +32,7 @@ func TestAttachments(t *testing.T) {
 	} {
 		o, ok := asObject([]byte(tt.message))
 		if !ok {
-			t.Fatalf("%s is no object", name)
+			t.Fatalf("%s is not an object", name)
 		}
 		if diff := cmp.Diff(tt.want, decodeAttachments(o)); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", name, diff)

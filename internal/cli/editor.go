@@ -257,7 +257,7 @@ func (e *editor) handle(key string) (sent bool, err error) {
 }
 
 // isText reports whether a key is a character to keep: no control, no sequence, and
-// nothing that is no UTF-8.
+// no invalid UTF-8.
 func isText(key string) bool {
 	return utf8.ValidString(key) && strings.IndexFunc(key, unicode.IsControl) < 0
 }
