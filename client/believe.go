@@ -315,7 +315,8 @@ func (b Belief) rename(body any) any {
 		}
 	}
 	var out bytes.Buffer
-	d := jsontext.NewDecoder(bytes.NewReader(raw))
+	out.Grow(len(raw)) // it may be large
+	d := jsontext.NewDecoder(bytes.NewBuffer(raw))
 	if token, err := d.ReadToken(); err != nil || token.Kind() != '{' {
 		return body
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -23,6 +24,7 @@ type body struct {
 	timer   *time.Timer   // nil where there is no time-out
 	idle    time.Duration // restarts timer at each read
 	expired atomic.Bool   // timer fired
+	slow    atomic.Bool   // the rest of a large answer took too long
 	outcome Outcome       // of a failure from here on
 }
 
@@ -66,6 +68,11 @@ func (b *body) watchSilence(d time.Duration) {
 	b.timer.Stop()
 }
 
+// hurry gives what is still to come a time, until the timer is stopped.
+func (b *body) hurry(d time.Duration) *time.Timer {
+	return time.AfterFunc(d, func() { b.slow.Store(true); b.cancel() })
+}
+
 // failure says why the request broke off.
 func (b *body) failure(err error) *Error {
 	e := &Error{Outcome: b.outcome}
@@ -82,6 +89,9 @@ func (b *body) failure(err error) *Error {
 		} else {
 			e.Message = "the call was cancelled before the answer was complete"
 		}
+	case b.slow.Load():
+		e.Err = context.DeadlineExceeded
+		e.Message = "the answer is large, and its rest did not come within " + largeTime.String()
 	case b.expired.Load() || errors.Is(b.inner.Err(), context.DeadlineExceeded):
 		e.Err = context.DeadlineExceeded
 		if b.idle > 0 {
@@ -97,7 +107,7 @@ func (b *body) failure(err error) *Error {
 		e.Message = "the connection was closed without an answer"
 	default:
 		e.Err = err
-		e.Message = oneLine(err.Error(), maxErrorMessage)
+		e.Message = oneLine(cmp.Or(unreachable(err), err.Error()), maxErrorMessage)
 	}
 	return e
 }

@@ -16,21 +16,20 @@ import (
 // ChatService talks to an instance's agent.
 type ChatService struct{ core *core }
 
+// maxSaid is what is kept of one message, in bytes.
+const maxSaid = 16 << 20
+
 // streamTypes is the Accept header of what may come as a stream or whole.
 const streamTypes = "text/event-stream, application/x-ndjson, application/json"
 
 // Sessions lists an instance's chat sessions in the service's order, newest
 // first (GET /instances/{id}/chat/sessions).
 func (s *ChatService) Sessions(ctx context.Context, instance string) (Page[Session], error) {
-	raw, req, err := s.core.get(ctx, instance, "/chat/sessions", nil)
+	req, err := get(instance, "/chat/sessions", nil)
 	if err != nil {
 		return Page[Session]{}, err
 	}
-	page, err := decodePage(raw, "sessions", decodeSession)
-	if err != nil {
-		return Page[Session]{}, s.core.fail(req, err)
-	}
-	return page, nil
+	return fetch(ctx, s.core, req, func(raw []byte) (Page[Session], error) { return decodePage(raw, "sessions", decodeSession) })
 }
 
 // CreateSession opens a chat session (POST /instances/{id}/chat/sessions). The
@@ -42,16 +41,15 @@ func (s *ChatService) CreateSession(ctx context.Context, instance, title string)
 	if err := checkText("title", title); err != nil {
 		return Session{}, notSent("POST /instances/{id}/chat/sessions", err)
 	}
-	raw, req, err := s.core.post(ctx, instance, "/chat/sessions", payload)
+	req, err := post(instance, "/chat/sessions", payload)
 	if err != nil {
 		return Session{}, err
 	}
-	session, err := decodeSession(raw)
-	if err != nil {
-		return Session{}, s.core.fail(req, err)
+	session, err := fetch(ctx, s.core, req, decodeSession)
+	if err == nil {
+		setIfEmpty(&session.Title, title)
 	}
-	setIfEmpty(&session.Title, title)
-	return session, nil
+	return session, err
 }
 
 // CheckSession reports why no chat session can have such an id; "" leaves the
@@ -75,11 +73,11 @@ func (s *ChatService) sendCall(instance, rest string, r SendRequest) (call, erro
 	if err := errors.Join(checkText("message", r.Message), CheckSession(r.SessionID)); err != nil {
 		return call{}, notSent(op, err)
 	}
-	payload := struct {
-		Message   string `json:"message"`
-		SessionID string `json:"session_id,omitempty"`
-	}{r.Message, r.SessionID}
-	return call{op: op, method: http.MethodPost, path: path, body: payload}, nil
+	fields := []field{{key: "message", text: r.Message}}
+	if r.SessionID != "" {
+		fields = append(fields, field{key: "session_id", text: r.SessionID})
+	}
+	return call{op: op, method: http.MethodPost, path: path, body: objectOf(fields...)}, nil
 }
 
 // Send gives the agent a message and blocks until its reply (POST
@@ -95,11 +93,12 @@ func (s *ChatService) Send(ctx context.Context, instance string, r SendRequest) 
 	if err != nil {
 		return Reply{}, err
 	}
-	req.timeout = s.core.options.timeouts.Chat
+	req.timeout, req.longest = s.core.options.timeouts.Chat, maxSaid
 	raw, resp, err := s.core.bytes(ctx, req)
 	if err != nil {
 		return Reply{}, err
 	}
+	defer resp.release()
 	var reply Reply
 	switch t := mediaType(resp.header); {
 	case t == "text/plain" && kindOf(raw) != '{' && kindOf(raw) != '[' && kindOf(raw) != 0:
@@ -166,15 +165,12 @@ func (s *ChatService) Messages(ctx context.Context, instance string, q MessagesQ
 	if q.Limit > 0 {
 		query.Set("limit", strconv.Itoa(q.Limit))
 	}
-	raw, req, err := s.core.get(ctx, instance, "/chat/messages", query)
+	req, err := get(instance, "/chat/messages", query)
 	if err != nil {
 		return Page[Message]{}, err
 	}
-	page, err := decodeMessages(raw)
-	if err != nil {
-		return Page[Message]{}, s.core.fail(req, err)
-	}
-	return page, nil
+	req.longest = maxSaid
+	return fetch(ctx, s.core, req, decodeMessages)
 }
 
 // Stream gives the agent a message and yields what it does until its reply is
@@ -212,7 +208,7 @@ func (s *ChatService) converse(ctx context.Context, instance, rest string, r Sen
 			return
 		}
 		defer func() { _ = resp.body.Close() }()
-		answer := streamAnswer{status: resp.status, contentType: resp.header.Get("Content-Type"), sentTo: r.SessionID, question: r.Message, linger: r.Linger, limit: s.core.options.maxEvent}
+		answer := streamAnswer{status: resp.status, contentType: resp.header.Get("Content-Type"), sentTo: r.SessionID, question: r.Message, linger: r.Linger, room: r.Room, limit: s.core.options.maxEvent, unframed: resp.unframed}
 		body := bufio.NewReader(resp.body)
 		if rest == "/chat" && mayBeJSON(body) && !isStream(answer.contentType) {
 			answer.contentType = "application/json" // whatever it is called

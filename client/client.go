@@ -118,6 +118,8 @@ func normalizeBase(s string) (string, error) {
 	case u.Hostname() == "":
 		return "", errors.New("the base URL has no host")
 	}
+	u.Host = strings.ToLower(u.Host)
+	u.Host = strings.TrimSuffix(u.Host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
 	base := strings.TrimRight(u.String(), "/")
 	if !strings.HasSuffix(base, "/api") {
 		base += "/api"
@@ -125,7 +127,7 @@ func normalizeBase(s string) (string, error) {
 	return base, nil
 }
 
-// BaseURL is the normalised base URL, without a trailing slash.
+// BaseURL is the base URL in the one form that all its spellings have in common.
 func (c *Client) BaseURL() string { return c.core.redact(c.core.base) }
 
 // CloseIdleConnections closes the connections that nobody uses now.
@@ -151,22 +153,15 @@ func (c Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
 // still exist.
 func (c *Client) Discover(ctx context.Context) (Discovery, error) {
 	req := call{op: "GET /", method: http.MethodGet, path: "/", anonymous: true}
-	body, _, err := c.core.bytes(ctx, req)
+	d, err := fetch(ctx, c.core, req, decodeDiscovery)
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound {
 		// Some routers know only the form without the slash.
 		req.path = ""
-		if b, _, second := c.core.bytes(ctx, req); second == nil {
-			body, err = b, nil
+		if d, second := fetch(ctx, c.core, req, decodeDiscovery); second == nil {
+			return d, nil
 		}
 	}
-	if err != nil {
-		return Discovery{}, err
-	}
-	d, err := decodeDiscovery(body)
-	if err != nil {
-		return Discovery{}, c.core.fail(req, err)
-	}
-	return d, nil
+	return d, err
 }
 
 // Option changes a default of [New].

@@ -288,6 +288,22 @@ func TestRedirects(t *testing.T) {
 			t.Errorf("POST %d: got %v, outcome %q, want %q", status, e, e.Outcome, want)
 		}
 	}
+	for _, target := range []string{other.URL + "/v2/api", "https://example.com/api"} { // the base URL that would be right
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, target+strings.TrimPrefix(r.URL.Path, "/api")+"?key=k", http.StatusPermanentRedirect)
+		})
+		_, err := c.Instances.Reboot(t.Context(), "i")
+		if e := wantError(t, err); e.Outcome != OutcomeRejected || !strings.Contains(e.Message, "redirects to "+target+",") {
+			t.Errorf("got %v, outcome %q", e, e.Outcome)
+		}
+	}
+	secure := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://"+r.Host+r.URL.Path, http.StatusTemporaryRedirect)
+	})
+	_, err := secure.Instances.Create(t.Context(), CreateInstanceRequest{})
+	if e := wantError(t, err); e.Outcome != OutcomeRejected || !strings.Contains(e.Message, "a POST to "+strings.Replace(secure.BaseURL(), "http:", "https:", 1)+" and nothing was sent there") {
+		t.Errorf("got %v, outcome %q", e, e.Outcome)
+	}
 	if stolen != "" {
 		t.Errorf("the other host got %q", stolen)
 	}

@@ -1,7 +1,7 @@
 package client
 
 import (
-	"bytes"
+	"io"
 	"slices"
 	"strings"
 
@@ -17,7 +17,7 @@ var (
 	runKeys     = []string{"runId", "run_id"}
 	replyToKeys = []string{"replyTo", "reply_to", "replyToId", "reply_to_id", "inReplyTo", "in_reply_to", "parentId", "parent_id", "parentMessageId", "parent_message_id"}
 	createdKeys = []string{"created_at", "createdAt", "timestamp", "time", "date"}
-	stopKeys    = []string{"stopReason", "stop_reason", "finish_reason", "finishReason"}
+	stopKeys    = []string{"stopReason", "stop_reason", "finish_reason", "finishReason", "done_reason"}
 	updatedKeys = []string{"updated_at", "updatedAt", "last_message_at", "lastMessageAt"}
 	contentKeys = []string{"content", "text", "message", "body", "parts", "refusal"}
 	// replyKeys are the names of a reply's text. message comes last: beside
@@ -27,7 +27,9 @@ var (
 
 // decodeReply reads the answer to POST …/chat, in any known form. Where it
 // holds no text, the error matches [ErrNoText] and the Reply carries the ids
-// that there were; an answer that reports a failure gives that as an *Error.
+// that there were; an answer that reports a failure gives that as an *Error, beside
+// what text there is, and one that comes before the reply's end matches
+// [io.ErrUnexpectedEOF].
 func decodeReply(body []byte) (Reply, error) {
 	if !isJSON(body) {
 		if kindOf(body) == 0 {
@@ -53,8 +55,13 @@ func decodeReply(body []byte) (Reply, error) {
 		return r, &Error{Message: oneLine(text, maxErrorMessage)}
 	}
 	if r.Text != "" {
-		if cut := replyCut(o); cut != "" {
-			r.Notes = append(r.Notes, cut)
+		switch end := outcomeOfWhole(o, 0); {
+		case end.err != nil:
+			return r, end.err
+		case end.open:
+			return r, &Error{Message: "the service answered before the reply's end", Err: io.ErrUnexpectedEOF}
+		case end.cut != "":
+			r.Notes = append(r.Notes, end.cut)
 		}
 		return r, nil
 	}
@@ -144,25 +151,29 @@ func fillReply(r *Reply, raw jsontext.Value, depth int) {
 	if payloads, ok := asArray(o["payloads"]); ok && r.Text == "" {
 		r.Text = joinPayloads(payloads)
 	}
-	for _, k := range replyKeys {
+	for _, k := range replyKeys[:len(replyKeys)-1] {
 		if r.Text != "" {
 			return
 		}
 		switch kindOf(o[k]) {
-		case '"':
-			r.Text, _ = asString(o[k])
 		case '[':
 			if r.Text = contentText(o[k]); r.Text == "" {
 				fillFromList(r, o[k])
 			}
-		case '{':
-			if k != "message" { // looked at above, and it may be the user's
-				fillReply(r, o[k], depth+1)
-			}
+		case 0, 'n', '{', '"':
+			fillReply(r, o[k], depth+1)
+		default: // an agent that counts, for example
+			r.Text = string(o[k])
 		}
 	}
 	for _, k := range []string{"result", "data", "payload"} {
 		fillReply(r, o[k], depth+1)
+	}
+	switch kindOf(o["message"]) {
+	case '"':
+		setIfEmpty(&r.Text, o.text("message"))
+	case '[':
+		setIfEmpty(&r.Text, contentText(o["message"]))
 	}
 }
 
@@ -368,52 +379,6 @@ func blockText(raw jsontext.Value) string {
 		return o.text("refusal")
 	}
 	return ""
-}
-
-// decodeToolCalls reads the calls that a message makes, from the blocks of its
-// content or from OpenAI's tool_calls.
-func decodeToolCalls(o object) []ToolCall {
-	var calls []ToolCall
-	blocks, _ := asArray(o["content"])
-	for _, raw := range blocks {
-		b, ok := asObject(raw)
-		if !ok {
-			continue
-		}
-		switch b.text("type") {
-		case "toolCall", "tool_call", "toolUse", "tool_use", "function_call":
-			calls = append(calls, decodeToolCall(b))
-		}
-	}
-	listed, _ := asArray(o.first("tool_calls", "toolCalls"))
-	for _, raw := range listed {
-		if b, ok := asObject(raw); ok {
-			calls = append(calls, decodeToolCall(b))
-		}
-	}
-	return calls
-}
-
-func decodeToolCall(b object) ToolCall {
-	c := ToolCall{
-		ID:      b.id("toolCallId", "tool_call_id", "call_id", "id"),
-		Name:    b.text("name", "toolName", "tool_name"),
-		Result:  contentText(b.first("result", "output")),
-		IsError: b.flag("isError", "is_error"),
-	}
-	args := b.first("arguments", "args", "input")
-	if f, ok := b.object("function"); ok {
-		setIfEmpty(&c.Name, f.text("name"))
-		if args == nil {
-			args = f.first("arguments", "args")
-		}
-	}
-	// OpenAI sends the arguments as JSON inside a string.
-	if s, ok := asString(args); ok && isJSON([]byte(s)) {
-		args = jsontext.Value(s)
-	}
-	c.Arguments = bytes.Clone(args)
-	return c
 }
 
 // setIfEmpty keeps what was found first.

@@ -74,10 +74,20 @@ func hasError(o object) bool {
 	switch kindOf(o["error"]) {
 	case '"':
 		return o.text("error") != ""
-	case '{', '[':
-		return true
+	case '{':
+		inner, _ := asObject(o["error"])
+		return len(inner) > 0
+	case '[':
+		items, _ := asArray(o["error"])
+		return len(items) > 0
 	}
 	return false
+}
+
+// hasErrors reports whether an object has a list of errors, as GraphQL's answers do.
+func hasErrors(o object) bool {
+	items, _ := asArray(o["errors"])
+	return len(items) > 0
 }
 
 // isWholeError reports whether an answer with a status of success is in truth

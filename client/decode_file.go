@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -24,8 +25,9 @@ const (
 
 // decodeEnvelope finds the content of a file in the answer to files/read. Any
 // JSON may be the file itself, so only an object is unwrapped that has a string
-// "content" (or "file" around one) and no member that does not belong beside it.
-func decodeEnvelope(body []byte) ([]byte, envelope, error) {
+// "content" (or "file" around one) and no member that does not belong beside it. What
+// stands beside all answers of an API counts, too, where it names the file of path.
+func decodeEnvelope(body []byte, path string) ([]byte, envelope, error) {
 	d := newDecoder(body)
 	if d.PeekKind() != '{' {
 		return nil, noEnvelope, nil
@@ -41,11 +43,14 @@ func decodeEnvelope(body []byte) ([]byte, envelope, error) {
 	if members.flag("isBase64", "is_base64", "base64") {
 		encoding = "base64"
 	}
-	content, isText := asString(members["content"])
-	if s, ok := asString(members.first("contentBase64", "content_base64")); ok && !isText {
-		content, isText, encoding = s, true, "base64"
+	content, isText := asBytes(members["content"])
+	if b, ok := asBytes(members.first("contentBase64", "content_base64")); ok && !isText {
+		content, isText, encoding = b, true, "base64"
 	}
 	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) || !isText {
+		return nil, noEnvelope, nil
+	}
+	if members.first("success", "ok", "data") != nil && (members.text("path") != path || members.denied()) {
 		return nil, noEnvelope, nil
 	}
 	kind := wholeContent
@@ -54,15 +59,15 @@ func decodeEnvelope(body []byte) ([]byte, envelope, error) {
 	}
 	switch encoding {
 	case "", "utf-8", "utf8", "text", "plain", "ascii", "us-ascii":
-		return []byte(content), kind, nil
+		return content, kind, nil
 	case "hex":
-		decoded, err := hex.DecodeString(content)
+		n, err := hex.Decode(content, content)
 		if err != nil {
 			return nil, noEnvelope, nil
 		}
-		return decoded, kind, nil
+		return content[:n], kind, nil
 	case "base64", "base64url", "base64-url", "dataurl", "data-url":
-		if _, data, ok := strings.Cut(content, ";base64,"); ok && strings.HasPrefix(content, "data:") {
+		if _, data, ok := bytes.Cut(content, []byte(";base64,")); ok && bytes.HasPrefix(content, []byte("data:")) {
 			content = data
 		}
 		decoded, err := decodeBase64(content)
@@ -87,15 +92,18 @@ func envelopeMembers(d *jsontext.Decoder, members object, depth int) error {
 		}
 		name := token.String()
 		switch {
-		case name == "file" && depth == 0 && members["content"] == nil:
+		case (name == "file" || name == "data") && depth == 0 && members["content"] == nil:
 			if d.PeekKind() == '{' {
+				if name == "data" {
+					members[name] = jsontext.Value("{}")
+				}
 				err = envelopeMembers(d, members, 1)
 			} else if err = d.SkipValue(); err == nil {
 				err = errForeign
 			}
 		case name == "content" && members["content"] == nil,
 			name == "encoding", name == "content_encoding", name == "contentEncoding", name == "isBase64", name == "is_base64", name == "base64",
-			name == "contentBase64", name == "content_base64", name == "truncated", name == "path", name == "size", name == "name",
+			name == "contentBase64", name == "content_base64", name == "truncated", name == "path", name == "success", name == "ok", name == "size", name == "name",
 			strings.HasPrefix(name, "mime"), strings.HasPrefix(name, "modified"):
 			members[name], err = d.ReadValue()
 		default:
@@ -110,12 +118,29 @@ func envelopeMembers(d *jsontext.Decoder, members object, depth int) error {
 }
 
 // decodeBase64 decodes the standard and the URL alphabet, with or without
-// padding and line breaks.
-func decodeBase64(s string) ([]byte, error) {
-	s = strings.NewReplacer("-", "+", "_", "/", "\r", "", "\n", "", " ", "", "\t", "").Replace(s)
-	content, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+// padding and line breaks. What it decodes is overwritten.
+func decodeBase64(b []byte) ([]byte, error) {
+	b = bytes.TrimRight(squeeze(b), "=")
+	n, err := base64.RawStdEncoding.Decode(b, b) // which is never ahead of what it reads
 	if bad, ok := errors.AsType[base64.CorruptInputError](err); ok {
 		return nil, &Error{Message: fmt.Sprintf("the content is not valid base64 at position %d", int64(bad)), Err: err}
 	}
-	return content, nil
+	return b[:n], nil
+}
+
+// squeeze has base64 in the standard alphabet and without white space.
+func squeeze(b []byte) []byte {
+	out := b[:0]
+	for _, c := range b {
+		switch c {
+		case '\r', '\n', ' ', '\t':
+		case '-':
+			out = append(out, '+')
+		case '_':
+			out = append(out, '/')
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
 }

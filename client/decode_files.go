@@ -50,7 +50,8 @@ func decodeFiles(raw []byte, dir string) (Page[FileInfo], error) {
 		}
 	}
 	f.stripWorkspace(entries)
-	for _, e := range entries {
+	for i, e := range entries {
+		entries[i] = fileEntry{} // not kept until the last of them is done
 		f.add(e)
 	}
 	return Page[FileInfo]{Items: f.items, More: l.more, NextCursor: l.next}, nil
@@ -135,7 +136,9 @@ func (f *folder) add(e fileEntry) {
 	full := absolute(f.base, e.path)
 	rest, inside := under(f.base, full)
 	if !inside && f.real != "" {
-		rest, inside = under(f.real, full)
+		if rest, inside = under(f.real, full); inside {
+			full = path.Join(f.base, rest)
+		}
 	}
 	if !inside {
 		// Not where it was looked for: shown as it is.
@@ -150,7 +153,7 @@ func (f *folder) add(e fileEntry) {
 	if isDeep && deeper != "" {
 		e.info = FileInfo{IsDir: true, Size: -1}
 	}
-	e.info.Name, e.info.Path = name, path.Join(f.base, name)
+	e.info.Name, e.info.Path = name, full[:len(full)-len(rest)+len(name)]
 	f.put(e.info)
 }
 

@@ -14,7 +14,8 @@ func decodeMessages(raw []byte) (Page[Message], error) {
 	if err != nil {
 		return Page[Message]{}, err
 	}
-	page := Page[Message]{Items: make([]Message, 0, len(l.items)), More: l.more, NextCursor: l.next}
+	session, _ := l.near.object("session")
+	page := Page[Message]{Items: make([]Message, 0, len(l.items)), More: l.more, NextCursor: l.next, Busy: saysBusy(l.outer) || saysBusy(l.near) || saysBusy(session)}
 	var first error
 	for i, raw := range l.items {
 		if isNull(raw) {
@@ -154,6 +155,9 @@ func dropRepeated(in []Message) []Message {
 			k.text, k.at = m.Text, m.CreatedAt.UnixNano()
 		}
 		i, ok := seen[k]
+		if ok && k.at != 0 && i < len(out)-1 {
+			ok = false // others stand between: the same was said again within the second
+		}
 		if ok && sameMessage(out[i], m) {
 			out[i] = m
 			continue

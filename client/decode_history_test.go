@@ -98,6 +98,13 @@ func TestHistoryEndMarks(t *testing.T) {
 		`{"role":"assistant","type":"tool_call","content":"ls"}`:                      "working",
 		`{"role":"assistant","content":"","status":"failed","error":"no credits"}`:    "failed: no credits",
 		`{"role":"assistant","content":"A","status":"cancelled","complete":false}`:    "failed: the reply ended with cancelled",
+		`{"role":"assistant","content":"A","error":"no credits","stopReason":"stop"}`: "failed: no credits",
+		`{"role":"assistant","content":"A","error":{"message":"no credits"}}`:         "failed: no credits",
+		`{"role":"assistant","content":"A","error":{}}`:                               "",
+		`{"role":"assistant","content":"A","is_error":true}`:                          "failed: the reply ended with an error",
+		`{"role":"assistant","content":"A","truncated":true}`:                         "cut: " + NotePartial,
+		`{"role":"assistant","content":"A","truncated":false}`:                        "",
+		`{"role":"user","content":"A","error":"no credits"}`:                          "",
 		`{"role":"assistant","content":"A","hidden":true}`:                            "unasked",
 		`{"role":"assistant","content":"A","deleted_at":"2026-03-20T18:24:10Z"}`:      "unasked",
 		`{"role":"user","content":"A","hidden":true}`:                                 "",
@@ -106,6 +113,9 @@ func TestHistoryEndMarks(t *testing.T) {
 		got := map[bool]string{true: "ended"}[m.Ended] + map[bool]string{true: "working"}[m.Working] + map[bool]string{true: "unasked"}[m.Unasked]
 		if m.Failure != "" {
 			got += "failed: " + m.Failure
+		}
+		if m.Cut != "" && m.Cut != NoteLimit {
+			got += "cut: " + m.Cut
 		}
 		if err != nil || got != want {
 			t.Errorf("%s: got %q, want %q, %v", body, got, want, err)

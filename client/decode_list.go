@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"openclaw-mcp/internal/text"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -175,12 +177,15 @@ func decodeInstance(raw jsontext.Value) (Instance, error) {
 	return makeInstance(o), nil
 }
 
+// maxName bounds what the service calls things, in bytes.
+const maxName = 1000
+
 func makeInstance(o object) Instance {
 	status := o.text(statusKeys...)
 	return Instance{
 		ID:        o.id(instanceKeys...),
-		Name:      o.text("name", "title"),
-		Status:    status,
+		Name:      text.Clip(o.text("name", "title"), maxName),
+		Status:    text.Clip(status, maxName),
 		State:     foldStatus(status),
 		SandboxID: o.id("sandbox_id", "sandboxId"),
 		CreatedAt: o.time("created_at", "createdAt"),
@@ -251,7 +256,8 @@ func decodeSession(raw jsontext.Value) (Session, error) {
 	}
 	return Session{
 		ID:        o.id("id", "session_id", "sessionId"),
-		Title:     o.text("title", "name"),
+		Title:     text.Clip(o.text("title", "name"), maxName),
+		Busy:      saysBusy(o) || canonical(o.text("status", "state")) == "running",
 		CreatedAt: o.time(createdKeys...),
 		UpdatedAt: o.time(updatedKeys...),
 	}, nil

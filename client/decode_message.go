@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -9,9 +8,8 @@ import (
 )
 
 // decodeMessage reads one message of a history, bare or wrapped in
-// {"message":{…}} or {"data":{…}}. Raw is the value as it came, wrapper
-// included. An object that has nothing of a message is an error that names its
-// keys.
+// {"message":{…}} or {"data":{…}}. An object that has nothing of a message is an
+// error that names its keys.
 func decodeMessage(raw jsontext.Value) (Message, error) {
 	o, ok := asObject(raw)
 	if !ok {
@@ -44,7 +42,6 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 		Turn:       turnOf(o),
 		ReplyTo:    o.id(replyToKeys...),
 		CreatedAt:  o.time(createdKeys...),
-		Raw:        bytes.Clone(raw),
 	}
 	setIfEmpty(&m.ID, outer.id("id", "message_id", "messageId"))
 	setIfEmpty(&m.SessionID, outer.id(sessionKeys...))
@@ -72,8 +69,8 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 		setIfEmpty(&m.Failure, "the reply ended with "+reason)
 	case "stop", "end_turn", "endturn", "length", "max_tokens", "stop_sequence":
 		m.Ended = m.Role == RoleAssistant
-	case "tooluse", "tool_use", "tool_calls":
-		m.Working = true
+	default:
+		m.Working = stopsForTool(reason)
 	}
 	if beside, _ := o.object("metadata", "meta"); isUnfinished(o) || isUnfinished(beside) {
 		m.Working, m.Ended = m.Role != RoleUser, false
@@ -104,11 +101,19 @@ func (m *Message) takeKind(o object) {
 	case kind == "error" && m.Failure == "":
 		m.Failure, m.Text = m.Text, ""
 	}
-	switch classOf(canonical(o.text("status", "state"))) {
-	case classError, classAborted:
+	class := classOf(canonical(o.text("status", "state")))
+	bad := class == classError || class == classAborted
+	if bad || m.IsError || hasError(o) {
 		e := decodeErrorObject(object{"error": o["error"], "message": o["errorMessage"]}, 0)
 		setIfEmpty(&m.Failure, e.Message)
+	}
+	switch {
+	case bad:
 		setIfEmpty(&m.Failure, "the reply ended with "+strings.ToLower(o.text("status", "state")))
+	case m.IsError:
+		setIfEmpty(&m.Failure, "the reply ended with an error")
+	case o.flag("truncated", "isTruncated", "is_truncated"):
+		setIfEmpty(&m.Cut, NotePartial)
 	}
 	if m.Failure != "" {
 		m.Ended, m.Working = false, false
@@ -126,6 +131,16 @@ func isUnfinished(o object) bool {
 		"generating", "isGenerating", "is_generating", "incomplete", "pending", "isPending", "is_pending") ||
 		slices.ContainsFunc([]string{"complete", "completed", "isComplete", "is_complete", "finished", "isFinished", "is_finished",
 			"done", "isDone", "is_done", "final", "isFinal", "is_final"}, func(k string) bool { return isBool(o[k], "false") })
+}
+
+// saysBusy reports whether what describes a session says that its agent is at work.
+func saysBusy(o object) bool {
+	switch canonical(o.text("status", "state", "agent_status", "agentStatus", "run_status", "runStatus")) {
+	case "busy", "processing", "generating", "streaming", "thinking", "working", "in_progress", "responding", "executing":
+		return true
+	}
+	return o.flag("busy", "isBusy", "is_busy", "generating", "isGenerating", "is_generating", "processing", "isProcessing", "is_processing", "streaming",
+		"isStreaming", "is_streaming", "running", "isRunning", "is_running", "hasActiveRun", "has_active_run", "typing", "isTyping", "is_typing")
 }
 
 // isWithdrawn reports whether a message is not to be seen, or not any more.

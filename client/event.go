@@ -14,7 +14,7 @@ const (
 	EventFinal                       // the reply ended; Text, where not empty, is the whole of it
 	EventError                       // the agent failed; Err says how, the text so far stands
 	EventHeartbeat                   // nothing but a sign of life
-	EventOtherRun                    // behind an end with Doubt: another run of the session is on the stream, which may be the one that answers
+	EventOtherRun                    // behind an end with Doubt: another run of the session is on the stream, which may be the one that answers; behind one that is Abrupt, the stream goes on with that run
 	EventAccepted                    // the service took the message; the reply will be in the history, not here. Text is its remark
 )
 
@@ -26,6 +26,7 @@ type Event struct {
 	Silent    bool   // of EventFinal: the agent chose not to answer, so the reply has no text
 	Doubt     bool   // nothing but its place on the stream tells that its run answers the message
 	Rivals    bool   // with Doubt: the stream has had more than one run that may
+	Abrupt    bool   // with Doubt: its end is all that came of the run, which may be one from before the message
 	Note      string // of EventFinal: what to tell about the reply, "" for nothing
 	Tool      ToolCall
 	SessionID string // where the event carried it

@@ -49,28 +49,37 @@ func TestDecodeExec(t *testing.T) {
 		"bad_tail.txt":          errorHas("broken JSON: more follows its end at byte 15"),
 		"bad_empty.txt":         errorHas("empty"),
 	}, func(b []byte) (ExecResult, error) {
-		return decodeExec(b, 1<<20, 0, 0)
+		return decodeExec(b, 1<<20, "", 0, 0)
 	})
 }
 
 // TestExecForms has the forms in which services give a command's output.
 func TestExecForms(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"stdout":"aGkK","stderr":"","exit_code":0,"encoding":"base64"}`:                            "hi\n||0",
-		`{"stdout":["hi","there"],"stderr":["oh"],"exit_code":0}`:                                    "hi\nthere\n|oh\n|0",
-		`{"stdout":["hi\n","there\n"],"stderr":[],"exit_code":0}`:                                    "hi\nthere\n||0",
-		`{"output":[{"type":"stdout","data":"hi\n"},{"type":"stderr","data":"oh\n"}],"exit_code":0}`: "hi\n|oh\n|0",
-		`{"stdout":[{"odd":1}],"exit_code":0}`:                                                       `[{"odd":1}]||0`,
-		`{"logs":{"stdout":["hi\n"],"stderr":[]},"exitCode":3}`:                                      "hi\n||3",
-		`{"output":{"stdout":"hi\n","stderr":""},"exit_code":0}`:                                     "hi\n||0",
-		`{"stdout":"hi\n","return_code":2}`:                                                          "hi\n||2",
-		`{"stdout":"hi\n","exitStatus":2}`:                                                           "hi\n||2",
-		`{"stdout":"hi\n","rc":2}`:                                                                   "hi\n||2",
-		`{"stdout":"hi\n","status":{"code":2}}`:                                                      "hi\n||2",
-		`{"stdout":"hi\n","status":"completed","exit_code":2}`:                                       "hi\n||2",
-		`{"stdout":"hi\n","exit_code":null,"signal":"SIGKILL"}`:                                      "hi\n||",
+		`{"stdout":"aGkK","stderr":"","exit_code":0,"encoding":"base64"}`:                                     "hi\n||0",
+		`{"stdout":["hi","there"],"stderr":["oh"],"exit_code":0}`:                                             "hi\nthere\n|oh\n|0",
+		`{"stdout":["hi\n","there\n"],"stderr":[],"exit_code":0}`:                                             "hi\nthere\n||0",
+		`{"output":[{"type":"stdout","data":"hi\n"},{"type":"stderr","data":"oh\n"}],"exit_code":0}`:          "hi\n|oh\n|0",
+		`{"stdout":[{"odd":1}],"exit_code":0}`:                                                                `[{"odd":1}]||0`,
+		`{"logs":{"stdout":["hi\n"],"stderr":[]},"exitCode":3}`:                                               "hi\n||3",
+		`{"output":{"stdout":"hi\n","stderr":""},"exit_code":0}`:                                              "hi\n||0",
+		`{"stdout":"hi\n","return_code":2}`:                                                                   "hi\n||2",
+		`{"stdout":"hi\n","exitStatus":2}`:                                                                    "hi\n||2",
+		`{"stdout":"hi\n","rc":2}`:                                                                            "hi\n||2",
+		`{"stdout":"hi\n","status":{"code":2}}`:                                                               "hi\n||2",
+		`{"stdout":"hi\n","status":"completed","exit_code":2}`:                                                "hi\n||2",
+		`{"stdout":"hi\n","exit_code":null,"signal":"SIGKILL"}`:                                               "hi\n||",
+		`{"stdout":{"type":"Buffer","data":[104,105,10]},"stderr":{"type":"Buffer","data":[]},"exit_code":0}`: "hi\n||0",
+		`{"code":0,"message":"ok","stdout":"hi\n","exitcode":3}`:                                              "hi\n||3",
+		`{"code":0,"msg":"success","response":{"stdout":"hi\n","exit_code":3}}`:                               "hi\n||3",
+		`{"status":0,"success":false,"stdout":"hi\n","process":{"exit_code":3}}`:                              "hi\n||3",
+		`{"status":200,"stdout":"hi\n"}`:                                                                      "hi\n||",
+		`{"code":0,"success":false,"stdout":"hi\n"}`:                                                          "hi\n||",
+		`{"stdout_b64":"aGkK","stderr_b64":"b2gK","exit_code":3}`:                                             "hi\n|oh\n|3",
+		`{"stdout":"aGkK","stderr":"","exit_code":0,"base64":true}`:                                           "hi\n||0",
+		`{"stdout":null,"output":"hi\n","exit_code":0}`:                                                       "hi\n||0",
 	} {
-		r, err := decodeExec([]byte(body), 1<<20, 0, 0)
+		r, err := decodeExec([]byte(body), 1<<20, "", 0, 0)
 		got := r.Stdout.Head + "|" + r.Stderr.Head + "|"
 		if r.ExitCode != nil {
 			got += strconv.Itoa(*r.ExitCode)
@@ -81,10 +90,33 @@ func TestExecForms(t *testing.T) {
 	}
 }
 
+// The code of an envelope is not that of a command which is not in it.
+func TestExecEnvelope(t *testing.T) {
+	for _, body := range []string{`{"code":0,"msg":"success","answer":{"stdout":"hi"}}`, `{"status":0,"job":"x"}`} {
+		if r, err := decodeExec([]byte(body), 1<<20, "", 0, 0); err == nil {
+			t.Errorf("%s: got %+v", body, r)
+		}
+	}
+	r, err := decodeExec([]byte(`{"stdout":"h","exit_code":0,"stdout_truncated":true}`), 1<<20, "", 0, 0)
+	if err != nil || !r.Truncated {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+// An answer that comes before the command has ended is not its result.
+func TestExecEarly(t *testing.T) {
+	for _, body := range []string{`{"id":"x","status":"running"}`, `{"status":"queued","stdout":""}`, `{"stdout":"so far","state":"in_progress","exit_code":null}`} {
+		r, err := decodeExec([]byte(body), 1<<20, "", 0, 0)
+		if err == nil || !strings.Contains(err.Error(), "before the command's end") {
+			t.Errorf("%s: got %+v, %v", body, r, err)
+		}
+	}
+}
+
 func TestFitOutput(t *testing.T) {
 	for _, text := range []string{"", "short", strings.Repeat("abcdefghij", 10), strings.Repeat("é😀x", 50)} {
 		for limit := 8; limit < 120; limit += 7 {
-			o := fitOutput(text, limit)
+			o := fitOutput(text, "", limit)
 			if len(o.Head)+len(o.Tail) > limit {
 				t.Fatalf("limit %d: %d bytes kept", limit, len(o.Head)+len(o.Tail))
 			}
@@ -193,7 +225,7 @@ func FuzzExec(f *testing.F) {
 	f.Add([]byte(`{"result":{"stdout":"hi","exitCode":0}}`))
 	f.Add([]byte(`{"error":{"message":"x","code":1}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := decodeExec(b, 1<<20, 0, 0)
+		got, err := decodeExec(b, 1<<20, "", 0, 0)
 		var want struct {
 			Stdout *string `json:"stdout"`
 			Code   *int32  `json:"exit_code"`
@@ -226,12 +258,12 @@ func TestExecEnvelopes(t *testing.T) {
 		`{"exit_code":-1,"stderr":"spawn error"}`:             {Stderr: Output{Head: "spawn error"}, ExitCode: new(-1)},
 		`{"exit_code":124,"stdout":"hi"}`:                     {Stdout: Output{Head: "hi"}, ExitCode: new(124)},
 	} {
-		got, err := decodeExec([]byte(body), 1<<20, time.Second, time.Minute)
+		got, err := decodeExec([]byte(body), 1<<20, "", time.Second, time.Minute)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v (-want +got)\n%s", body, err, diff)
 		}
 	}
-	if got, err := decodeExec([]byte(`{"exit_code":-1}`), 1<<20, 59*time.Second, time.Minute); err != nil || !got.TimedOut {
+	if got, err := decodeExec([]byte(`{"exit_code":-1}`), 1<<20, "", 59*time.Second, time.Minute); err != nil || !got.TimedOut {
 		t.Errorf("at its limit: %+v, %v", got, err)
 	}
 }

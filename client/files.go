@@ -29,15 +29,11 @@ func (s *FilesService) List(ctx context.Context, instance, path string) (Page[Fi
 	if path != "" {
 		query.Set("path", path)
 	}
-	raw, req, err := s.core.get(ctx, instance, "/files", query)
+	req, err := get(instance, "/files", query)
 	if err != nil {
 		return Page[FileInfo]{}, err
 	}
-	page, err := decodeFiles(raw, path)
-	if err != nil {
-		return Page[FileInfo]{}, s.core.fail(req, err)
-	}
-	return page, nil
+	return fetch(ctx, s.core, req, func(raw []byte) (Page[FileInfo], error) { return decodeFiles(raw, path) })
 }
 
 // FileBody is the content of a file. Where it comes as bytes, they are read as
@@ -47,15 +43,19 @@ type FileBody struct {
 	Size      int64 // bytes, -1 when unknown
 	Truncated bool  // the service says that it gave only a part
 
-	r    io.Reader
-	body *body
+	r     io.Reader
+	whole []byte // all that r gives, where it was read at once
+	reply *reply
 }
 
 // Read implements [io.Reader]. Except for [io.EOF], every error is an *[Error].
 func (b *FileBody) Read(p []byte) (int, error) { return b.r.Read(p) }
 
 // Close implements [io.Closer].
-func (b *FileBody) Close() error { return b.body.Close() }
+func (b *FileBody) Close() error {
+	b.reply.release()
+	return b.reply.body.Close()
+}
 
 // Open reads a file (GET /instances/{id}/files/read) in whatever form it comes:
 // its bytes, or JSON around text or base64. JSON is unwrapped only where it is
@@ -78,17 +78,18 @@ func (s *FilesService) Open(ctx context.Context, instance, path string) (*FileBo
 		return nil, err
 	}
 	resp.body.watchSilence(s.core.options.timeouts.Idle)
-	b := &FileBody{Size: resp.length, body: resp.body}
-	if err := b.unwrap(resp, s.core.options.maxJSON, s.core.redact); err != nil {
+	b := &FileBody{Size: resp.length, reply: resp}
+	if err := b.unwrap(path, s.core.options.maxJSON, s.core.repeatsKey); err != nil {
 		_ = b.Close()
 		return nil, s.core.fail(req, err)
 	}
 	return b, nil
 }
 
-// unwrap finds the content within the answer. An error that repeats the key, which
-// redact masks, is one whatever it is called, and no file.
-func (b *FileBody) unwrap(resp *reply, limit int64, redact func(string) string) error {
+// unwrap finds the content of the file of path within the answer. An error that repeats the key, which
+// repeatsKey finds, is one whatever it is called, and no file.
+func (b *FileBody) unwrap(path string, limit int64, repeatsKey func([]byte) bool) error {
+	resp := b.reply
 	in := bufio.NewReader(resp.body)
 	b.r = in
 	mayWrap, err := beginsObject(in)
@@ -107,37 +108,41 @@ func (b *FileBody) unwrap(resp *reply, limit int64, redact func(string) string) 
 	if err != nil {
 		return err
 	}
-	if _, kind, _ := decodeEnvelope(start); kind == noEnvelope && len(start) == first {
+	if _, kind, _ := decodeEnvelope(start, path); kind == noEnvelope && len(start) == first {
 		b.r = io.MultiReader(bytes.NewReader(start), in)
 		return nil
 	}
-	whole, err := readAll(io.MultiReader(bytes.NewReader(start), io.LimitReader(in, limit+1-int64(len(start)))), min(limit, resp.length))
+	whole, err := resp.readWhole(io.MultiReader(bytes.NewReader(start), io.LimitReader(in, limit+1-int64(len(start)))), min(limit, resp.length))
 	if err != nil {
 		return err
 	}
 	if int64(len(whole)) > limit {
 		return &Error{Err: ErrTooLarge, Message: fmt.Sprintf("the answer wraps a file's content in JSON, and is larger than %d bytes", limit)}
 	}
-	content, kind, err := decodeEnvelope(whole)
+	content, kind, err := decodeEnvelope(whole, path)
 	if err != nil {
 		return err
 	}
 	if kind == wholeContent || kind == partContent {
-		b.r, b.Size, b.Truncated = bytes.NewReader(content), int64(len(content)), kind == partContent
+		b.Truncated = kind == partContent
+		b.set(content)
 		return nil
 	}
 	o, ok := asObject(whole)
-	repeatsKey := redact(string(whole)) != string(whole)
 	switch {
-	case ok && (isJSON || repeatsKey) && onlyErrorKeys(o) && isWholeError(o):
+	case ok && onlyErrorKeys(o) && (isJSON || repeatsKey(whole)) && isWholeError(o):
 		e := reportedFailure(o)
 		e.Status = resp.status
 		return e
-	case !ok && isJSON && repeatsKey:
+	case !ok && isJSON && repeatsKey(whole):
 		return &Error{Status: resp.status, Message: "the answer is broken JSON, and no file: it repeats the API key"}
 	}
-	b.r, b.Size = bytes.NewReader(whole), int64(len(whole))
+	b.set(whole)
 	return nil
+}
+
+func (b *FileBody) set(whole []byte) {
+	b.whole, b.r, b.Size = whole, bytes.NewReader(whole), int64(len(whole))
 }
 
 // beginsObject reports whether the first byte that is no white space opens a
@@ -173,11 +178,14 @@ func (s *FilesService) Read(ctx context.Context, instance, path string, limit in
 	}
 	defer func() { _ = b.Close() }()
 	tooLarge := func(size string) error {
-		return s.core.fail(b.body.req, &Error{Err: ErrTooLarge,
+		return s.core.fail(b.reply.body.req, &Error{Err: ErrTooLarge,
 			Message: fmt.Sprintf("the file has %s bytes, more than the %d that were asked for", size, limit)})
 	}
 	if b.Size > limit {
 		return nil, tooLarge(fmt.Sprint(b.Size))
+	}
+	if b.whole != nil {
+		return b.whole, nil
 	}
 	content, err := readAll(io.LimitReader(b, limit+1), b.Size)
 	if err != nil {
@@ -226,31 +234,56 @@ func (s *FilesService) Mkdir(ctx context.Context, instance, path string) error {
 // field is a text that a request carries.
 type field struct{ key, name, text string }
 
+// objectOf makes an object of texts that are UTF-8. They may be large: the object is made
+// in one piece, not grown.
+func objectOf(fields ...field) jsontext.Value {
+	size := len("{}")
+	for _, f := range fields {
+		size += quotedLen(f.key) + quotedLen(f.text) + len(":,")
+	}
+	b := append(make(jsontext.Value, 0, size), '{')
+	for i, f := range fields {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b, _ = jsontext.AppendQuote(b, f.key)
+		b, _ = jsontext.AppendQuote(append(b, ':'), f.text)
+	}
+	return append(b, '}')
+}
+
+// quotedLen is how long a text becomes as JSON, or a little more.
+func quotedLen(s string) int {
+	n := len(`""`) + len(s)
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"', c == '\\', c == '\n', c == '\r', c == '\t':
+			n++
+		case c < ' ':
+			n += len(`\u0000`) - 1
+		}
+	}
+	return n
+}
+
 // change sends a POST of texts whose answer says no more than whether it worked:
 // any 2xx does that does not say otherwise.
 func (s *FilesService) change(ctx context.Context, instance, rest string, fields ...field) error {
-	path, op, err := instancePath(http.MethodPost, instance, rest)
+	req, err := post(instance, rest, nil)
 	if err != nil {
 		return err
 	}
 	size := 0
-	payload := jsontext.Value("{")
-	for i, f := range fields {
+	for _, f := range fields {
 		size += len(f.text)
 		if f.text == "" && f.name != "content" {
-			return notSent(op, fmt.Errorf("the %s is empty", f.name))
+			return notSent(req.op, fmt.Errorf("the %s is empty", f.name))
 		}
 		if err := checkText(f.name, f.text); err != nil {
-			return notSent(op, err)
+			return notSent(req.op, err)
 		}
-		if i > 0 {
-			payload = append(payload, ',')
-		}
-		payload, _ = jsontext.AppendQuote(payload, f.key)
-		payload, _ = jsontext.AppendQuote(append(payload, ':'), f.text) // UTF-8: no error
 	}
-	payload = append(payload, '}')
-	req := call{op: op, method: http.MethodPost, path: path, body: payload, timeout: s.core.options.timeouts.Write}
+	req.body, req.timeout = objectOf(fields...), s.core.options.timeouts.Write
 	if req.timeout > 0 {
 		req.timeout += time.Duration(size>>18) * time.Second // large contents take their time
 	}
@@ -258,6 +291,7 @@ func (s *FilesService) change(ctx context.Context, instance, rest string, fields
 	if err != nil {
 		return err
 	}
+	defer r.release()
 	written := 0
 	for _, f := range fields {
 		if f.key == "content" {

@@ -219,12 +219,12 @@ func TestFileWrites(t *testing.T) {
 
 func TestDecodeBase64(t *testing.T) {
 	for in, want := range map[string]string{"aGVsbG8=": "hello", "aGVs\nbG8": "hello", "": "", "_-8=": "\xff\xef", "/+8": "\xff\xef"} {
-		if got, err := decodeBase64(in); err != nil || string(got) != want {
+		if got, err := decodeBase64([]byte(in)); err != nil || string(got) != want {
 			t.Errorf("%q: got %q, %v; want %q", in, got, err, want)
 		}
 	}
 	for _, in := range []string{"a", "no, none", "aGk=aGk="} {
-		if got, err := decodeBase64(in); err == nil {
+		if got, err := decodeBase64([]byte(in)); err == nil {
 			t.Errorf("%q: got %q", in, got)
 		}
 	}
@@ -238,12 +238,12 @@ func FuzzUnwrap(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		content, kind, err := decodeEnvelope(b)
+		content, kind, err := decodeEnvelope(b, "/a")
 		if kind != wholeContent && kind != partContent {
 			return
 		}
 		for n := range b[:min(len(b), 200)] {
-			if _, part, _ := decodeEnvelope(b[:n]); part != undecided && len(bytes.TrimSpace(b[:n])) > 0 && len(bytes.TrimSpace(b[n:])) > 0 {
+			if _, part, _ := decodeEnvelope(b[:n], "/a"); part != undecided && len(bytes.TrimSpace(b[:n])) > 0 && len(bytes.TrimSpace(b[n:])) > 0 {
 				t.Fatalf("%q is unwrapped, but its first %d bytes are %v", b, n, part)
 			}
 		}
@@ -251,7 +251,7 @@ func FuzzUnwrap(f *testing.F) {
 		if !ok {
 			t.Fatalf("%q is unwrapped but is not an object", b)
 		}
-		if inner, ok := o.object("file"); ok && o["content"] == nil {
+		if inner, ok := o.object("file", "data"); ok && o["content"] == nil {
 			o = inner
 		}
 		want, ok := asString(o["content"])
@@ -317,14 +317,16 @@ func TestFileContentForms(t *testing.T) {
 		`{"path":"a","content":"aGk=","encoding":"BASE64"}`, `{"path":"a","content":"aGk","encoding":"base64url"}`, `{"content":"6869","encoding":"hex"}`,
 		`{"content":"aGk=","content_encoding":"base64"}`, `{"content":"aGk=","isBase64":true}`, `{"path":"a","contentBase64":"aGk="}`,
 		`{"content":"data:text/plain;base64,aGk=","encoding":"dataurl"}`,
+		`{"success":true,"path":"a","content":"hi"}`, `{"ok":true,"data":{"path":"a","content":"hi","size":2}}`, `{"data":{"path":"a","content":"aGk=","encoding":"base64"},"success":true}`,
 	} {
-		content, kind, err := decodeEnvelope([]byte(body))
+		content, kind, err := decodeEnvelope([]byte(body), "a")
 		if string(content) != "hi" || kind != wholeContent || err != nil {
 			t.Errorf("%s: got %q, %v, %v", body, content, kind, err)
 		}
 	}
-	for _, body := range []string{`{"content":"x","encoding":"rot13"}`, `{"content":"xyz","encoding":"hex"}`, `{"contentBase64":"aGk=","owner":1}`} {
-		if _, kind, _ := decodeEnvelope([]byte(body)); kind != noEnvelope {
+	for _, body := range []string{`{"content":"x","encoding":"rot13"}`, `{"content":"xyz","encoding":"hex"}`, `{"contentBase64":"aGk=","owner":1}`,
+		`{"success":true,"content":"hi"}`, `{"success":true,"path":"b","content":"hi"}`, `{"data":{"content":"hi"}}`, `{"success":false,"path":"a","content":"hi"}`} {
+		if _, kind, _ := decodeEnvelope([]byte(body), "a"); kind != noEnvelope {
 			t.Errorf("%s is unwrapped", body)
 		}
 	}

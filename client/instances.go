@@ -12,28 +12,16 @@ type InstancesService struct{ core *core }
 // List gives all instances (GET /instances).
 func (s *InstancesService) List(ctx context.Context) (Page[Instance], error) {
 	req := call{op: "GET /instances", method: http.MethodGet, path: "/instances"}
-	raw, _, err := s.core.bytes(ctx, req)
-	if err != nil {
-		return Page[Instance]{}, err
-	}
-	page, err := decodePage(raw, "instances", decodeInstance)
-	if err != nil {
-		return Page[Instance]{}, s.core.fail(req, err)
-	}
-	return page, nil
+	return fetch(ctx, s.core, req, func(raw []byte) (Page[Instance], error) { return decodePage(raw, "instances", decodeInstance) })
 }
 
 // Get gives one instance (GET /instances/{id}).
 func (s *InstancesService) Get(ctx context.Context, id string) (Instance, error) {
-	raw, req, err := s.core.get(ctx, id, "", nil)
+	req, err := get(id, "", nil)
 	if err != nil {
 		return Instance{}, err
 	}
-	i, err := decodeInstance(raw)
-	if err != nil {
-		return Instance{}, s.core.fail(req, err)
-	}
-	return i, nil
+	return fetch(ctx, s.core, req, decodeInstance)
 }
 
 // Create makes an instance (POST /instances). It may block for minutes
@@ -50,15 +38,7 @@ func (s *InstancesService) Create(ctx context.Context, r CreateInstanceRequest) 
 	if err := checkText("invite code", r.InviteCode); err != nil {
 		return Instance{}, notSent(req.op, err)
 	}
-	raw, _, err := s.core.bytes(ctx, req)
-	if err != nil {
-		return Instance{}, err
-	}
-	i, err := decodeInstance(raw)
-	if err != nil {
-		return Instance{}, s.core.fail(req, err)
-	}
-	return i, nil
+	return fetch(ctx, s.core, req, decodeInstance)
 }
 
 // Reboot restarts an instance (POST /instances/{id}/reboot). The answer says
@@ -73,11 +53,11 @@ func (s *InstancesService) Shutdown(ctx context.Context, id string) (Lifecycle, 
 }
 
 func (s *InstancesService) lifecycle(ctx context.Context, id, rest string) (Lifecycle, error) {
-	raw, _, err := s.core.post(ctx, id, rest, struct{}{})
+	req, err := post(id, rest, struct{}{})
 	if err != nil {
 		return Lifecycle{}, err
 	}
-	return decodeLifecycle(raw), nil
+	return fetch(ctx, s.core, req, func(raw []byte) (Lifecycle, error) { return decodeLifecycle(raw), nil })
 }
 
 // Status gives an instance's current status (GET /instances/{id}/status). Where
@@ -119,7 +99,11 @@ func (s *InstancesService) Current(ctx context.Context, id string) (Instance, er
 // status asks GET /instances/{id}/status, and reports false where the service
 // has no such endpoint or its answer no status.
 func (s *InstancesService) status(ctx context.Context, id string) (Instance, bool, error) {
-	raw, _, err := s.core.get(ctx, id, "/status", nil)
+	req, err := get(id, "/status", nil)
+	if err != nil {
+		return Instance{}, false, err
+	}
+	i, err := fetch(ctx, s.core, req, func(raw []byte) (i Instance, _ error) { i, _ = decodeStatus(raw, id); return i, nil })
 	if err != nil {
 		if e, ok := errors.AsType[*Error](err); ok {
 			switch e.Status {
@@ -129,9 +113,5 @@ func (s *InstancesService) status(ctx context.Context, id string) (Instance, boo
 		}
 		return Instance{}, false, err
 	}
-	i, ok := decodeStatus(raw, id)
-	if !ok {
-		return Instance{}, false, nil
-	}
-	return i, true, nil
+	return i, i.Status != "", nil
 }

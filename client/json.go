@@ -129,11 +129,12 @@ func (v *valueCounter) count(p []byte) {
 		case v.escaped:
 			v.escaped = false
 		case v.inString:
-			end := bytes.IndexAny(p[i:], `"\`)
-			if end < 0 {
+			for i < len(p) && p[i] != '"' && p[i] != '\\' { // faster than bytes.IndexAny where one follows the other
+				i++
+			}
+			if i == len(p) {
 				return
 			}
-			i += end
 			v.inString, v.escaped = p[i] == '\\', p[i] == '\\'
 		case c == '"':
 			v.inString = true
@@ -160,6 +161,15 @@ func asString(raw []byte) (string, bool) {
 	var s string
 	err := json.Unmarshal(raw, &s, tolerant)
 	return s, err == nil
+}
+
+// asBytes is asString for a value that may be large, and that a decoder has read.
+func asBytes(raw []byte) ([]byte, bool) {
+	if kindOf(raw) != '"' {
+		return nil, false
+	}
+	text, _ := jsontext.AppendUnquote([]byte{}, raw) // the error would be of what is not UTF-8
+	return text, true
 }
 
 // isJSON reports whether raw is one JSON value and nothing else.

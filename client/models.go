@@ -21,7 +21,8 @@ type Page[T any] struct {
 	Items      []T
 	More       bool
 	NextCursor string
-	Skipped    int // messages only: items that are not messages, which Items lacks
+	Skipped    int  // messages only: items that are not messages, which Items lacks
+	Busy       bool // messages only: what is around them says that the agent is at work
 }
 
 // Instance is a hosted OpenClaw instance.
@@ -51,6 +52,7 @@ type Lifecycle struct {
 type Session struct {
 	ID        string
 	Title     string
+	Busy      bool // the agent is at work in it, as far as the service says
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
@@ -79,13 +81,21 @@ type Message struct {
 	IsError     bool         // of a tool's message
 	Failure     string       // of an assistant's message: why the reply broke off, "" if it did not
 	Ended       bool         // of an assistant's message: it says that the agent's turn ended with it
-	Cut         string       // of an assistant's message: what cut it short, [NoteLimit] or [NoteFilter]; "" for nothing
+	Cut         string       // of an assistant's message: what cut it short, [NoteLimit], [NoteFilter] or [NotePartial]; "" for nothing
 	Unasked     bool         // it answers nobody: it is of a heartbeat, hidden or withdrawn
 	Working     bool         // it says that the agent works on: it is being written, or a tool follows
 	Turn        string       // the run or turn that it is of, which a question and its answers share; "" when the service does not say
 	ReplyTo     string       // the id of the message that it answers; "" when the service does not say
 	CreatedAt   time.Time    // zero when unknown
-	Raw         []byte       // the item as it came
+}
+
+// Size is roughly how many bytes a message takes.
+func (m Message) Size() int {
+	n := len(m.Text) + len(m.Failure) + len(m.ToolName)
+	for _, c := range m.ToolCalls {
+		n += len(c.Name) + len(c.Arguments) + len(c.Result)
+	}
+	return n
 }
 
 // ToolCall is the agent's use of one of its tools.
@@ -102,9 +112,13 @@ type SendRequest struct {
 	Message   string
 	SessionID string // "" lets the service choose
 
+	// Room gives how many of so many bytes the reply's text may have; nil: all of them, up
+	// to 8 MiB. It is asked again as the text grows.
+	Room func(size int) int
+
 	// Linger has a stream read on behind the end of a run that no acknowledgement
-	// names, for the events of another one: the end comes with Doubt, and then
-	// perhaps an [EventOtherRun].
+	// names, for the events of another one: the end (EventFinal or EventError) comes
+	// with Doubt, and then perhaps an [EventOtherRun].
 	Linger bool
 }
 

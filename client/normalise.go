@@ -3,6 +3,8 @@ package client
 import (
 	"bytes"
 	"strings"
+
+	"openclaw-mcp/internal/text"
 )
 
 // normaliser turns the frames of one chat stream, of whatever family, into
@@ -41,6 +43,8 @@ type normaliser struct {
 	held     string // a first and only chunk that may be the failure it says it is
 	saidFull bool
 	cut      string   // what cut the model's last message short
+	calling  bool     // the model stopped to call a tool
+	choice   string   // which of several answers is read: the first that came
 	attached []string // notes of what goes with the reply
 }
 
@@ -49,6 +53,7 @@ const (
 	NotePartial = "the service says that the reply is not complete"
 	NoteSilent  = "the agent chose not to answer"
 	NoteTooLong = "the reply is longer than 8 MiB, and its text stops there; the rest: read_chat_history"
+	NoteNoRoom  = "this server has no memory left for more of the reply, and its text stops there; the rest: read_chat_history"
 )
 
 // silence is the word by which an OpenClaw agent says that it does not answer.
@@ -79,10 +84,11 @@ func (n *normaliser) put(ev Event) {
 		return
 	}
 	ev.Raw = n.raw
+	ev.Tool.Name = text.Clip(ev.Tool.Name, maxName)
 	setIfEmpty(&ev.SessionID, n.fresh.SessionID)
 	setIfEmpty(&ev.MessageID, n.fresh.MessageID)
 	setIfEmpty(&ev.RunID, n.fresh.RunID)
-	ev.Doubt, ev.Rivals = n.doubt(), n.own.rivals
+	ev.Doubt, ev.Rivals, ev.Abrupt = n.doubt(), n.own.rivals, n.own.abrupt
 	if !n.yield(ev) {
 		n.stopped = true
 	}
@@ -102,12 +108,12 @@ func (n *normaliser) show(c change) {
 		n.stale = n.stale || c.replace && n.told > 0
 		n.tellRest()
 	default:
-		n.told, n.stale = len(n.text.buf), false
+		n.told, n.stale, n.calling = len(n.text.buf), false, false
 		n.put(Event{Kind: EventText, Text: c.text, Replace: c.replace})
 	}
-	if n.text.full && !n.saidFull {
+	if n.text.full != "" && !n.saidFull {
 		n.saidFull = true
-		n.status(NoteTooLong)
+		n.status(n.text.full)
 	}
 }
 
@@ -132,111 +138,6 @@ func (n *normaliser) status(s string) {
 	n.put(Event{Kind: EventStatus, Text: s})
 }
 
-// finish ends the stream well.
-func (n *normaliser) finish(final string) {
-	if n.held != "" {
-		n.failHeld()
-		return
-	}
-	if n.own.rank == rankMidway {
-		n.unclear()
-		return
-	}
-	n.releasePieces()
-	if n.text.isMark(final) {
-		final = ""
-	}
-	if c := n.text.final(final); c.text != "" || c.replace {
-		n.show(c)
-	}
-	if c := n.text.current(); c.start > 0 && IsSilent(string(n.text.buf[c.start:])) {
-		n.show(n.text.rewrite(c.start-c.lead, "")) // nothing to add to the messages before
-	}
-	ev := Event{Kind: EventFinal, SessionID: n.session, MessageID: n.message, RunID: n.run}
-	switch text := string(n.text.buf); {
-	case IsSilent(text):
-		if n.told > 0 || n.stale {
-			n.put(Event{Kind: EventText, Replace: true})
-		}
-		ev.Silent, ev.Note = true, NoteSilent
-	default:
-		n.tellRest()
-		ev.Text, ev.Note = text, n.cut
-	}
-	if n.text.full {
-		ev.Note = NoteTooLong
-	}
-	if len(n.attached) > 0 {
-		ev.Note = strings.TrimPrefix(ev.Note+"; "+strings.Join(n.attached, "; "), "; ")
-	}
-	n.put(ev)
-	n.past = !n.stopped && n.linger && n.doubt()
-	n.stopped = !n.past
-}
-
-// fail ends the stream with the agent's failure. The text so far stands.
-func (n *normaliser) fail(e *Error) {
-	if n.own.rank == rankMidway {
-		n.unclear()
-		return
-	}
-	n.flush()
-	e.Outcome = OutcomeUnknown
-	n.put(Event{Kind: EventError, Err: e})
-	n.stopped = true
-}
-
-// accept notes that the service took the message and that the reply is not in
-// this answer.
-func (n *normaliser) accept(remark string) {
-	n.put(Event{Kind: EventAccepted, Text: oneLine(remark, 500)})
-	n.stopped = true
-}
-
-// flush shows what was kept back and is text after all.
-func (n *normaliser) flush() {
-	n.release()
-	n.releasePieces()
-	if !IsSilent(string(n.text.buf)) {
-		n.tellRest()
-	}
-}
-
-// release shows a held chunk, which turned out to be text.
-func (n *normaliser) release() {
-	if s := n.held; s != "" {
-		n.held = ""
-		n.show(n.text.increment("", s))
-	}
-}
-
-// failHeld ends the stream with a held chunk, which turned out to be all.
-func (n *normaliser) failHeld() {
-	s := strings.TrimSpace(strings.TrimPrefix(n.held, "Error:"))
-	n.held = ""
-	n.fail(&Error{Message: s})
-}
-
-// close is called at the end of a stream that ended by itself.
-func (n *normaliser) close() {
-	n.raw, n.fresh = nil, Event{}
-	switch {
-	case n.stopped, n.past:
-	case n.held != "":
-		n.failHeld()
-	default:
-		n.flush()
-	}
-}
-
-// releasePieces shows objects which turned out to be text.
-func (n *normaliser) releasePieces() {
-	if s := string(n.pieces); s != "" {
-		n.pieces = nil
-		n.show(n.text.increment("", s))
-	}
-}
-
 // frame takes one SSE event or line.
 func (n *normaliser) frame(f frame) {
 	n.raw, n.fresh = f.data, Event{}
@@ -245,7 +146,7 @@ func (n *normaliser) frame(f frame) {
 		return
 	}
 	if n.past {
-		n.behindEnd(f.data)
+		n.behindEnd(f)
 		return
 	}
 	if n.sent.again(f) {
@@ -261,7 +162,7 @@ func (n *normaliser) frame(f frame) {
 	case n.isPiece(kind, data):
 		n.plain(kind, f)
 	case string(data) == "[DONE]" && !(n.rawText && isTextName(kind)):
-		n.finish("")
+		n.end("")
 	case len(data) == 0 && f.cut:
 		// What the name announces is what was cut off.
 	case len(data) == 0:
@@ -330,7 +231,7 @@ func (n *normaliser) empty(kind string, data []byte) {
 	switch class := classOf(kind); {
 	case class == classText && len(data) > 0 && !n.keyed:
 		n.rawText = true
-		n.show(n.text.increment("", string(data))) // white space is text too
+		n.show(n.text.unmarked(string(data))) // white space is text too
 	case class == classText:
 		n.put(Event{Kind: EventHeartbeat})
 	default:
@@ -353,9 +254,9 @@ func (n *normaliser) plain(kind string, f frame) {
 	case class == classText:
 		n.rawText = n.rawText || !isString
 		n.releasePieces()
-		n.piece(kind, s)
+		n.piece(kind, "", s)
 	case class == classFinal:
-		n.finish(s)
+		n.finish(n.text.unlessMark(s))
 	case class == classStatus:
 		n.status(s)
 	case class == classError:

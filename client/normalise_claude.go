@@ -48,7 +48,6 @@ func (n *normaliser) claude(kind string, o object) {
 			if s := o.text("result"); s != "" && !hasError(o) {
 				e.Message = oneLine(s, maxErrorMessage)
 			}
-			setIfEmpty(&e.Code, o.text("subtype"))
 			n.fail(e)
 			return
 		}
@@ -65,7 +64,7 @@ func (n *normaliser) agentOutput(o object) {
 	inner, ok := o.object("data")
 	switch {
 	case !ok && asStringOr(o["data"]) != "":
-		n.piece("agent_output", asStringOr(o["data"]))
+		n.piece("agent_output", "", asStringOr(o["data"]))
 		return
 	case !ok:
 		inner = object{}

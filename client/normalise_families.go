@@ -14,9 +14,16 @@ func (n *normaliser) openAI(o object) {
 	choices, _ := asArray(o["choices"])
 	var c object
 	for _, raw := range choices {
-		if o, ok := asObject(raw); ok && (c == nil || o.id("index") == "0") {
+		o, ok := asObject(raw)
+		if index := o.id("index"); ok && (index == "" || index == n.choice || n.choice == "" && (c == nil || index == "0")) {
 			c = o
 		}
+	}
+	if c != nil {
+		setIfEmpty(&n.choice, c.id("index"))
+	} else if len(choices) > 0 {
+		n.put(Event{Kind: EventHeartbeat}) // another answer to the same question
+		return
 	}
 	d, _ := c.object("delta")
 	s := blocksText(d.first("content", "refusal"))
@@ -28,8 +35,13 @@ func (n *normaliser) openAI(o object) {
 		s = c.text("text")
 	}
 	finish := c.text("finish_reason", "finishReason")
-	n.stoppedFor(finish)
 	switch {
+	case hasError(c) || s == "" && finish == "error":
+		if s != "" {
+			n.piece("delta", "", s)
+		}
+		n.fail(failure(c))
+		return
 	case s != "" && finish == "error":
 		n.fail(&Error{Message: oneLine(s, maxErrorMessage)})
 		return
@@ -39,7 +51,7 @@ func (n *normaliser) openAI(o object) {
 		n.put(Event{Kind: EventHeartbeat})
 		return
 	case s != "":
-		n.piece("delta", s)
+		n.piece("delta", "", s)
 	}
 	m, whole := c.object("message")
 	switch {
@@ -50,6 +62,7 @@ func (n *normaliser) openAI(o object) {
 	case whole:
 		n.wholeMessage(m, object{})
 	}
+	n.stoppedFor(finish)
 	calls, _ := asArray(d.first("tool_calls", "toolCalls"))
 	for _, raw := range calls {
 		if call, ok := asObject(raw); ok {
@@ -105,6 +118,12 @@ func (n *normaliser) chatEvent(state string, o object) {
 		}
 		n.messageTools(m)
 		n.stoppedFor(cmp.Or(o.text(stopKeys...), m.text(stopKeys...)))
+		switch {
+		case n.calling: // an end all the same: the gateway sends it when the run is over
+			n.cut = NoteCalling
+		case n.cut == "" && (o.text("errorMessage") != "" || hasError(o)):
+			n.cut = "the agent reports an error beside its reply: " + failure(o).Message
+		}
 		if o.flag("yielded") {
 			if c := n.text.final(text); c.text != "" || c.replace {
 				n.show(c)
@@ -118,7 +137,7 @@ func (n *normaliser) chatEvent(state string, o object) {
 			n.show(c)
 		}
 		if state == "aborted" {
-			n.abort(o)
+			n.fail(aborted(o))
 		} else {
 			n.fail(failure(o))
 		}
@@ -174,7 +193,7 @@ func (n *normaliser) agentEvent(o object) {
 		case "end":
 			switch {
 			case d.flag("aborted"):
-				n.abort(d)
+				n.fail(aborted(d))
 			case d.flag("yielded") && !n.chat && d.first("error") == nil:
 				n.yielded()
 			case n.chat:
@@ -225,7 +244,7 @@ func (n *normaliser) agentText(d object) {
 		c = n.grow(d.text("text"), d.text("delta"), d.flag("replace"))
 	case d.flag("replace") && d.flag("replaceable") && n.text.current().id != id:
 		// It stands for all that came before.
-		n.text = transcript{}
+		n.text = transcript{room: n.text.room}
 		n.text.item(id, text, d.text("delta"), true)
 		c = change{text: string(n.text.buf), replace: true}
 	default:
@@ -273,11 +292,15 @@ func (n *normaliser) openResponses(kind string, o object) {
 		if details, ok := r.object("incomplete_details"); ok || strings.HasSuffix(kind, "incomplete") {
 			n.stoppedFor(cmp.Or(details.text("reason"), "length"))
 		}
-		n.finish(responseText(r))
+		if items, _ := asArray(r["output"]); len(items) > 0 {
+			last, _ := asObject(items[len(items)-1])
+			n.calling = stopsForTool(last.text("type"))
+		}
+		n.end(responseText(r))
 	case "failed", "error":
 		n.fail(failure(o))
 	case "cancelled", "canceled", "aborted":
-		n.abort(o)
+		n.fail(aborted(o))
 	case "created", "in_progress", "queued", "content_part.added", "function_call_arguments.delta":
 		n.put(Event{Kind: EventHeartbeat})
 	default:

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -41,6 +40,9 @@ var kinds = map[string]class{
 	"aborted": classAborted, "cancelled": classAborted, "canceled": classAborted,
 
 	"error": classError, "failed": classError, "failure": classError, "exception": classError,
+	"run_failed": classError, "run.failed": classError, "thread.run.failed": classError, "turn.failed": classError,
+	"run_error": classError, "run.error": classError, "chat.error": classError, "chat_error": classError,
+	"agent.error": classError, "agent_error": classError, "stream.error": classError, "stream_error": classError,
 
 	"heartbeat": classAlive, "ping": classAlive, "pong": classAlive, "keepalive": classAlive,
 	"keep_alive": classAlive, "tick": classAlive,
@@ -82,27 +84,20 @@ func (n *normaliser) named(kind string, o object, depth int) {
 		n.release()
 		n.toolEvent(kind, o)
 	case classFinal:
-		if failed(o) || hasError(o) {
-			n.fail(failure(o))
+		switch end := outcomeOf(o); {
+		case end.err != nil:
+			n.fail(end.err)
 			return
-		}
-		for _, reason := range []string{o.text("status"), o.text(stopKeys...), o.text("reason")} {
-			switch word := canonical(reason); {
-			case classOf(word) == classError:
-				n.fail(failure(o))
-				return
-			case classOf(word) == classAborted || slices.Contains([]string{"interrupted", "timeout", "timed_out"}, word):
-				n.abort(o)
-				return
-			case cutShort(reason) != "":
-				n.cut = cutShort(reason)
-			case word == "incomplete" || word == "partial":
-				n.cut = NotePartial
-			}
+		case end.calling:
+			n.calling = true
+			n.end(n.finalText(o))
+			return
+		case end.cut != "":
+			n.cut = end.cut
 		}
 		n.finish(n.finalText(o))
 	case classAborted:
-		n.abort(o)
+		n.fail(aborted(o))
 	case classError:
 		n.fail(failure(o))
 	case classAlive:
@@ -139,15 +134,6 @@ func (n *normaliser) unknown(kind string, o object) {
 	n.put(Event{Kind: EventUnknown})
 }
 
-func (n *normaliser) abort(o object) {
-	e := failure(o)
-	e.Code = "aborted"
-	if o.text("message") == "" && o.first("error", "errorMessage", "reason") == nil {
-		e.Message = "the agent's run was aborted"
-	}
-	n.fail(e)
-}
-
 // textEvent takes an event whose name stands for text, or that has none.
 func (n *normaliser) textEvent(kind string, o object, depth int) {
 	if role := roleOf(o); role != "" && role != RoleAssistant {
@@ -158,6 +144,9 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 		n.status(oneLine(remark, 500))
 		return
 	}
+	if o.flag("done") {
+		n.stoppedFor(o.text(stopKeys...))
+	}
 	if m, ok := o.object("message"); ok {
 		n.wholeMessage(m, o)
 		return
@@ -165,7 +154,7 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 	if d, ok := o.object("delta"); ok {
 		if s := d.text("text", "content"); s != "" {
 			n.keyed = true
-			n.piece(kind, s)
+			n.piece(kind, "delta", s)
 			return
 		}
 	}
@@ -179,7 +168,7 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 		}
 		if s := blocksText(o[k]); s != "" {
 			n.keyed = true
-			n.piece(kind, s)
+			n.piece(kind, k, s)
 			if kind == "" && o.flag("done") {
 				n.finish("")
 			}
@@ -192,10 +181,10 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 	}
 	s := o.text("data", "message")
 	switch {
-	case hasError(o) || failed(o):
+	case hasError(o) || hasErrors(o) || failed(o):
 		n.fail(failure(o))
 	case s != "" && (kind != "" || o.text("status") == ""):
-		n.piece(kind, s)
+		n.piece(kind, "", s)
 	case s != "":
 		n.status(s)
 	case o.flag("done"):
@@ -207,16 +196,25 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 	}
 }
 
-// piece takes an increment.
-func (n *normaliser) piece(kind, s string) {
+// piece takes a text of the reply that came under the name of a kind and a key. Some of these
+// say that it is an increment.
+func (n *normaliser) piece(kind, key, s string) {
 	n.release()
 	if kind != "message" {
 		n.deltas = true
 	}
-	n.show(n.text.increment("", s))
+	if isIncrement(kind) || isIncrement(key) {
+		n.text.grow.pieces = true
+	}
+	n.show(n.text.unmarked(s))
 }
 
-// wholeMessage takes an assistant's message as it is persisted.
+func isIncrement(name string) bool {
+	return strings.Contains(name, "delta") || name == "token" || name == "chunk"
+}
+
+// wholeMessage takes an assistant's message as it is persisted, with the event o around
+// it. An empty o stands for families that send a message block by block.
 func (n *normaliser) wholeMessage(m, o object) {
 	if role := roleOf(m); role != "" && role != RoleAssistant {
 		n.foreign(m)
@@ -235,7 +233,11 @@ func (n *normaliser) wholeMessage(m, o object) {
 		n.show(n.text.increment("", text))
 		return
 	}
-	n.show(n.text.message(id, text))
+	if len(o) > 0 {
+		n.show(n.text.stored(id, text))
+	} else {
+		n.show(n.text.message(id, text))
+	}
 	n.messageTools(m)
 }
 
@@ -268,7 +270,7 @@ func (n *normaliser) finalText(o object) string {
 			continue
 		}
 		if s := blocksText(o[k]); s != "" {
-			return s
+			return n.text.unlessMark(s)
 		}
 	}
 	if inner, ok := o.object("data"); ok {

@@ -30,6 +30,7 @@ type ownRun struct {
 	rank   runRank
 	past   string              // the run before this one, which left the rest to it
 	rivals bool                // of another run it is not known that it answers nobody
+	abrupt bool                // its first event was its end
 	met    map[string]struct{} // other runs that were mentioned
 }
 
@@ -116,7 +117,9 @@ func (n *normaliser) isOurs(kind string, o object) bool {
 	if own.rank > rankNone {
 		n.forget()
 	}
-	own.runName, own.rank = name, rank
+	own.runName, own.rank, own.abrupt = name, rank, endsRun(o)
+	// An abort is hardly the beginning of our run.
+	own.rivals = own.rivals || isChat(o) && canonical(o.text("state")) == "aborted"
 	return true
 }
 
@@ -147,9 +150,20 @@ func beganBefore(o object) bool {
 	return delta != "" && len(text) > len(delta)
 }
 
+// endsRun reports whether one of the gateway's events is the end of its run. A run that
+// answers our message hardly begins with it, but for commands of the chat.
+func endsRun(o object) bool {
+	d, _ := o.object("data")
+	switch canonical(o.text("state")) {
+	case "final", "error":
+		return isChat(o)
+	}
+	return isAgent(o) && o.text("stream") == "lifecycle" && (d.text("phase") == "end" || d.text("phase") == "error")
+}
+
 // forget drops all that was taken of another run for our reply.
 func (n *normaliser) forget() {
-	n.text = transcript{}
+	n.text = transcript{room: n.text.room}
 	n.tools = toolTracker{}
 	n.attached = nil
 	n.session, n.message, n.run = "", "", ""
@@ -197,17 +211,24 @@ func (n *normaliser) isRival(o object, name runName) bool {
 func (n *normaliser) doubt() bool { return n.own.run != "" && n.own.rank < rankAcked }
 
 // behindEnd looks for another run behind the end of one that is in doubt.
-func (n *normaliser) behindEnd(data []byte) {
-	o, ok := asObject(data)
+func (n *normaliser) behindEnd(f frame) {
+	o, ok := asObject(f.data)
 	if payload, wrapped := o.object("payload"); wrapped {
 		o = payload
 	}
-	if name := nameOf(o); ok && name.run != n.own.run && n.isRival(o, name) {
-		n.put(Event{Kind: EventOtherRun})
-		n.stopped = true
+	if name := nameOf(o); !ok || name.run == n.own.run || !n.isRival(o, name) {
+		n.put(Event{Kind: EventHeartbeat})
 		return
 	}
-	n.put(Event{Kind: EventHeartbeat})
+	n.put(Event{Kind: EventOtherRun})
+	if n.stopped = n.stopped || !n.own.abrupt; n.stopped {
+		return
+	}
+	// The end was that of a run before.
+	n.forget()
+	n.own = ownRun{rivals: true, met: map[string]struct{}{n.own.run: {}}}
+	n.past = false
+	n.frame(f)
 }
 
 // yielded takes the end of a run that waits for its sub-agents: the reply goes on

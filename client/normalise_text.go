@@ -2,7 +2,6 @@ package client
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -43,12 +42,18 @@ type transcript struct {
 	seen map[string]bool // ids of the segments before the current one
 	gap  bool            // a blank line parts what comes next from what was shown
 	kept bool            // but only where no white space does
-	full bool            // buf has maxReplyText bytes: the text stops there
+	full string          // why the text stops where buf ends; "": it does not
+	grow growth          // of the texts that come without a word on what they are
+
+	room func(size int) int // as SendRequest.Room
 }
 
 // maxReplyText bounds the text of one reply, in bytes: an agent that never stops
 // must not take all memory.
 const maxReplyText = 8 << 20
+
+// maxSegments bounds its messages; what comes behind them is of the last one.
+const maxSegments = 4096
 
 // segment is one message of the reply.
 type segment struct {
@@ -78,6 +83,9 @@ func (t *transcript) open(id string) *segment {
 	c := t.current()
 	if c.start == len(t.buf) {
 		c.id = id
+		return c
+	}
+	if len(t.segs) >= maxSegments {
 		return c
 	}
 	if c.id != "" {
@@ -142,15 +150,27 @@ func lineBreaks(s string, has func(s, affix string) bool) int {
 
 // fit cuts what is to be added to the end of the text.
 func (t *transcript) fit(s string) string {
-	room := max(0, maxReplyText-len(t.buf))
+	want := len(t.buf) + len(s)
+	room := max(0, t.may(want)-len(t.buf))
 	if len(s) <= room {
 		return s
 	}
-	t.full = true
+	if t.full = NoteNoRoom; want > maxReplyText && len(t.buf)+room == maxReplyText {
+		t.full = NoteTooLong
+	}
 	for room > 0 && !utf8.RuneStart(s[room]) {
 		room--
 	}
 	return s[:room]
+}
+
+// may gives how many of so many bytes the text may have.
+func (t *transcript) may(size int) int {
+	size = min(size, maxReplyText)
+	if t.room == nil {
+		return size
+	}
+	return t.room(size)
 }
 
 // rewrite puts s in place of all text from an offset on.
@@ -177,7 +197,7 @@ func (t *transcript) confirm() {
 // increment takes a piece that continues the reply. id names the message that
 // it belongs to, where the stream does.
 func (t *transcript) increment(id, s string) change {
-	if s == "" || t.full {
+	if s == "" || t.full != "" {
 		return change{}
 	}
 	c := t.current()
@@ -198,7 +218,7 @@ func (t *transcript) increment(id, s string) change {
 // or may not have come in increments before.
 func (t *transcript) message(id, s string) change {
 	c := t.current()
-	if s == "" || t.full || t.seen[id] && !t.continues(c, id, s) {
+	if s == "" || t.full != "" || t.seen[id] && !t.continues(c, id, s) {
 		return change{}
 	}
 	if id != "" && c.id != "" && id != c.id {
@@ -251,7 +271,9 @@ func (t *transcript) merge(c *segment, id, s string) merged {
 		// The whole text lags behind the increments. What is left of them
 		// waits for a whole text of its own.
 		c.block, c.mark = c.mark, c.mark+len(s)
-		t.segs = append(t.segs, segment{id: c.id, start: c.mark, block: c.mark, mark: c.mark})
+		if len(t.segs) < maxSegments {
+			t.segs = append(t.segs, segment{id: c.id, start: c.mark, block: c.mark, mark: c.mark})
+		}
 		return merged{lags: true}
 	}
 	if lead := strings.TrimLeft(fresh, " \t\r\n"); lead != "" && strings.HasPrefix(s, lead) {
@@ -297,7 +319,7 @@ func (t *transcript) snapshot(s string) change {
 	c := t.current()
 	seg := t.buf[c.start:]
 	switch {
-	case s == "" || t.full || s == string(seg) || s == string(t.buf):
+	case s == "" || t.full != "" || s == string(seg) || s == string(t.buf):
 		return change{}
 	case extends(s, t.buf):
 		return t.add(s[len(t.buf):])
@@ -316,178 +338,18 @@ func (t *transcript) step(s, delta string) change {
 	switch {
 	case delta == "" || s == "":
 		return t.snapshot(s + delta)
-	case t.full:
+	case t.full != "":
 		return change{}
 	case n >= 0 && s[n:] == delta && (s[:n] == string(t.buf[c.start:]) || s[:n] == string(t.buf)):
 		return t.add(delta)
-	case n == 0 && s == delta && !t.full && c.start == len(t.buf):
+	case n == 0 && s == delta && t.full == "" && c.start == len(t.buf):
 		return t.add(s) // the first piece behind a tool call
-	case n == 0 && s == delta && !t.full && !extends(s, t.buf[c.start:]):
+	case n == 0 && s == delta && t.full == "" && !extends(s, t.buf[c.start:]):
 		// The piece is all there is of it: the first of another message.
 		t.open("")
 		return t.add(s)
 	}
 	return t.snapshot(s)
-}
-
-// item takes what a stream says of one message that it names: its whole text so
-// far, the piece by which it grew, or both. Items are parted by a blank line.
-//
-//	item("a", "OK", …)     OK                add "OK"
-//	item("b", "OK", …)     OK||OK            add "\n\nOK"
-//	item("a", "Okay", …)   Okay||OK          replace: an earlier item may change
-func (t *transcript) item(id string, text *string, delta string, replace bool) change {
-	if t.full {
-		return change{}
-	}
-	c := t.current()
-	if c.id != id {
-		if t.seen[id] {
-			for i := len(t.segs) - 2; i >= 0; i-- {
-				if t.segs[i].id == id {
-					return t.earlier(i, text, delta)
-				}
-			}
-		}
-		t.part()
-		c = t.current()
-		c.id = id
-	}
-	seg := t.buf[c.start:]
-	switch {
-	case text == nil && replace:
-		return t.rewrite(c.start, delta)
-	case text == nil:
-		return t.add(delta)
-	case extends(*text, seg):
-		return t.add((*text)[len(seg):])
-	}
-	return t.rewrite(c.start, *text)
-}
-
-// earlier changes a segment before the current one.
-func (t *transcript) earlier(i int, text *string, delta string) change {
-	next := t.segs[i+1]
-	start, end := t.segs[i].start, next.start-next.lead
-	was := string(t.buf[start:end])
-	s := was + delta
-	if text != nil {
-		s = *text
-	}
-	if s == was || len(t.buf)+len(s)-len(was) > maxReplyText {
-		return change{}
-	}
-	t.buf = slices.Replace(t.buf, start, end, []byte(s)...)
-	shift := len(s) - len(was)
-	for j := i; j < len(t.segs); j++ {
-		g := &t.segs[j]
-		if j > i {
-			g.start += shift
-		}
-		g.block, g.mark = max(g.start, g.block+shift), max(g.start, g.mark+shift)
-	}
-	return change{text: string(t.buf), replace: true}
-}
-
-// final takes the text that ends the reply, of which it is the last word: all of
-// it, or its last messages only, with or without the white space around it.
-func (t *transcript) final(s string) change {
-	all := string(t.buf)
-	if t.full || strings.TrimSpace(s) == "" || sameTrimmed(s, all) && len(s) <= len(all) {
-		return change{}
-	}
-	c := t.current()
-	for i := range t.segs {
-		// A message of the reply, or all from one on.
-		if from := t.segs[i].start; len(t.segs) > 1 && (sameTrimmed(s, all[from:]) || i+1 < len(t.segs) && sameTrimmed(s, all[from:t.segs[i+1].start])) {
-			return change{}
-		}
-	}
-	if endsWithPart(all, s) {
-		return change{}
-	}
-	from := t.covered(s)
-	if from < 0 {
-		from = c.start // it resembles nothing that was shown: the last message alone
-	}
-	if strings.HasPrefix(s, all[from:]) {
-		return t.add(s[len(all)-from:])
-	}
-	if lead := strings.TrimLeft(all[from:], " \t\r\n"); lead != "" && strings.HasPrefix(s, lead) {
-		return t.add(s[len(lead):])
-	}
-	return t.rewrite(from, s)
-}
-
-// isEndMark recognises what an end may carry in place of a text.
-func isEndMark(s string) bool {
-	switch canonical(s) {
-	case "ok", "true", "null", "1", "0", "done", "end", "eof", "stop", "stopped", "success", "succeeded",
-		"finished", "complete", "completed", "final", "end_turn", "closed":
-		return true
-	}
-	return false
-}
-
-// isMark reports whether a final text says only that the end was reached: it is such
-// a word, and not what was shown, be it several times, with or without tags before it.
-func (t *transcript) isMark(s string) bool {
-	s = strings.TrimSpace(s)
-	if len(t.buf) == 0 || !isEndMark(s) {
-		return false
-	}
-	head, ok := strings.CutSuffix(strings.TrimSpace(string(t.buf)), s)
-	return !ok || squash(strings.ReplaceAll(head, s, "")) != "" && !wrappedInTags(strings.TrimSpace(head))
-}
-
-// endsWithPart reports whether s is what stands behind a blank line at the end of
-// a text: the last message again, where the stream does not say where one begins.
-// What only tags stand before is the whole text, tidied up.
-func endsWithPart(all, s string) bool {
-	head, ok := strings.CutSuffix(strings.TrimSpace(all), strings.TrimSpace(s))
-	return ok && strings.HasSuffix(head, "\n\n") && squash(head) != "" && !wrappedInTags(strings.TrimSpace(head))
-}
-
-// wrappedInTags recognises "<think>…</think>".
-func wrappedInTags(s string) bool { return strings.HasPrefix(s, "<") && strings.HasSuffix(s, ">") }
-
-// covered finds the message with which a final text begins, by what they have in
-// common when white space and tags are left out: the text may have been tidied
-// up. It is -1 where no message resembles the text.
-func (t *transcript) covered(s string) int {
-	if len(t.segs) == 1 {
-		return 0
-	}
-	const enough = 4 << 10 // bytes of each message that are compared
-	best, from := 0, -1
-	s = squash(s[:min(len(s), enough)])
-	for i, g := range t.segs {
-		end := len(t.buf)
-		if i+1 < len(t.segs) {
-			end = t.segs[i+1].start
-		}
-		message := len(squash(string(t.buf[g.start:min(end, g.start+enough)])))
-		n := commonPrefix(s, squash(string(t.buf[g.start:min(len(t.buf), g.start+2*enough)])))
-		if message > 0 && 2*n >= min(message, len(s)) && n > best {
-			best, from = n, g.start
-		}
-	}
-	return from
-}
-
-// tags are what an agent's text is cleaned of before others see it.
-var tags = pattern(`</?[a-zA-Z][^<>\n]{0,80}>|\[\[[^\[\]\n]{0,80}\]\]`)
-
-func squash(s string) string {
-	return strings.Join(strings.Fields(tags().ReplaceAllString(s, "")), "")
-}
-
-func commonPrefix(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return n
 }
 
 func sameTrimmed(a, b string) bool { return strings.TrimSpace(a) == strings.TrimSpace(b) }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"openclaw-mcp/internal/text"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -17,6 +19,13 @@ type toolTracker struct {
 	order   []string                // the keys of partial
 	items   map[string]string       // call ids by the id of their output item
 }
+
+// What is remembered of the tool calls of one stream.
+const (
+	maxCalls   = 5000
+	maxPartial = 64      // calls whose arguments come in pieces
+	maxArgs    = 4 << 20 // bytes of these together; arguments that are cut are not shown
+)
 
 type trackedCall struct {
 	name  string
@@ -41,7 +50,10 @@ func (t *toolTracker) begin(c ToolCall) (*trackedCall, bool) {
 		setIfEmpty(&k.name, c.Name)
 		return k, false
 	}
-	k = &trackedCall{name: c.Name}
+	if len(t.calls) >= maxCalls {
+		clear(t.calls) // an agent that goes on and on; what comes twice is shown twice
+	}
+	k = &trackedCall{name: text.Clip(c.Name, maxName)}
 	t.calls[c.ID] = k
 	return k, true
 }
@@ -174,7 +186,7 @@ func (n *normaliser) messageTools(m object) {
 			// The message may be repeated: its place and content stand for the
 			// id, which stays empty for the caller.
 			key := strings.Join([]string{"\x00", m.id("id"), itoa(i), c.Name, string(c.Arguments)}, "\x00")
-			if _, isNew := n.tools.begin(ToolCall{ID: key, Name: c.Name}); !isNew {
+			if _, isNew := n.tools.begin(ToolCall{ID: shortID(key), Name: c.Name}); !isNew {
 				continue
 			}
 		}
@@ -235,7 +247,10 @@ func (n *normaliser) startPartial(index string, b object) {
 	if t.partial[index] != nil {
 		n.stopPartial(index)
 	}
-	p := &partialArgs{id: b.id("id"), name: b.text("name")}
+	if len(t.order) >= maxPartial {
+		n.stopPartial(t.order[0])
+	}
+	p := &partialArgs{id: b.id("id"), name: text.Clip(b.text("name"), maxName)}
 	t.partial[index] = p
 	t.order = append(t.order, index)
 	c := ToolCall{ID: p.id, Name: p.name}
@@ -246,8 +261,11 @@ func (n *normaliser) startPartial(index string, b object) {
 }
 
 func (n *normaliser) addPartial(index, s string) {
-	const most = 4 << 20 // bytes; arguments that are cut are not shown
-	if p := n.tools.partial[index]; p != nil && len(p.args) < most {
+	size := len(s)
+	for _, p := range n.tools.partial {
+		size += len(p.args)
+	}
+	if p := n.tools.partial[index]; p != nil && size <= maxArgs {
 		p.args = append(p.args, s...)
 	}
 }
@@ -277,6 +295,9 @@ func (n *normaliser) itemCall(item object) {
 	if id := item.id("id"); id != "" {
 		if n.tools.items == nil {
 			n.tools.items = map[string]string{}
+		}
+		if len(n.tools.items) >= maxCalls {
+			clear(n.tools.items)
 		}
 		n.tools.items[id] = c.ID
 	}

@@ -219,7 +219,7 @@ func TestRealHistories(t *testing.T) {
 			asked, said := 0, []string{}
 			for _, m := range page.Items {
 				if m.CreatedAt.IsZero() {
-					t.Errorf("no time in %s", m.Raw)
+					t.Errorf("no time in %+v", m)
 				}
 				if m.Role == RoleUser && m.Text == r.Message {
 					asked++
@@ -260,7 +260,7 @@ func TestRealEvents(t *testing.T) {
 				}
 				switch m := ev.Message; {
 				case ev.Cursor == "":
-					t.Errorf("nothing says where to read on after %s", m.Raw)
+					t.Errorf("nothing says where to read on after %+v", m)
 				case m.Role == RoleUser && m.Text == r.Message:
 					asked++
 				case m.Role == RoleAssistant && m.Text != "":

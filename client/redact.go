@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -84,12 +85,15 @@ func (c *core) maskAnswer(raw []byte) []byte {
 
 // maskSpelt masks the key where it is in one of its usual spellings.
 func (c *core) maskSpelt(raw []byte) []byte {
-	for _, s := range c.masked() {
-		if bytes.Contains(raw, []byte(s)) {
-			return []byte(c.redact(string(raw)))
-		}
+	if c.repeatsKey(raw) {
+		return []byte(c.redact(string(raw)))
 	}
 	return raw
+}
+
+// repeatsKey reports whether the key is in raw, in one of its usual spellings.
+func (c *core) repeatsKey(raw []byte) bool {
+	return slices.ContainsFunc(c.masked(), func(s string) bool { return bytes.Contains(raw, []byte(s)) })
 }
 
 // maskStream does so for an answer that is read as it comes.

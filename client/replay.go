@@ -6,9 +6,12 @@ import (
 	"time"
 )
 
-// maxReplay bounds how many events are held back while the cursor is looked
-// for.
-const maxReplay = 10000
+// maxReplay and maxReplayText bound the events that are held back while the cursor is
+// looked for: how many, and the bytes of their texts.
+const (
+	maxReplay     = 10000
+	maxReplayText = 8 << 20
+)
 
 // skipReplay leaves out of events what comes up to and with the cursor after.
 // A cursor that is a number or a time is compared. One that is an id has to
@@ -39,6 +42,7 @@ func skipReplay(events iter.Seq2[HistoryEvent, error], after string, quiet time.
 
 		seen := seenBefore(after)
 		var held []HistoryEvent
+		size := 0
 		found := false
 		flush := func() bool {
 			for _, ev := range held {
@@ -89,7 +93,8 @@ func skipReplay(events iter.Seq2[HistoryEvent, error], after string, quiet time.
 				case known:
 				default:
 					held = append(held, it.ev)
-					if len(held) >= maxReplay && !flush() {
+					size += it.ev.Message.Size()
+					if (len(held) >= maxReplay || size > maxReplayText) && !flush() {
 						return
 					}
 				}

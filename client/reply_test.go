@@ -219,6 +219,10 @@ var accepted = []replyRow{
 	{rule: "200 in plain text", contentType: "text/plain", in: "Message queued.", end: "accepted: Message queued."},
 	{rule: "202 with an error", contentType: "application/json", status: 202, in: `{"error":"no credits"}`, end: "error: no credits"},
 	{rule: "a reply with a status", contentType: "application/json", in: `{"status":"running","reply":"Hello"}`, text: "Hello", end: "final"},
+	{rule: "a reply beside an error that is none", contentType: "application/json", in: `{"reply":"Hello","error":{},"status":"ok"}`, text: "Hello", end: "final"},
+	{rule: "a reply beside what failed", contentType: "application/json", in: `{"reply":"Hello","data":{"status":"failed"}}`, text: "Hello", end: "final"},
+	{rule: "a reply that is still written", contentType: "application/json", in: `{"status":"in_progress","reply":"Hel"}`, text: "Hel"},
+	{rule: "a reply that is not done", contentType: "application/json", in: `{"reply":"Hel","done":false}`, text: "Hel"},
 	{rule: "a reply called message", contentType: "application/json", in: `{"message":"Hello"}`, text: "Hello", end: "final"},
 	{rule: "queued as an event", in: `message>{"status":"queued","message":"Message queued"}` + "\n" + `delta>{"delta":"Hello"}` + "\ndone>", text: "Hello", end: "final", says: "Message queued"},
 	{rule: "a piece with a status", in: `{"delta":"Hel","status":"in_progress"}` + "\n" + `{"delta":"lo","status":"completed"}` + "\n[DONE]", text: "Hello", end: "final"},
@@ -293,7 +297,17 @@ var failures = []replyRow{
 	{rule: `exitCode "1"`, in: `output>{"text":"Half"}` + "\n" + `complete>{"success":true,"exitCode":"1"}`, text: "Half", end: "error: the agent ended with exit code 1"},
 	{rule: `exitCode "0"`, in: `output>{"text":"All"}` + "\n" + `complete>{"success":"true","exitCode":"0"}`, text: "All", end: "final"},
 	{rule: `is_error "true"`, in: `{"type":"agent-output","data":{"type":"result","is_error":"true","result":"too many turns"}}`, end: "error: too many turns"},
+	{rule: "the inner tool at its limit", in: `{"type":"agent-output","data":{"type":"assistant","message":{"content":[{"type":"text","text":"Half"}]}}}` + "\n" + `{"type":"agent-output","data":{"type":"result","subtype":"error_max_turns","is_error":false}}` + "\n" + `{"type":"complete","success":true,"exitCode":0}`, text: "Half", end: "error: the agent failed"},
+	{rule: "JSON, the inner tool at its limit", contentType: "application/json", in: `{"type":"result","subtype":"error_max_turns","result":"Half"}`, text: "Half", end: "error: the agent failed"},
 	{rule: `statusCode "503"`, in: `{"statusCode":"503","message":"asleep"}`, end: "error: asleep"},
+	{rule: "a list of errors", in: `{"delta":"Half"}` + "\n" + `{"errors":[{"message":"rate limited"}]}` + "\n[DONE]", text: "Half", end: "error: rate limited"},
+	{rule: "A: an error in the choice", in: chunk("Half") + `{"choices":[{"delta":{},"finish_reason":"error","error":{"message":"it broke"}}]}` + "\n[DONE]", text: "Half", end: "error: it broke"},
+	{rule: "A: a choice that ends with an error", in: chunk("Half") + `{"choices":[{"delta":{"content":""},"finish_reason":"error"}]}` + "\n[DONE]", text: "Half", end: "error: the agent failed without a reason"},
+	{rule: "a failed run", in: `{"delta":"Half"}` + "\n" + `run.failed>{"message":"it broke"}` + "\n[DONE]", text: "Half", end: "error: it broke"},
+	{rule: "a run's error", in: `{"delta":"Half"}` + "\n" + `{"type":"RUN_ERROR","message":"it broke"}`, text: "Half", end: "error: it broke"},
+	{rule: "an end whose result is a failure", in: `{"delta":"Half"}` + "\n" + `done>{"result":{"status":"error","message":"it broke"}}`, text: "Half", end: "error: it broke"},
+	{rule: `exit_status`, in: `{"delta":"Half"}` + "\n" + `end>{"exit_status":1}`, text: "Half", end: "error: the agent ended with exit code 1"},
+	{rule: "JSON, a problem", contentType: "application/problem+json", in: `{"type":"about:blank","title":"it broke","status":529}`, end: "error: it broke"},
 	{rule: "an end whose status is a failure", in: `{"delta":"Half"}` + "\n" + `done>{"status":"failed","message":"it broke"}`, text: "Half", end: "error: it broke"},
 	{rule: `JSON, success "false"`, contentType: "application/json", in: `{"success":"false","message":"no credits"}`, end: "error: no credits"},
 	{rule: "payloads that are errors", contentType: "application/json", in: `{"runId":"r","status":"ok","result":{"payloads":[{"text":"No API key","isError":true}]}}`, end: "error: No API key"},
@@ -308,23 +322,35 @@ func TestHowRepliesEnd(t *testing.T) {
 		`"finish_reason":"content_filter"`: NoteFilter, `"status":"incomplete"`: NotePartial, `"status":"partial"`: NotePartial,
 		`"status":"cancelled"`: "aborted", `"status":"aborted"`: "aborted", `"status":"timeout"`: "aborted", `"status":"interrupted"`: "aborted",
 		`"stopReason":"aborted"`: "aborted", `"reason":"cancelled"`: "aborted", `"finish_reason":"error"`: "failed",
+		`"status":"failed"`: "failed", `"success":false`: "failed", `"error":{"message":"it broke"}`: "failed", `"exitCode":1`: "failed", `"is_error":true`: "failed",
+		`"done":true,"done_reason":"length"`: NoteLimit, `"partial":true`: NotePartial, `"truncated":true`: NotePartial, `"timed_out":true`: NotePartial,
 	} {
-		answer := streamAnswer{status: 200, contentType: "text/event-stream"}
-		c := collectFrom(t, answer.decode(strings.NewReader(asSSE(`delta>{"delta":"Half of it"}`+"\n"+`done>{`+said+`}`))))
-		got := ""
-		for _, ev := range c.events {
-			switch {
-			case ev.Kind == EventError && ev.Err.Code == "aborted":
-				got = "aborted"
-			case ev.Kind == EventError:
-				got = "failed"
-			case ev.Kind == EventFinal:
-				got = ev.Note
-			}
+		for contentType, in := range map[string]string{
+			"text/event-stream": asSSE(`delta>{"delta":"Half of it"}` + "\n" + `done>{` + said + `}`),
+			"application/json":  `{"reply":"Half of it",` + said + `}`,
+			"application/json;": `{"data":{"message":{"role":"assistant","content":"Half of it",` + said + `}}}`,
+		} {
+			testHowItEnds(t, contentType, in, want)
 		}
-		if got != want || c.shown != "Half of it" {
-			t.Errorf("%s: got %q with %q, want %q", said, got, c.shown, want)
+	}
+}
+
+func testHowItEnds(t *testing.T, contentType, in, want string) {
+	t.Helper()
+	c := collectFrom(t, streamAnswer{status: 200, contentType: contentType}.decode(strings.NewReader(in)))
+	got := ""
+	for _, ev := range c.events {
+		switch {
+		case ev.Kind == EventError && ev.Err.Code == "aborted":
+			got = "aborted"
+		case ev.Kind == EventError:
+			got = "failed"
+		case ev.Kind == EventFinal:
+			got, c.shown = ev.Note, ev.Text
 		}
+	}
+	if got != want || c.shown != "Half of it" {
+		t.Errorf("%s: got %q with %q, want %q", in, got, c.shown, want)
 	}
 }
 
@@ -346,7 +372,7 @@ func TestReplies(t *testing.T) {
 
 func (row replyRow) check(t *testing.T) {
 	body := row.in
-	answer := streamAnswer{status: max(row.status, 200), contentType: row.contentType, sentTo: row.session, question: "What is it?"}
+	answer := streamAnswer{status: max(row.status, 200), contentType: row.contentType, sentTo: row.session, question: "What is it?", unframed: !row.framed()}
 	if row.contentType == "" {
 		body = asSSE(row.in)
 		answer.contentType = "text/event-stream"
@@ -359,6 +385,9 @@ func (row replyRow) check(t *testing.T) {
 		switch ev.Kind {
 		case EventFinal:
 			end = "final"
+			if ev.Note != "" && !ev.Silent && strings.Contains(row.end, ": ") {
+				end += ": " + ev.Note
+			}
 			if ev.Silent {
 				end = "silent"
 				if ev.Note != NoteSilent || !c.acc.Reply().Silent {
@@ -369,6 +398,9 @@ func (row replyRow) check(t *testing.T) {
 			end = "accepted: " + ev.Text
 		case EventError:
 			end = "error: " + ev.Err.Message
+			if ev.Doubt && ev.Rivals {
+				end += " (in doubt)"
+			}
 		case EventStatus:
 			said = append(said, ev.Text)
 		}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -36,7 +37,12 @@ type call struct {
 	beside    bool          // path is beside the API (behind the base URL without /api)
 	etag      string        // of what is known: an answer of 304 is a success
 	stream    bool          // timeout ends at the headers
+	longest   int           // bytes that are kept of a text in the answer; 0: maxText
+	mark      string        // then its end is kept as well, see shortener
 }
+
+// maxText is how many bytes are kept of a text that is neither a reply nor output.
+const maxText = 64 << 10
 
 // instancePath gives the escaped path of an instance's endpoint and the op that
 // names it.
@@ -65,7 +71,11 @@ type reply struct {
 	status int
 	header http.Header
 	length int64 // Content-Length, -1 when unknown
-	body   *body
+	// unframed says that the end of the connection is the end of the body (RFC 9112,
+	// section 6.3), so that one that was cut looks whole.
+	unframed bool
+	body     *body
+	hold     // of what was read of it
 }
 
 // send sends one request and gives the answer if its status is 2xx, or the
@@ -130,6 +140,7 @@ func (c *core) send(ctx context.Context, req call) (*reply, error) {
 		b.stop()
 		return nil, c.finish(req, e)
 	}
+	unframed := resp.ProtoMajor < 2 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.Header.Get("Content-Encoding") == ""
 	if err := decompress(resp); err != nil {
 		_ = resp.Body.Close()
 		resp.Body = http.NoBody
@@ -145,10 +156,10 @@ func (c *core) send(ctx context.Context, req call) (*reply, error) {
 			defer func() { _ = b.Close() }()
 			return nil, c.finish(req, b.failure(context.DeadlineExceeded))
 		}
-		return &reply{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength, body: b}, nil
+		return &reply{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength, unframed: unframed, body: b}, nil
 	}
 	defer func() { _ = b.Close() }()
-	return nil, c.finish(req, c.refusal(resp, maxErrorBody, reading))
+	return nil, c.finish(req, c.refusal(resp, req.path, maxErrorBody, reading))
 }
 
 func (c *core) setHeader(h http.Header, req call) {
@@ -173,11 +184,11 @@ func (c *core) setHeader(h http.Header, req call) {
 }
 
 // refusal turns an answer that is not a success into an error. Of its body, up
-// to limit bytes explain the status.
-func (c *core) refusal(resp *http.Response, limit int, reading bool) *Error {
+// to limit bytes explain the status. path is what was asked for, behind the base URL.
+func (c *core) refusal(resp *http.Response, path string, limit int, reading bool) *Error {
 	status := resp.StatusCode
 	if status >= 300 && status < 400 {
-		e := &Error{Status: status, Message: redirectMessage(resp)}
+		e := &Error{Status: status, Message: redirectMessage(resp, path)}
 		if !reading {
 			e.Outcome = OutcomeRejected
 			if status == http.StatusFound || status == http.StatusSeeOther {
@@ -239,7 +250,7 @@ func (c *core) finish(req call, e *Error) *Error {
 }
 
 // bytes sends a request and reads its answer whole. An answer that reports an
-// error is one, whatever its status.
+// error is one, whatever its status. The reply is released when the answer is decoded.
 func (c *core) bytes(ctx context.Context, req call) ([]byte, *reply, error) {
 	if req.timeout == 0 {
 		req.timeout = c.options.timeouts.Write
@@ -252,6 +263,7 @@ func (c *core) bytes(ctx context.Context, req call) ([]byte, *reply, error) {
 		return nil, nil, err
 	}
 	if e := wholeError(raw); e != nil {
+		r.release()
 		e.Status = r.status
 		setIfEmpty(&e.RequestID, oneLine(r.header.Get("X-Request-Id"), 100))
 		return nil, nil, c.fail(req, e)
@@ -271,7 +283,8 @@ func (c *core) readAnswer(ctx context.Context, req call) (*reply, []byte, error)
 	}
 	defer func() { _ = r.body.Close() }()
 	limit := c.options.maxJSON
-	raw, err := readAll(io.LimitReader(&valueCounter{Reader: r.body}, limit+1), min(limit, r.length))
+	in := &io.LimitedReader{R: &valueCounter{Reader: c.maskStream(r.body)}, N: limit + 1}
+	raw, err := r.readWhole(&shortener{Reader: in, keep: cmp.Or(req.longest, maxText), mark: req.mark}, min(limit, r.length))
 	if errors.Is(err, errManyValues) {
 		e := *errManyValues
 		e.Status = r.status
@@ -280,12 +293,14 @@ func (c *core) readAnswer(ctx context.Context, req call) (*reply, []byte, error)
 	if err != nil {
 		return nil, nil, err // of body.Read: complete already
 	}
-	if int64(len(raw)) > limit {
+	if in.N <= 0 {
+		r.release()
 		return nil, nil, c.fail(req, &Error{Status: r.status, Err: ErrTooLarge,
 			Message: fmt.Sprintf("the answer is larger than %d bytes", limit)})
 	}
 	raw = c.maskAnswer(bytes.TrimPrefix(raw, byteOrderMark))
 	if kindOf(raw) != 0 && isHTML(mediaType(r.header), raw) && !isJSON(raw) {
+		defer r.release()
 		return nil, nil, c.fail(req, pageError(r.status, raw))
 	}
 	return r, raw, nil
@@ -301,26 +316,31 @@ func pageError(status int, page []byte) *Error {
 	return e
 }
 
-// post is bytes for a POST on an instance.
-func (c *core) post(ctx context.Context, instance, rest string, payload any) ([]byte, call, error) {
-	path, op, err := instancePath(http.MethodPost, instance, rest)
+// fetch sends a request and decodes its answer.
+func fetch[T any, B ~[]byte](ctx context.Context, c *core, req call, decode func(B) (T, error)) (T, error) {
+	var none T
+	raw, r, err := c.bytes(ctx, req)
 	if err != nil {
-		return nil, call{}, err
+		return none, err
 	}
-	req := call{op: op, method: http.MethodPost, path: path, body: payload}
-	raw, _, err := c.bytes(ctx, req)
-	return raw, req, err
+	defer r.release()
+	v, err := decode(B(raw))
+	if err != nil {
+		return none, c.fail(req, err)
+	}
+	return v, nil
 }
 
-// get is bytes for a GET on an instance.
-func (c *core) get(ctx context.Context, instance, rest string, query url.Values) ([]byte, call, error) {
+// post is a POST on an instance.
+func post(instance, rest string, payload any) (call, error) {
+	path, op, err := instancePath(http.MethodPost, instance, rest)
+	return call{op: op, method: http.MethodPost, path: path, body: payload}, err
+}
+
+// get is a GET on an instance.
+func get(instance, rest string, query url.Values) (call, error) {
 	path, op, err := instancePath(http.MethodGet, instance, rest)
-	if err != nil {
-		return nil, call{}, err
-	}
-	req := call{op: op, method: http.MethodGet, path: path, query: query}
-	raw, _, err := c.bytes(ctx, req)
-	return raw, req, err
+	return call{op: op, method: http.MethodGet, path: path, query: query}, err
 }
 
 // progress notes how far a request got on its way out. Its fields are written

@@ -91,19 +91,26 @@ func sameService(a, b *url.URL) bool {
 	return strings.EqualFold(a.Hostname(), b.Hostname()) && a.Scheme == "http" && b.Scheme == "https"
 }
 
-// redirectMessage says why an answer of 3xx was not followed. Of the target it
-// shows the host alone.
-func redirectMessage(resp *http.Response) string {
+// redirectMessage says why an answer of 3xx was not followed. Of the target it shows the host,
+// and the base URL where the target has the path of the request, which is below that.
+func redirectMessage(resp *http.Response, path string) string {
 	to, err := resp.Location()
-	switch {
-	case err != nil:
+	if err != nil {
 		return "the service sent a redirect without a valid address"
-	case !sameService(resp.Request.URL, to):
-		return fmt.Sprintf("the service redirects to %s://%s, where the API key is not sent; check the base URL", to.Scheme, to.Host)
+	}
+	from, base := resp.Request.URL, to.Scheme+"://"+to.Host
+	if prefix, ok := strings.CutSuffix(to.EscapedPath(), path); ok && path != "" {
+		base += prefix
+	}
+	switch {
+	case !sameService(from, to):
+		return fmt.Sprintf("the service redirects to %s, where the API key is not sent; if that is the service's address, the base URL has to be that", base)
 	case resp.Request.Method == http.MethodGet || resp.Request.Method == http.MethodHead:
 		return "the service redirects too often"
+	case to.Scheme != from.Scheme || to.Host != from.Host:
+		return fmt.Sprintf("the service redirects a %s to %s and nothing was sent there; the base URL has to be that", resp.Request.Method, base)
 	}
-	return "the service redirects a " + resp.Request.Method + ", which is not sent twice; check the base URL"
+	return "the service redirects a " + resp.Request.Method + " to another path, and nothing was sent there; check the base URL"
 }
 
 type opKey struct{}

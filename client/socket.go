@@ -51,7 +51,7 @@ func (c *core) dialSocket(ctx context.Context, req call, readLimit int64, subpro
 		ws.SetReadLimit(readLimit)
 		return ws, nil
 	case resp != nil && resp.StatusCode != http.StatusSwitchingProtocols:
-		e := c.refusal(resp, maxUpgradeBody, true)
+		e := c.refusal(resp, "", maxUpgradeBody, true)
 		if resp.StatusCode < 300 {
 			e.Message = "the service answered without opening a WebSocket: " + e.Message
 		}

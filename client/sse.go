@@ -14,6 +14,9 @@ import (
 // data lines of several MiB.
 const defaultEventLimit = 16 << 20
 
+// maxEventID is the longest id of an event, in bytes: they are kept while a stream lasts.
+const maxEventID = 4 << 10
+
 // frame is one step of a stream before anyone asks what it means: an SSE
 // event, a comment, or a line of NDJSON.
 type frame struct {
@@ -34,7 +37,11 @@ func readSSE(r io.Reader, limit int, yield func(frame) bool) error {
 		if err != nil {
 			return err
 		}
-		if !yield(frame{name: ev.Type, id: ev.LastEventID, data: []byte(ev.Data), cut: in.cut}) {
+		f := frame{name: ev.Type, data: []byte(ev.Data), cut: in.cut}
+		if len(ev.LastEventID) <= maxEventID {
+			f.id = ev.LastEventID
+		}
+		if !yield(f) {
 			return nil
 		}
 	}

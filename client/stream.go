@@ -16,10 +16,12 @@ import (
 type streamAnswer struct {
 	status      int
 	contentType string
-	sentTo      string // the session that the message was sent to, "" where the service chooses
-	question    string // the message
-	linger      bool   // as SendRequest.Linger
-	limit       int    // of one event in bytes; 0 is the default
+	sentTo      string             // the session that the message was sent to, "" where the service chooses
+	question    string             // the message
+	linger      bool               // as SendRequest.Linger
+	room        func(size int) int // as SendRequest.Room
+	limit       int                // of one event in bytes; 0 is the default
+	unframed    bool               // a body that was cut looks like one that ended
 }
 
 // decodeStream normalises a body whose content type is all that is known of it.
@@ -38,16 +40,13 @@ func (s streamAnswer) decode(r io.Reader) iter.Seq2[Event, error] {
 		s.limit = defaultEventLimit
 	}
 	return func(yield func(Event, error) bool) {
-		n := &normaliser{sentTo: s.sentTo, question: s.question, linger: s.linger, yield: func(ev Event) bool { return yield(ev, nil) }}
+		n := &normaliser{sentTo: s.sentTo, question: s.question, linger: s.linger, text: transcript{room: s.room}, yield: func(ev Event) bool { return yield(ev, nil) }}
 		err := s.read(r, n)
 		if n.stopped {
 			return
 		}
 		if err == nil {
 			n.close()
-			return
-		}
-		if n.past {
 			return
 		}
 		n.raw, n.fresh = nil, Event{}
@@ -73,7 +72,7 @@ func (s streamAnswer) read(r io.Reader, n *normaliser) error {
 	return readFrames(r, s.contentType, s.limit, func(f frame) bool {
 		n.frame(f)
 		return !n.stopped
-	}, n.body, n.plainText)
+	}, n.body, func(r io.Reader) error { return n.plainText(r, s.unframed) })
 }
 
 // readFrames reads a body in the form that its content type names. JSON is
@@ -174,11 +173,16 @@ func (n *normaliser) body(body []byte) error {
 		return pageError(0, body)
 	}
 	n.raw = bytes.TrimSpace(body)
-	if e := wholeError(body); e != nil {
+	o, ok := asObject(body)
+	if e := wholeError(body); e != nil && !hasAny(o, replyKeys[:len(replyKeys)-1]) {
 		n.fail(e)
 		return nil
 	}
-	if o, ok := asObject(body); ok {
+	if ok {
+		if reportsFailure(o) {
+			n.fail(reportedFailure(o))
+			return nil
+		}
 		if _, ok := acceptance(o); ok || n.isEcho(o) {
 			return n.accepted(body)
 		}
@@ -188,7 +192,13 @@ func (n *normaliser) body(body []byte) error {
 	var e *Error
 	switch {
 	case err == nil, errors.Is(err, ErrNoText):
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		n.show(n.text.add(reply.Text))
+		n.flush()
+		n.stopped = true // the history has the rest
+		return nil
 	case isJSON(body) && errors.As(err, &e):
+		n.show(n.text.add(reply.Text))
 		n.fail(e)
 		return nil
 	default:
@@ -204,9 +214,13 @@ func (n *normaliser) body(body []byte) error {
 		}
 		n.put(Event{Kind: kind, Tool: c})
 	}
-	n.text.add(reply.Text)
+	c := n.text.add(reply.Text)
 	n.cut = strings.Join(reply.Notes, "; ")
-	n.finish("")
+	if outcomeOfWhole(o, 0).calling {
+		n.show(c)
+		n.calling = true
+	}
+	n.end("")
 	return nil
 }
 
@@ -244,8 +258,9 @@ func (n *normaliser) isEcho(o object) bool {
 	return said != "" && said == strings.TrimSpace(n.question) && onlyAcceptanceKeys(o)
 }
 
-// plainText takes a reply that comes as nothing but its text.
-func (n *normaliser) plainText(r io.Reader) error {
+// plainText takes a reply that comes as nothing but its text. Where it may have been
+// cut, its end is not known.
+func (n *normaliser) plainText(r io.Reader, maybeCut bool) error {
 	// A remark is not shown as text, so the beginning waits until it is longer
 	// than one.
 	var rest []byte
@@ -270,7 +285,7 @@ func (n *normaliser) plainText(r io.Reader) error {
 		n.show(n.text.increment("", strings.ToValidUTF8(string(whole), "\uFFFD")))
 		rest = append(rest[:0], rest[len(whole):]...)
 		if err == io.EOF {
-			if len(bytes.TrimSpace(n.text.buf)) > 0 {
+			if len(bytes.TrimSpace(n.text.buf)) > 0 && !maybeCut {
 				n.finish("")
 			}
 			return nil

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -82,15 +83,16 @@ func (s *TerminalService) Exec(ctx context.Context, instance string, r ExecReque
 	if r.Timeout < 0 {
 		return ExecResult{}, notSent(op, errors.New("the time-out is negative"))
 	}
-	payload := struct {
-		Command   string `json:"command"`
-		TimeoutMS int64  `json:"timeout_ms,omitzero"`
-	}{r.Command, int64((r.Timeout + time.Millisecond - 1) / time.Millisecond)}
+	payload := objectOf(field{key: "command", text: r.Command})
+	if r.Timeout > 0 {
+		payload = fmt.Appendf(payload[:len(payload)-1], `,"timeout_ms":%d}`, (r.Timeout+time.Millisecond-1)/time.Millisecond)
+	}
 	limit := r.Timeout
 	if limit == 0 {
 		limit = s.core.options.timeouts.Exec
 	}
-	req := call{op: op, method: http.MethodPost, path: path, body: payload, timeout: limit}
+	keep := s.core.options.maxExec
+	req := call{op: op, method: http.MethodPost, path: path, body: payload, timeout: limit, longest: keep, mark: rand.Text()}
 	if limit > 0 {
 		req.timeout = limit + execGrace
 	}
@@ -99,7 +101,8 @@ func (s *TerminalService) Exec(ctx context.Context, instance string, r ExecReque
 	if err != nil {
 		return ExecResult{}, err
 	}
-	result, err := decodeExec(raw, s.core.options.maxExec, time.Since(sent), limit)
+	defer resp.release()
+	result, err := decodeExec(raw, keep, req.mark, time.Since(sent), limit)
 	if err != nil {
 		e := s.core.fail(req, err)
 		e.Status = resp.status

@@ -37,7 +37,7 @@ func TestConfigReference(t *testing.T) {
 	}
 }
 
-// Links between the pages lead to files that exist.
+// Links between the pages lead to files that exist, and to headings that do.
 func TestDocsLinks(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	if err != nil {
@@ -47,7 +47,7 @@ func TestDocsLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := regexp.MustCompile(`\]\(([^)#\s]+)[^)]*\)`)
+	link := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]+))?[^)]*\)`)
 	links := 0
 	for _, page := range append(append(pages, deeper...), "../README.md", "../CONTRIBUTING.md") {
 		b, err := os.ReadFile(page)
@@ -55,19 +55,41 @@ func TestDocsLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range link.FindAllSubmatch(b, -1) {
-			target := string(m[1])
+			target, heading := string(m[1]), string(m[2])
 			if strings.Contains(target, "://") || target == releases {
 				continue
 			}
 			links++
-			if _, err := os.Stat(filepath.Join(filepath.Dir(page), target)); err != nil {
+			file := page
+			if target != "" {
+				file = filepath.Join(filepath.Dir(page), target)
+			}
+			if _, err := os.Stat(file); err != nil {
 				t.Errorf("%s links to %s: %v", page, target, err)
+			} else if heading != "" && !hasHeading(t, file, heading) {
+				t.Errorf("%s links to #%s of %s, which has no such heading", page, heading, file)
 			}
 		}
 	}
 	if links < 10 {
 		t.Errorf("only %d links found: these are not all", links)
 	}
+}
+
+// hasHeading reports whether a page has a heading of that anchor, as GitHub makes them.
+func hasHeading(t *testing.T, page, anchor string) bool {
+	t.Helper()
+	b, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllSubmatch(b, -1) {
+		words := regexp.MustCompile(`[^\pL\pN _-]`).ReplaceAllString(strings.ToLower(string(m[1])), "")
+		if strings.ReplaceAll(words, " ", "-") == anchor {
+			return true
+		}
+	}
+	return false
 }
 
 // The README is short enough to be read.
@@ -181,7 +203,7 @@ var configGroups = []struct{ title, pattern string }{
 	{"The local instance (`--local`)", `^OPENCLAW_LOCAL_`},
 	{"Watching the server", `^OTEL_|_(ADMIN|AUDIT_LOG|SLOW_CALL|LOG_LEVEL|LOG_FORMAT)$`},
 	{"Limits", `_(READ_ONLY|TOOLSETS|TOOLS|INSTANCES|COMMANDS|PATHS|EXCLUDE_[A-Z]+|CONFIRM|TRANSFER_ROOTS)$`},
-	{"Waiting and results", `_(SOFT_DEADLINE|STALL_AFTER|TASK_AFTER|MAX_RESULT_CHARS|STRUCTURED)$`},
+	{"Waiting and results", `_(SOFT_DEADLINE|STALL_AFTER|TASK_AFTER|RUNS|MAX_RESULT_CHARS|STRUCTURED)$`},
 	{"Terminals and desktop", `_(TERMINAL[A-Z_]*|VNC_PASSWORD)$`},
 	{"HTTP", ``},
 }

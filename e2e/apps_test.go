@@ -209,10 +209,10 @@ func TestAppTools(t *testing.T) {
 			must("close_terminal", params{"terminal": terminal})
 
 			must("exec_command", params{"command": "echo by-the-model", "wait_seconds": 20})
-			run := must("exec_command", params{"command": "while :; do echo in-the-background; sleep 0.2; done", "background": true})["run"]
-			followed := must("follow_run", params{"run": run, "wait_seconds": 20})
+			run := must("exec_command", params{"command": "while :; do echo in-the-background; sleep 0.2; done", "background": true})["run"].(string)
+			followed := must("follow_run", params{"runs": []string{run}, "wait_seconds": 20})
 			for !strings.Contains(fmt.Sprint(followed), "in-the-background") {
-				followed = must("follow_run", params{"run": run, "wait_seconds": 20})
+				followed = must("follow_run", params{"runs": []string{run}, "wait_seconds": 20})
 			}
 			work := must("list_work", params{})
 			if runs, _ := work["runs"].([]any); len(runs) == 0 || !strings.Contains(fmt.Sprint(runs), "id:") || !strings.Contains(fmt.Sprint(work["instances"]), "ready") {
@@ -258,8 +258,9 @@ func TestAppRails(t *testing.T) {
 		listed    string
 		forbidden []string
 	}{
-		{"OPENCLAW_MCP_READ_ONLY=true", "follow_desktop", []string{"use_terminal", "use_desktop", "reboot_by_hand", "shutdown_by_hand"}},
+		{"OPENCLAW_MCP_READ_ONLY=true", "follow_desktop", []string{"use_terminal", "use_desktop", "answer_run", "reboot_by_hand", "shutdown_by_hand"}},
 		{"OPENCLAW_MCP_EXCLUDE_TOOLS=read_terminal,control_desktop", "use_terminal", []string{"follow_terminal", "use_desktop"}},
+		{"OPENCLAW_MCP_EXCLUDE_TOOLS=send_chat_message", "follow_run", []string{"answer_run"}},
 		{"OPENCLAW_MCP_EXCLUDE_TOOLS=shutdown_instance", "reboot_by_hand", []string{"shutdown_by_hand"}},
 		{"OPENCLAW_MCP_TOOLSETS=runs", "list_work", []string{"use_terminal", "follow_terminal", "use_desktop", "follow_desktop"}},
 		{"OPENCLAW_MCP_TOOLS=take_screenshot", "follow_desktop", []string{"use_desktop", "list_work", "follow_run"}},

@@ -39,7 +39,11 @@ func TestConfigRefused(t *testing.T) {
 		{env: "OPENCLAW_MCP_SOFT_DEADLINE=45x", want: []string{"duration", "45s"}},
 		{env: "OPENCLAW_MCP_SOFT_DEADLINE=10ms", want: []string{"10ms", "from 1s to 1h"}},
 		{env: "OPENCLAW_MCP_SOFT_DEADLINE=2h", want: []string{"from 1s to 1h"}},
+		{env: "OPENCLAW_MCP_TASK_AFTER=-1s", want: []string{"-1s", "from 0s", "to 1h"}},
+		{env: "OPENCLAW_MCP_TASK_AFTER=2h", want: []string{"to 1h"}},
 		{env: "OPENCLAW_MCP_STALL_AFTER=0s", want: []string{"at least 1s"}},
+		{env: "OPENCLAW_MCP_RUNS=-1", want: []string{"is -1", "0 or more"}},
+		{env: "OPENCLAW_MCP_RUNS=many", want: []string{"whole number"}},
 		{env: "OPENCLAW_MCP_MAX_RESULT_CHARS=many", want: []string{"whole number"}},
 		{env: "OPENCLAW_MCP_MAX_RESULT_CHARS=10", want: []string{"from 1000 to 1048576"}},
 		{env: "OPENCLAW_MCP_MAX_RESULT_CHARS=9999999", want: []string{"from 1000 to 1048576"}},
@@ -78,7 +82,7 @@ func TestConfigRefused(t *testing.T) {
 		{args: []string{"--http", "nonsense"}, want: []string{"--http", "host:port"}},
 		{args: []string{"--nonsense"}, want: []string{"-nonsense", "--help"}},
 		{args: []string{"--http"}, want: []string{"-http", "--help"}},
-		{args: []string{"serve"}, want: []string{`unknown command "serve"`, "demo", "--help"}},
+		{args: []string{"serve"}, want: []string{`unknown command "serve"`, "--http", "--help"}},
 		{args: []string{"demo", "now"}, want: []string{"demo takes no arguments", "now"}},
 	} {
 		t.Run(tt.env+strings.Join(tt.args, " "), func(t *testing.T) {

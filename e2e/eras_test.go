@@ -68,6 +68,11 @@ func checkHandshake(t *testing.T, s *session) {
 	} else if !slices.Contains(r.SupportedVersions, modern) || !strings.Contains(string(r.Meta["io.modelcontextprotocol/serverInfo"]), `"openclaw-mcp"`) {
 		t.Errorf("server/discover: %s", m.Result)
 	}
+	// Extensions came with 2026-07-28, and so did tasks.
+	extensions, _ := r.Capabilities["extensions"].(map[string]any)
+	if _, declared := extensions["io.modelcontextprotocol/tasks"]; declared != (s.era() == modern) {
+		t.Errorf("the tasks extension is declared: %v", declared)
+	}
 	said := r.ServerInfo
 	if s.era() == modern {
 		if err := json.Unmarshal(r.Meta["io.modelcontextprotocol/serverInfo"], &said); err != nil {
@@ -176,16 +181,16 @@ func checkArguments(t *testing.T, s *session) {
 	}{
 		{"read_chat_history", params{"limit": 0}, []string{`"limit"`, "from 1 to 500", "got 0"}},
 		{"read_chat_history", params{"limit": "ten"}, []string{`"limit"`, "an integer", `"ten"`}},
-		{"send_chat_message", params{}, []string{`"message"`, "missing", "a string that is not empty"}},
+		{"send_chat_message", params{}, []string{`"message"`, "missing", "a non-empty string"}},
 		{"send_chat_message", params{"message": "hi", "if_busy": "perhaps"}, []string{`"if_busy"`, `"queue", "reject", "send"`, "perhaps"}},
-		{"send_chat_message", params{"message": " \n"}, []string{`"message"`, "not blank"}},
+		{"send_chat_message", params{"message": " \n"}, []string{`"message"`, "must not be blank"}},
 		{"send_chat_message", params{"message": "hi", "wait_seconds": -1}, []string{`"wait_seconds"`, "from 0 to 3600"}},
-		{"list_instances", params{"limit": 3}, []string{`unknown argument "limit"`, "allowed are: none"}},
+		{"list_instances", params{"limit": 3}, []string{`unknown argument "limit"`, "this tool takes no arguments"}},
 		{"exec_command", params{"command": "true", "cmd": "x", "timeout": 5}, []string{`"cmd"`, `"timeout"`, "allowed are: background, command, cwd, idempotency_key, instance"}},
 		{"wait_run", params{"runs": []string{}}, []string{`"runs"`, "a list of strings", "1 to 20"}},
 		{"wait_run", params{"runs": []string{"nonsense"}}, []string{"runs[0]", "not a run handle of yours", "list_runs"}},
 		{"write_file", params{"path": "/workspace/dir/", "content": ""}, []string{`"path"`, "a file's path"}},
-		{"read_file", params{"path": "", "count": 0}, []string{`"path"`, "not empty", `"count"`, "an integer "}},
+		{"read_file", params{"path": "", "count": 0}, []string{`"path"`, "non-empty", `"count"`, "an integer "}},
 	} {
 		r := s.call(t, tt.tool, tt.args)
 		if !r.IsError || strings.Contains(r.Text, "e+") { // no number is written so
@@ -207,6 +212,23 @@ func checkArguments(t *testing.T, s *session) {
 }
 
 func checkUnknown(t *testing.T, s *session) {
+	for _, tt := range []struct {
+		method string
+		p      params
+		want   string
+	}{
+		{"prompts/get", params{"name": "nope"}, `unknown prompt "nope"; prompts/list lists the ones there are`},
+		{"tools/list", params{"cursor": "%"}, "params.cursor is not one that this server gave"},
+		{"tools/list", params{"cursor": "aGVsbG8="}, "params.cursor is not one that this server gave"},
+		{"prompts/list", params{"cursor": "aGVsbG8="}, "params.cursor is not one that this server gave"},
+		{"resources/templates/list", params{"cursor": "aGVsbG8="}, "params.cursor is not one that this server gave"},
+		{"resources/list", params{"cursor": "%"}, "params.cursor is not one that this server gave"},
+		{"resources/list", params{"cursor": "aGVsbG8="}, "params.cursor is not one that this server gave"},
+	} {
+		if m := s.request(t, tt.method, tt.p); m.Error == nil || m.Error.Code != -32602 || !strings.HasPrefix(m.Error.Message, tt.want) {
+			t.Errorf("%s %v: %s %+v", tt.method, tt.p, m.Result, m.Error)
+		}
+	}
 	m := s.request(t, "tools/call", params{"name": "no_such_tool", "arguments": params{}})
 	if m.Error == nil || m.Error.Code != -32602 || !strings.Contains(m.Error.Message, "no_such_tool") {
 		t.Errorf("an unknown tool: %s %+v, want error -32602 that names it", m.Result, m.Error)
@@ -224,12 +246,20 @@ func TestListsMayBeKept(t *testing.T) {
 	each(t, func(t *testing.T, c combination) {
 		up := newUpstream(t, emulatortest.Options{})
 		s := c.connect(t, up.env())
-		for method, kept := range map[string]bool{"tools/list": true, "prompts/list": true, "resources/templates/list": true, "resources/list": false} {
+		for method, kept := range map[string]bool{"tools/list": true, "prompts/list": true, "resources/templates/list": true, "resources/list": false, "server/discover": true,
+			"resources/read skill://openclaw/SKILL.md": true, "resources/read openclaw://service/discovery": true, "resources/read openclaw://instances": false} {
 			var list struct {
 				TTL   *float64 `json:"ttlMs"`
 				Scope string   `json:"cacheScope"`
 			}
-			raw := s.request(t, method, nil).Result
+			method, uri, reads := strings.Cut(method, " ")
+			p := params{}
+			if reads {
+				p["uri"] = uri
+			} else if method == "server/discover" && c.era == legacy {
+				continue
+			}
+			raw := s.request(t, method, p).Result
 			if err := json.Unmarshal(raw, &list); err != nil {
 				t.Fatal(err)
 			}

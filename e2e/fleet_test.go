@@ -368,9 +368,9 @@ func TestFleetDoctor(t *testing.T) {
 		want string
 		code int
 	}{
-		"files":  {nil, "ok .*shared work.*folder .*an answer", 0},
+		"files":  {nil, "ok .*shared work.*folder .*and its answer", 0},
 		"broken": {[]string{"OPENCLAW_MCP_STATE_DIR=" + file}, "warning .*shared work.*can't be used", 1},
-		"NATS":   {[]string{"OPENCLAW_MCP_HTTP=127.0.0.1:0", "OPENCLAW_MCP_NATS_URL=" + n.url}, "ok .*shared work.*NATS, 1 cop.*an answer", 0},
+		"NATS":   {[]string{"OPENCLAW_MCP_HTTP=127.0.0.1:0", "OPENCLAW_MCP_NATS_URL=" + n.url}, "ok .*shared work.*NATS, 1 cop.*and its answer", 0},
 		"away":   {[]string{"OPENCLAW_MCP_HTTP=127.0.0.1:0", "OPENCLAW_MCP_NATS_URL=nats://127.0.0.1:1"}, "warning .*shared work.*can't be reached", 1},
 	} {
 		code, stdout, stderr := execute(t, up.env(tt.env...), "doctor", "--no-chat", "--no-exec", "--no-sockets")

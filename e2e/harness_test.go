@@ -11,9 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +20,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"openclaw-mcp/e2e/program"
 	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
@@ -70,21 +69,10 @@ func TestMain(m *testing.M) {
 
 // binary builds the program, once, with the race detector if the tests have it.
 var binary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "openclaw-mcp")
-	if runtime.GOOS == "windows" {
-		path += ".exe"
-	}
-	args := []string{"build", "-o", path}
 	if raceEnabled {
-		args = append(args, "-race")
+		return program.Build(scratch, "-race")
 	}
-	build := exec.Command("go", append(args, ".")...)
-	build.Dir = ".."
-	out, err := build.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
+	return program.Build(scratch)
 })
 
 // transcript is a stream that was written so far, and can be waited on.

@@ -171,7 +171,7 @@ func TestPersonConfirms(t *testing.T) {
 		code, calls int
 	}{{"\r", 1, 0}, {"n\r", 1, 0}, {ctrlD, 1, 0}, {ctrlC, 130, 0}, {"yes\r", 0, 1}} {
 		s := sit(t, env, "call", "shutdown_instance")
-		s.sees(t, `Continue\? \[y/N\]`)
+		s.sees(t, `down and ends everything that runs on it\. Go ahead\?\S*\r\n\[y/N\] $`)
 		s.types(t, tt.keys)
 		if code := s.exit(t).ExitStatus(); code != tt.code || up.Calls(endpoint) != tt.calls {
 			t.Errorf("%q: exit code %d, %d calls, want %d, %d", tt.keys, code, up.Calls(endpoint), tt.code, tt.calls)
@@ -191,7 +191,7 @@ func TestPersonChats(t *testing.T) {
 	s.types(t, "wait 60\r")
 	eventually(t, "the second message is sent", func() bool { return up.Calls("POST /instances/{instance}/chat/stream") == 2 })
 	s.types(t, ctrlC)
-	s.sees(t, `(?s)still running: /resume takes it up again, and after the chat openclaw-mcp chat --resume.*> $`)
+	s.sees(t, `(?s)still running: /resume shows the rest; after this chat, use openclaw-mcp chat --resume.*> $`)
 	s.types(t, ctrlD)
 	if code := s.exit(t).ExitStatus(); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -292,10 +292,12 @@ func TestPersonEdits(t *testing.T) {
 	s.sees(t, `Started a new session`)
 	s.types(t, "/sesions\r")
 	s.sees(t, `did you mean /sessions`)
+	s.types(t, "/new now\r")
+	s.sees(t, `/new takes nothing after it, but got "now"`)
 	if n := up.Calls("POST /instances/{instance}/chat/stream"); n != 2 {
 		t.Errorf("%d messages were sent, want 2", n)
 	}
-	s.types(t, "exit\r")
+	s.types(t, "/exit now\r")
 	if code := s.exit(t).ExitStatus(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}

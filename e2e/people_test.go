@@ -210,8 +210,8 @@ func TestChatCommandArguments(t *testing.T) {
 		{nil, 2, "no message"},
 		{[]string{"--new", "--session", "s", "hello"}, 2, "not both"},
 		{[]string{"--session"}, 2, "--session needs a value"},
-		{[]string{"--instance", "elsewhere", "hello"}, 1, "404"},
-		{[]string{"--instance", "elsewhere", "--new", "hello"}, 1, "404"},
+		{[]string{"--instance", "elsewhere", "hello"}, 1, "There is no instance elsewhere; "},
+		{[]string{"--instance", "elsewhere", "--new", "hello"}, 1, "There is no instance elsewhere; "},
 	} {
 		code, stdout, stderr := execute(t, up.env(), append([]string{"chat"}, tt.args...)...)
 		if code != tt.code || stdout != "" || !strings.Contains(stderr, tt.want) {

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -69,8 +70,8 @@ func TestReadOnlyAtTheUpstream(t *testing.T) {
 	}
 }
 
-// Where the client can ask its user, that is how a confirmation comes, in both
-// eras; a client that declines is not taken for the user's last word.
+// Where the client can ask its user, that is how a confirmation comes, in both eras. A no is
+// the user's word: no token comes with it.
 func TestConfirmationByTheUser(t *testing.T) {
 	t.Parallel()
 	const endpoint = "POST /instances/{instance}/reboot"
@@ -137,6 +138,9 @@ func TestConfirmationByTheUser(t *testing.T) {
 				next()
 				if n := up.Calls(endpoint); n != tt.reboots || m.Result.IsError != (tt.reboots == 0) {
 					t.Errorf("%d reboots; the result is %s", n, in.Bytes())
+				}
+				if hasToken := bytes.Contains(in.Bytes(), []byte("confirm:")); hasToken != (tt.name == "cancels") {
+					t.Errorf("a token: %v; the result is %s", hasToken, in.Bytes())
 				}
 			})
 		}

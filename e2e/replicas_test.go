@@ -69,7 +69,7 @@ func replicas(t *testing.T, up *upstream, n int, more ...string) (procs []*proce
 }
 
 // status sends a message and wants this status.
-func (w *httpWire) status(t *testing.T, method, body string, want int) {
+func (w *httpWire) status(t *testing.T, method, body string, want int) (answer string) {
 	t.Helper()
 	res := w.do(t, t.Context(), method, []byte(body), nil)
 	b, _ := io.ReadAll(res.Body)
@@ -77,6 +77,7 @@ func (w *httpWire) status(t *testing.T, method, body string, want int) {
 	if res.StatusCode != want {
 		t.Errorf("%s %s: status %d, want %d: %s", method, body, res.StatusCode, want, b)
 	}
+	return string(b)
 }
 
 // A cancel that reaches another replica stops the command; a session that is ended at

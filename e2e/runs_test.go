@@ -341,13 +341,11 @@ func (s *session) running(t *testing.T) (run string) {
 	for i := range list.Data["runs"].([]any) {
 		handle := list.run(i).str("run")
 		if now := s.ok(t, "wait_run", params{"runs": []string{handle}, "wait_seconds": 0}).run(0); now.str("status") == "running" {
-			run = handle
+			return handle
 		}
 	}
-	if run == "" {
-		t.Fatalf("nothing is running: %s", list.Text)
-	}
-	return run
+	t.Fatalf("nothing is running: %s", list.Text)
+	return ""
 }
 
 func TestRunClosedConnection(t *testing.T) {

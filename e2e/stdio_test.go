@@ -23,7 +23,7 @@ func TestStdioBlockedCalls(t *testing.T) {
 			t.Parallel()
 			release := make(chan struct{})
 			up := newUpstream(t, emulatortest.Options{Faults: []emulatortest.Fault{{Endpoint: execEndpoint, Release: release}}})
-			p := launch(t, up.env())
+			p := launch(t, up.env("OPENCLAW_MCP_SOFT_DEADLINE=10m")) // on a slow machine, they wait for long
 			s := newSession(t, p, newStdioWire(t, p, era))
 			const n = 80
 			var blocked []*call

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"openclaw-mcp/internal/emulator"
 	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
@@ -225,6 +227,102 @@ func TestTaskOfRawCommand(t *testing.T) {
 					}
 					s.ok(t, "exec_command", params{"command": "rm go", "wait_seconds": 30})
 				}
+			}
+		})
+	}
+}
+
+// A task that has ended stays ended, whether the service answers or not, and for another
+// process, too: whatever it came from, and whoever saw the end first.
+func TestTaskStaysEnded(t *testing.T) {
+	t.Parallel()
+	for _, c := range modernCombinations {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			up := newUpstream(t, emulatortest.Options{Agent: emulator.AgentFunc(func(_ context.Context, _ emulator.Turn, emit func(emulator.AgentEvent) error) error {
+				return emit(emulator.AgentEvent{Kind: emulator.Text, Text: "the reply"})
+			})})
+			env := up.env("OPENCLAW_MCP_TASK_AFTER=0s", "OPENCLAW_MCP_STRUCTURED=false", "OPENCLAW_MCP_STATE_DIR="+t.TempDir())
+			s := c.connect(t, env)
+			mark := "stays-ended-" + c.name
+			made := map[string]task{}
+			for name, one := range map[string]struct {
+				tool string
+				args params
+			}{
+				"reply":      {"send_chat_message", params{"message": "hello"}},
+				"command":    {"exec_command", params{"command": "echo one; : " + mark + "; exit 3"}},
+				"with limit": {"exec_command", params{"command": "echo two; : " + mark + "; exit 3", "timeout_seconds": 5}},
+			} {
+				made[name] = s.becomesTask(t, one.tool, one.args)
+			}
+			eventually(t, "the end of all", func() bool {
+				r := s.ok(t, "exec_command", params{"command": `for d in /tmp/openclaw-mcp-*/*/; do [ ! -s "$d/code" ] || grep "^echo.*` + mark + `" "$d/cmd"; done`, "wait_seconds": 30})
+				list := s.ok(t, "list_runs", nil)
+				return strings.Contains(r.Text, "echo one") && strings.Contains(r.Text, "echo two") && strings.Contains(list.Text, `chat "hello" [status: completed`)
+			})
+			s.proc.kill(t) // before anybody has asked
+			s = c.connect(t, env)
+			ends := map[string]task{}
+			for name, one := range made {
+				end := s.getTask(t, one.TaskID)
+				if end.Status != "completed" || len(end.Result.Content) != 1 {
+					end = s.followTask(t, one.TaskID)
+					// Without a folder, there is only the history: whether the agent goes on shows later.
+					if !c.http || name != "reply" {
+						t.Errorf("%s: asked first, a new process did not know that it has ended; then: %+v", name, end)
+					}
+				}
+				if want := map[string]string{"reply": "the reply\n[status: completed", "command": "one\n[status: completed, exit code 3", "with limit": "two\n[status: completed, exit code 3"}[name]; !strings.HasPrefix(end.Result.Content[0].Text, want) {
+					t.Errorf("%s: %+v", name, end)
+				}
+				ends[name] = end
+			}
+			list := s.ok(t, "list_runs", nil)
+			for _, want := range []string{`chat "hello" [status: completed`, `command "echo one; : ` + mark + `; exit 3" [status: completed, exit code 3`, `command "echo two; : ` + mark + `; exit 3" [status: completed, exit code 3`} {
+				if !strings.Contains(list.Text, want) {
+					t.Errorf("list_runs does not say %q: %s", want, list.Text)
+				}
+			}
+			up.SetFaults(emulatortest.Fault{Endpoint: "POST /instances/{instance}/terminal/exec", Drop: true}, emulatortest.Fault{Endpoint: "GET /instances/{instance}/chat/messages", Drop: true})
+			again := func() {
+				t.Helper()
+				for name, one := range made {
+					if now := s.getTask(t, one.TaskID); now.Status != "completed" || len(now.Result.Content) != 1 || now.Result.Content[0] != ends[name].Result.Content[0] {
+						t.Errorf("%s: while the service does not answer: %+v", name, now)
+					}
+				}
+			}
+			again()
+			if c.http {
+				return // its processes share nothing here
+			}
+			s.proc.kill(t)
+			s = c.connect(t, env)
+			again()
+			s.proc.kill(t)
+			up.SetFaults(emulatortest.Fault{Endpoint: "GET /instances", Drop: true})
+			s = c.connect(t, append(env, "OPENCLAW_MCP_EXCLUDE_INSTANCES=another"))
+			if now := s.getTask(t, made["reply"].TaskID); now.Status != "working" || !strings.Contains(now.StatusMessage, "could not be read") || now.CreatedAt != ends["reply"].CreatedAt {
+				t.Errorf("while it can't be told which instances there are: %+v", now)
+			}
+		})
+	}
+}
+
+// How long a call waits before it becomes a task is what was set, also where a command's start
+// takes longer.
+func TestTaskInTime(t *testing.T) {
+	t.Parallel()
+	for _, c := range modernCombinations {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			up := newUpstream(t, emulatortest.Options{})
+			s := c.connect(t, up.env("OPENCLAW_MCP_TASK_AFTER=0s"))
+			// Its start used to be waited for, and with it the end of a short command.
+			made := s.becomesTask(t, "exec_command", params{"command": "sleep 0.5; echo done"})
+			if end := s.followTask(t, made.TaskID); !strings.HasPrefix(end.Result.Content[0].Text, "done\n") {
+				t.Errorf("the end: %+v", end)
 			}
 		})
 	}

@@ -58,7 +58,7 @@ func TestStructuredHeader(t *testing.T) {
 	t.Parallel()
 	up := newUpstream(t, emulatortest.Options{})
 	p, url := launchHTTP(t, up.env("OPENCLAW_MCP_STRUCTURED=false"))
-	for value, want := range map[string]bool{"": false, "false": false, "true": true} {
+	for value, want := range map[string]bool{"": false, "false": false, "true": true, "yes": true, "on": true, "1": true, "No": false} {
 		w := newHTTPWire(t, url, modern)
 		w.always = params{}
 		if value != "" {
@@ -69,6 +69,11 @@ func TestStructuredHeader(t *testing.T) {
 		if got := s.tools["exec_command"].output != nil; got != want || (r.str("stdout") == "hi\n") != want {
 			t.Errorf("%q: schemas %v, %s", value, got, r.raw)
 		}
+	}
+	w := newHTTPWire(t, url, modern)
+	w.always = params{"X-MCP-Structured": "perhaps"}
+	if body := w.status(t, "POST", string(encodeRequest(t, modern, "1", "tools/list", nil)), 400); !strings.Contains(body, `the header X-MCP-Structured is \"perhaps\"; it must be true or false`) {
+		t.Errorf("nonsense: %s", body)
 	}
 }
 

@@ -35,6 +35,7 @@ type message struct {
 		Message       string
 		Meta          struct {
 			Text   string   `json:"openclaw-mcp/text"`
+			Line   string   `json:"openclaw-mcp/line"`
 			Events []string `json:"openclaw-mcp/events"`
 			Run    string   `json:"openclaw-mcp/run"`
 

@@ -33,6 +33,10 @@ for page in "${pages[@]}"; do
     echo "$page: a command that it shows fails (above)" >&2
     exit 1
   fi
+  if [ "$page" = README.md ] && ! go version -m "$work/tree/openclaw-mcp" | grep -q CGO_ENABLED=0; then
+    echo "$page: what it builds is not a static program" >&2
+    exit 1
+  fi
   ran=$((ran + 1))
 done
 [ "$ran" -gt 0 ] || { echo "no page of ${pages[*]} has a sh block: nothing was run" >&2; exit 1; }

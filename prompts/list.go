@@ -147,7 +147,7 @@ Find out why.
 
 1. Run it: call %s. If it may destroy something, ask me before. If it takes long, pass background: true.
 2. %s
-3. Look at exit_code and stderr first. An exit_code that is missing is unknown, not success. Where output was left out, read the rest with the call in `+"`next`"+`.
+3. Look at the exit code and the last lines first; output and errors come in the order in which they were written. A missing exit code is unknown, not success. Where output was left out, the call behind `+"`Next:`"+` reads the rest.
 4. Look at what the error names, with %s and `+"`list_files`"+`; check versions, environment and permissions with `+"`exec_command`"+`. Change one thing at a time, and nothing that can't be undone.
 5. Tell me the cause in one sentence, how you know, and the smallest fix. Apply it, with `+"`edit_file`"+` where it is in a file, only if I agree; then run the command once more and show me its exit code.`,
 			dir, "    "+a["command"],

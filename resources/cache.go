@@ -2,6 +2,7 @@ package resources
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -10,7 +11,10 @@ const (
 	maxCached = 100_000          // items kept of all answers
 	errorTTL  = time.Second      // how long a failure is not tried again
 	loadLimit = 20 * time.Second // of one request to the service
+	maxLoads  = 1000             // requests under way: they go on for those who left
 )
+
+var errLoads = fmt.Errorf("%d lists are being read already: wait a moment, then ask again", maxLoads)
 
 // cache keeps the service's lists for a moment, for those who ask for the same
 // again and again: completions, at every key, and lists, page by page. Who asks
@@ -20,6 +24,7 @@ type cache struct {
 
 	mu      sync.Mutex
 	entries map[string]*cached
+	loads   int // under way
 	sweep   *time.Timer
 }
 
@@ -77,6 +82,12 @@ func (c *cache) entry(key string, fresh bool, start func(*cached)) *cached {
 		}
 	}
 	e := &cached{done: make(chan struct{})}
+	if c.loads >= maxLoads {
+		e.err = errLoads
+		close(e.done)
+		return e
+	}
+	c.loads++
 	c.entries[key] = e
 	start(e)
 	return e
@@ -92,6 +103,7 @@ func (c *cache) expired(e *cached, now time.Time) bool {
 func (c *cache) fill(e *cached, value any, weight int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.loads--
 	e.value, e.weight, e.err, e.at = value, weight+1, err, time.Now()
 	close(e.done)
 	c.prune()

@@ -1,9 +1,14 @@
 package resources
 
 import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,4 +146,39 @@ func TestRanked(t *testing.T) {
 	if got := ranked(all, "ab").Values; !slices.Equal(got, []string{"ab", "abc", "abd", "xab"}) {
 		t.Errorf("got %v", got)
 	}
+}
+
+// Requests that go on for those who left are bounded.
+func TestLoadsAreBounded(t *testing.T) { // alone: others measure the heap
+	var asked atomic.Int64
+	release := make(chan struct{})
+	w := newService(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		rw.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(rw, `[{"id":"s1"}]`)
+	}), Deps{})
+	c, err := w.caller(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for i := range maxLoads {
+		if _, err := c.sessions(gone, fmt.Sprint("i", i), false); err != context.Canceled {
+			t.Fatal(i, err)
+		}
+	}
+	if _, err := c.sessions(t.Context(), "another", false); err != errLoads {
+		t.Errorf("one more: %v", err)
+	}
+	eventually(t, "all are asked for", func() bool { return asked.Load() == maxLoads })
+	close(release)
+	eventually(t, "there is room again", func() bool {
+		list, err := c.sessions(t.Context(), "another", false)
+		return err == nil && len(list) == 1
+	})
 }

@@ -18,6 +18,7 @@ const (
 	NotFound  Reason = "not_found"
 	Forbidden Reason = "forbidden"
 	Invalid   Reason = "invalid"
+	TooMany   Reason = "too_many"
 )
 
 // Error is a request that the caller got wrong. All other failures are errors
@@ -36,7 +37,7 @@ func (e *Error) Error() string { return e.Text }
 // this caller it is not there. The data tell the two apart.
 func (e *Error) RPCError(modern bool) (int, any) {
 	data := map[string]any{"uri": e.URI, "reason": e.Reason}
-	if e.Reason == Invalid || modern {
+	if e.Reason == Invalid || e.Reason == TooMany || modern {
 		return mcp.INVALID_PARAMS, data
 	}
 	return mcp.RESOURCE_NOT_FOUND, data

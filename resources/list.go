@@ -64,7 +64,7 @@ func parseCursor(cursor string) (place, error) {
 		err = json.Unmarshal(b, &p)
 	}
 	if err != nil {
-		return p, invalid("", "this cursor is not from this server's list")
+		return p, invalid("", "params.cursor is not one that this server gave; leave it out to start at the beginning")
 	}
 	return p, nil
 }

@@ -107,11 +107,14 @@ func (c *caller) history(ctx context.Context, r ref, limit int) ([]client.Messag
 	}
 }
 
+// maxKept is how many bytes of messages a search keeps: far more than a result shows.
+const maxKept = 8 << 20
+
 // scan looks for a message from the start of the history on, and gives the ones
 // before it. last is the newest message, where the search ends.
 func (c *caller) scan(ctx context.Context, r ref, before, last string, limit int) ([]client.Message, bool, error) {
-	ring := make([]client.Message, 0, limit)
-	count := 0
+	var kept []client.Message
+	size, more := 0, false
 	for cursor, progress := "", true; progress; {
 		progress = false
 		for ev, err := range c.client.Chat.Events(ctx, r.instance, client.EventsQuery{SessionID: r.session, After: cursor}) {
@@ -120,23 +123,17 @@ func (c *caller) scan(ctx context.Context, r ref, before, last string, limit int
 			}
 			m := ev.Message
 			if m.ID == before {
-				part := slices.Clone(ring)
-				if count > limit { // the oldest stands where the next would go
-					at := count % limit
-					part = append(slices.Clone(ring[at:]), ring[:at]...)
-				}
-				return part, count > limit, nil
+				return kept, more, nil
 			}
 			if m.ID == last {
 				return nil, false, notFound(r.uri, "message %q is not in the history of session %s", text.Clip(before, 100), r.session)
 			}
-			m.Raw = nil
-			if len(ring) < limit {
-				ring = append(ring, m)
-			} else {
-				ring[count%limit] = m
+			kept = append(kept, m)
+			size += m.Size()
+			for len(kept) > limit || size > maxKept && len(kept) > 1 {
+				size -= kept[0].Size()
+				kept[0], kept, more = client.Message{}, kept[1:], true
 			}
-			count++
 			// A long poll ends after each answer: read on behind it.
 			if ev.Cursor != "" && ev.Cursor != cursor {
 				cursor, progress = ev.Cursor, true

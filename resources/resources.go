@@ -240,6 +240,12 @@ func InstanceOf(req mcp.ReadResourceRequest) string {
 	return r.instance
 }
 
+// IsFixed reports whether what a resource says stays the same for minutes at least.
+func IsFixed(uri string) bool {
+	r, err := parse(uri)
+	return err == nil && (r.kind == kindSkill || r.kind == kindDocument)
+}
+
 // kindInfo is what a client is told of one kind of resource.
 type kindInfo struct {
 	kind                                     kind

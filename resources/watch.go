@@ -2,6 +2,7 @@ package resources
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -11,6 +12,9 @@ const (
 	baselineLimit = 5 * time.Second
 	// lookLimit bounds one look at what is watched.
 	lookLimit = 20 * time.Second
+	// maxFollowers bounds what is followed for one caller: each costs requests to the
+	// service all the time.
+	maxFollowers = 1000
 )
 
 // watcher follows one thing upstream.
@@ -49,9 +53,9 @@ func (s *Server) Subscribe(ctx context.Context, uri string, updated func()) (sto
 		return nil, err
 	}
 	sub := &subscription{updated}
-	f := c.join(r, sub)
-	if f == nil {
-		return nil, errClosed
+	f, err := c.join(r, sub)
+	if err != nil {
+		return nil, err
 	}
 	stop = sync.OnceFunc(func() { c.leave(r.subject(), f, sub) })
 	select {
@@ -67,25 +71,27 @@ func (s *Server) Subscribe(ctx context.Context, uri string, updated func()) (sto
 	}
 }
 
-// join subscribes to a follower, a new one if there is none. It returns nil
-// when the server is closed.
-func (c *caller) join(r ref, sub *subscription) *follower {
+// join subscribes to a follower, a new one if there is none.
+func (c *caller) join(r ref, sub *subscription) (*follower, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := c.followers[r.subject()]
 	if f == nil {
+		if len(c.followers) >= maxFollowers {
+			return nil, &Error{TooMany, r.uri, fmt.Sprintf("%d resources are watched for this caller, which is the limit: unsubscribe from some; those that are watched already can be subscribed to again", maxFollowers)}
+		}
 		f = &follower{ready: make(chan struct{}), subs: make(map[*subscription]struct{})}
 		var ctx context.Context
 		ctx, f.cancel = context.WithCancel(c.base)
 		w := c.watcher(r)
 		if !c.spawn(func() { c.follow(ctx, r, f, w) }) {
 			f.cancel()
-			return nil
+			return nil, errClosed
 		}
 		c.followers[r.subject()] = f
 	}
 	f.subs[sub] = struct{}{}
-	return f
+	return f, nil
 }
 
 // leave ends a subscription, and with the last one the following.

@@ -2,6 +2,7 @@ package resources
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -157,6 +158,36 @@ func TestSubscribeErrors(t *testing.T) {
 	w.Close()
 	if _, err := w.Subscribe(t.Context(), rootURI, func() {}); err == nil {
 		t.Error("a closed server takes subscriptions")
+	}
+}
+
+// What is followed for one caller is bounded; who subscribes to it as well costs nothing.
+func TestFollowersAreBounded(t *testing.T) { // alone: others measure the heap
+	w := newService(t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(rw, "[]")
+	}), Deps{Poll: time.Hour, MaxPoll: time.Hour})
+	uri := func(n int) string { return FileURI("i1", fmt.Sprint("/f", n)) }
+	var stops []func()
+	for n := range maxFollowers {
+		stop, err := w.Subscribe(t.Context(), uri(n), func() {})
+		if err != nil {
+			t.Fatal(n, err)
+		}
+		stops = append(stops, stop)
+	}
+	_, err := w.Subscribe(t.Context(), uri(maxFollowers), func() {})
+	if e, ok := err.(*Error); !ok || e.Reason != TooMany {
+		t.Errorf("one more: %v", err)
+	}
+	stop, err := w.Subscribe(t.Context(), uri(0), func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	stops[1]()
+	if _, err := w.Subscribe(t.Context(), uri(maxFollowers), func() {}); err != nil {
+		t.Errorf("once one was given up: %v", err)
 	}
 }
 

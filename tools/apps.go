@@ -1,14 +1,12 @@
 package tools
 
 import (
-	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"image"
 	"math"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +16,6 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
 
-	"openclaw-mcp/client"
 	"openclaw-mcp/internal/desktops"
 	"openclaw-mcp/internal/terminals"
 	"openclaw-mcp/internal/text"
@@ -92,14 +89,15 @@ var appTools = sync.OnceValue(func() []*Tool {
 	return []*Tool{
 		define(with(page("follow_terminal", "Follow a terminal", "read_terminal", Reads), map[string]Prop{"cursor": atLeast(-1), "wait_seconds": wait}), followTerminal),
 		define(with(page("use_terminal", "Type into a terminal by hand", "write_terminal", Destroys), map[string]Prop{
-			"data": {MaxLength: 100_000}, "cols": between(20, 400), "rows": between(2, 200), "turn": oneOf("take", "give"),
+			"data": {MaxLength: 100_000, Long: true}, "cols": between(20, 400), "rows": between(2, 200), "turn": oneOf("take", "give"),
 		}), useTerminal),
 		define(with(page("follow_desktop", "Follow a desktop", "take_screenshot", Reads), map[string]Prop{"wait_seconds": wait}), followDesktop),
 		define(with(page("use_desktop", "Use a desktop by hand", "control_desktop", Destroys), map[string]Prop{
 			"events": {MaxItems: maxEvents}, "turn": oneOf("take", "give"),
 		}), useDesktop),
 		define(page("list_work", "List instances, runs and sessions", "list_runs", Reads), listWork),
-		define(with(page("follow_run", "Follow a run", "wait_run", Reads), map[string]Prop{"wait_seconds": wait}), followRun),
+		define(with(page("follow_run", "Follow a run", "wait_run", Reads), map[string]Prop{"runs": {MaxItems: maxFollowedRuns}, "wait_seconds": wait}), followRun),
+		define(with(page("answer_run", "Answer the agent by hand", "send_chat_message", Writes), map[string]Prop{"message": {NotEmpty: true, Long: true}}), answerRun),
 		define(page("reboot_by_hand", "Reboot an instance by hand", "reboot_instance", Destroys), byHand((*request).reboot)),
 		define(page("shutdown_by_hand", "Shut an instance down by hand", "shutdown_instance", Destroys), byHand((*request).shutdown)),
 	}
@@ -259,7 +257,7 @@ func parseEvent(s string) (desktops.Event, error) {
 			return desktops.Event{At: &image.Point{X: n[0], Y: n[1]}, Buttons: uint8(n[2])}, nil
 		}
 	}
-	return desktops.Event{}, badArgument("event %q is none; want \"at X Y BUTTONS\", \"down KEY\" or \"up KEY\"", text.Line(s, 80))
+	return desktops.Event{}, badArgument("event %q is not one of \"at X Y BUTTONS\", \"down KEY\" or \"up KEY\"", text.Line(s, 80))
 }
 
 type useDesktopOut struct {
@@ -283,127 +281,4 @@ func useDesktop(ctx context.Context, r *request, in useDesktopIn) (useDesktopOut
 	}
 	left, err := r.Desktops.Use(ctx, id, events, in.Turn == "take", in.Turn == "give")
 	return useDesktopOut{id, left > 0, left.Milliseconds()}, desktopError(err)
-}
-
-type listWorkIn struct {
-	Instance string `json:"instance,omitempty"` // whose sessions are wanted
-}
-
-// workRun is a run in a page, which knows it by its id: handles of one run differ.
-type workRun struct {
-	ID string `json:"id"`
-	runOut
-}
-
-type listWorkOut struct {
-	Instances []Instance `json:"instances"`
-	Runs      []workRun  `json:"runs"`
-	Sessions  []Session  `json:"sessions"`
-	Notes     []string   `json:"notes,omitempty"` // what could not be read
-	May       []string   `json:"may,omitempty"`   // reboot, shutdown: what the person may do to instances
-
-	KeyRefused bool `json:"key_refused,omitempty"` // the service does not know the caller's key
-}
-
-func (o listWorkOut) text() string {
-	return fmt.Sprintf("%d instances, %d runs, %d sessions", len(o.Instances), len(o.Runs), len(o.Sessions))
-}
-
-// listWork gives a page all that it lists in one call. What one list can't be read
-// for says so beside the others.
-func listWork(ctx context.Context, r *request, in listWorkIn) (listWorkOut, error) {
-	out := listWorkOut{Instances: []Instance{}, Runs: []workRun{}, Sessions: []Session{}}
-	part := func(name string, read func() error) {
-		i := slices.IndexFunc(all(), func(t *Tool) bool { return t.Name == name })
-		err := r.rails.tool(all()[i])
-		if err == nil {
-			err = read()
-		}
-		if err != nil {
-			out.Notes = append(out.Notes, err.Error())
-			var e *client.Error
-			out.KeyRefused = out.KeyRefused || errors.As(err, &e) && e.Status == http.StatusUnauthorized
-		}
-	}
-	part("list_instances", func() error {
-		o, err := listInstances(ctx, r, noInput{})
-		out.Instances = append(out.Instances, o.Instances...)
-		return err
-	})
-	part("list_runs", func() error {
-		o, err := listRuns(ctx, r, noInput{})
-		for _, one := range o.Runs {
-			sealed := cmp.Or(one.handle, one.Run)
-			if state, err := r.Runs.Inspect(sealed); err == nil {
-				out.Runs = append(out.Runs, workRun{state.ID, one})
-			}
-		}
-		return err
-	})
-	if in.Instance != "" {
-		part("list_chat_sessions", func() error {
-			o, err := listChatSessions(ctx, r, sessionsIn{Instance: in.Instance, Limit: 20})
-			out.Sessions = append(out.Sessions, o.Sessions...)
-			return err
-		})
-	}
-	for _, t := range all() {
-		if do, ok := byHandOf[t.Name]; ok && r.Confirm.policy != ConfirmDeny && r.rails.tool(t) == nil {
-			out.May = append(out.May, do)
-		}
-	}
-	return out, nil
-}
-
-// byHandOf names the tools that a page calls for these, without their ending _by_hand.
-var byHandOf = map[string]string{"reboot_instance": "reboot", "shutdown_instance": "shutdown"}
-
-type byHandIn struct {
-	Instance string `json:"instance"`
-	Confirm  string `json:"confirm,omitempty"`
-}
-
-// byHandOut is what was done to an instance, or what would be.
-type byHandOut struct {
-	Instance string `json:"instance"`
-	Asks     string `json:"asks,omitempty"`    // what it would do; nothing was done yet
-	Confirm  string `json:"confirm,omitempty"` // goes back with the person's yes
-	Status   string `json:"status,omitempty"`
-}
-
-func (o byHandOut) text() string {
-	if o.Asks != "" {
-		return o.Asks + " Nothing was done yet."
-	}
-	return "instance " + o.Instance + ": " + o.Status
-}
-
-// byHand interrupts an instance for the person at a page, once they have said yes.
-func byHand(what func(*request) lifecycle) func(context.Context, *request, byHandIn) (byHandOut, error) {
-	return func(ctx context.Context, r *request, in byHandIn) (byHandOut, error) {
-		id, err := r.instance(ctx, in.Instance)
-		if err != nil {
-			return byHandOut{}, err
-		}
-		do := what(r)
-		asks := fmt.Sprintf(do.warning, id)
-		fresh, err := r.askPerson(ctx, asks, in.Confirm)
-		switch {
-		case err != nil:
-			return byHandOut{}, err
-		case fresh != "":
-			return byHandOut{Instance: id, Asks: asks, Confirm: fresh}, nil
-		}
-		done, err := r.interrupt(ctx, id, do)
-		return byHandOut{Instance: id, Status: done.Status}, err
-	}
-}
-
-type followRunIn struct {
-	Run         string `json:"run"`
-	WaitSeconds int    `json:"wait_seconds,omitempty"`
-}
-
-func followRun(ctx context.Context, r *request, in followRunIn) (runsOut, error) {
-	return waitRun(ctx, r, waitRunIn{Runs: []string{in.Run}, WaitSeconds: &in.WaitSeconds, Until: "news"})
 }

@@ -20,7 +20,7 @@ func chatTools() []*Tool {
 			Name: "send_chat_message", Title: "Send a chat message", Family: "chat", Effect: Writes, Page: pageWork,
 			Description: "Sends a message to the instance's agent, which may run commands and change files there, and waits for its reply. One that takes longer returns status \"running\", the text so far and a `run`: go on with wait_run, do not send again.",
 			Props: map[string]Prop{
-				"message":         notEmpty(),
+				"message":         {NotEmpty: true, Long: true},
 				"wait_seconds":    waitProp(),
 				"idempotency_key": {MaxLength: 200},
 				"if_busy":         oneOf("queue", "reject", "send").or("queue"),
@@ -52,13 +52,13 @@ type sendChatIn struct {
 	Instance       string `json:"instance,omitempty" jsonschema:"if several"`
 	Session        string `json:"session,omitempty" jsonschema:"session id; default: the newest, or a new one"`
 	WaitSeconds    *int   `json:"wait_seconds,omitempty" jsonschema:"longest wait"`
-	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"any string; the same is sent once"`
+	IdempotencyKey string `json:"idempotency_key,omitempty" jsonschema:"any string; sent once per key"`
 	IfBusy         string `json:"if_busy,omitempty" jsonschema:"while a reply is under way"`
 }
 
 func sendChatMessage(ctx context.Context, r *request, in sendChatIn) (*runOut, error) {
 	if strings.TrimSpace(in.Message) == "" {
-		return nil, badArgument("argument \"message\" must be a string that is not blank")
+		return nil, badArgument("argument \"message\" must not be blank")
 	}
 	if err := checkSession(in.Session); err != nil {
 		return nil, err
@@ -223,7 +223,7 @@ func readChatHistory(ctx context.Context, r *request, in historyIn) (historyOut,
 			head, tail, omitted := text.HeadTail(o.Text, share)
 			o.Text, o.Omitted = head+text.Omission(int64(omitted))+tail, omitted
 			if out.Next == "" && o.ID != "" {
-				out.Next = "of a long message a part is left out; read on with " +
+				out.Next = "a part of a long message is left out; read on with " +
 					where.call("read_chat_history", arg{"message", o.ID}, arg{"offset", len(head)})
 			}
 		}
@@ -315,112 +315,4 @@ func (o historyOut) text() string {
 		}
 	}
 	return withNext(b.String(), o.Next)
-}
-
-type sessionsIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"if several"`
-	Limit    int    `json:"limit,omitempty" jsonschema:"at most this many"`
-	Offset   int    `json:"offset,omitempty" jsonschema:"newest to skip"`
-}
-
-// Session is a chat session in results.
-type Session struct {
-	ID        string `json:"id"`
-	Title     string `json:"title,omitempty"`
-	CreatedAt string `json:"created_at,omitempty"`
-	UpdatedAt string `json:"updated_at,omitempty"`
-}
-
-func sessionOut(s client.Session) Session {
-	return Session{ID: s.ID, Title: s.Title, CreatedAt: stamp(s.CreatedAt), UpdatedAt: stamp(s.UpdatedAt)}
-}
-
-func (s Session) line() string {
-	line := s.ID
-	if s.Title != "" {
-		line += fmt.Sprintf(" %q", text.Line(s.Title, 100))
-	}
-	if at := s.UpdatedAt; at != "" {
-		line += ", last used " + at
-	} else if s.CreatedAt != "" {
-		line += ", created " + s.CreatedAt
-	}
-	return line
-}
-
-type sessionsOut struct {
-	onInstance
-	Sessions []Session `json:"sessions"`
-	More     bool      `json:"more,omitempty"`
-	Next     string    `json:"next,omitempty"`
-}
-
-func listChatSessions(ctx context.Context, r *request, in sessionsIn) (sessionsOut, error) {
-	id, err := r.instance(ctx, in.Instance)
-	if err != nil {
-		return sessionsOut{}, err
-	}
-	page, err := r.Client.Chat.Sessions(ctx, id)
-	if err != nil {
-		return sessionsOut{}, err
-	}
-	out := sessionsOut{onInstance: r.on(id), Sessions: []Session{}, More: page.More}
-	rest := page.Items[min(in.Offset, len(page.Items)):]
-	left := r.MaxResultChars
-	for i, s := range rest {
-		o := sessionOut(s)
-		if left -= len(o.line()) + 1; left < 0 || i == in.Limit {
-			out.More = true
-			out.Next = "older sessions: " + callArgs{{"instance", r.named(id)}}.call("list_chat_sessions", arg{"offset", in.Offset + i}, arg{"limit", in.Limit})
-			break
-		}
-		out.Sessions = append(out.Sessions, o)
-	}
-	if len(page.Items) == 0 {
-		out.Next = "send_chat_message opens a session by itself"
-	} else if page.More && out.Next == "" {
-		out.Next = "the service has more sessions than it lists here"
-	}
-	return out, nil
-}
-
-func (o sessionsOut) text() string {
-	var b strings.Builder
-	b.WriteString(text.Count(len(o.Sessions), "session", "sessions") + o.where("of") + "\n")
-	for _, s := range o.Sessions {
-		b.WriteString(s.line() + "\n")
-	}
-	return withNext(b.String(), o.Next)
-}
-
-type createSessionIn struct {
-	Instance string `json:"instance,omitempty" jsonschema:"if several"`
-	Title    string `json:"title,omitempty" jsonschema:"shown to people"`
-}
-
-type createSessionOut struct {
-	onInstance
-	Session Session `json:"session"`
-	Next    string  `json:"next"`
-}
-
-func createChatSession(ctx context.Context, r *request, in createSessionIn) (createSessionOut, error) {
-	id, err := r.instance(ctx, in.Instance)
-	if err != nil {
-		return createSessionOut{}, err
-	}
-	s, err := r.Client.Chat.CreateSession(ctx, id, in.Title)
-	if err != nil {
-		return createSessionOut{}, err
-	}
-	return createSessionOut{
-		onInstance: r.on(id), Session: sessionOut(s),
-		Next: callArgs{{"instance", r.named(id)}}.call("send_chat_message", arg{"session", s.ID}, arg{"message", "…"}),
-	}, nil
-}
-
-func (o createSessionOut) links() []Link { return messagesLink(o.Instance, o.Session.ID) }
-
-func (o createSessionOut) text() string {
-	return withNext("session "+o.Session.line()+o.where("of"), o.Next)
 }

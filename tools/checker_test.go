@@ -3,12 +3,15 @@ package tools
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"openclaw-mcp/internal/emulator/emulatortest"
 )
 
 // Every tool's schema is one, its defaults fit it, and what it allows is what a
@@ -62,7 +65,7 @@ func TestDecode(t *testing.T) {
 		List  []string `json:"list,omitempty"`
 		embedded
 	}
-	c := newArgumentChecker(inputSchema[in](Spec{Props: map[string]Prop{"count": {Default: 7}, "list": {Default: []string{"d"}}}}), reflect.TypeFor[in]())
+	c := newArgumentChecker(inputSchema[in](Spec{Props: map[string]Prop{"count": {Default: 7}, "list": {Default: []string{"d"}}}}), nil, reflect.TypeFor[in]())
 	for _, raw := range []string{
 		`{"text":"plain"}`, ` {"text" : "a\n\"b\" \ud83d\ude00 \u00e9 \ud800", "count":3, "on":true, "list":["x","y\t"]} `,
 		`{"text":"","big":9007199254740993,"count":null}`, `{"\u0074ext":"escaped key"}`, "{\"text\":\"\xff\"}",
@@ -82,15 +85,42 @@ func TestDecode(t *testing.T) {
 	for raw, want := range map[string]string{
 		`[]`: "must be a JSON object", `{"text":"a"`: "must be a JSON object", `"text"`: "must be a JSON object", `{"text":"a"} x`: "must be a JSON object",
 		`{}`: `argument "text" is missing; it must be a string`, `null`: `argument "text" is missing`, ``: `argument "text" is missing`,
-		`{"text":null}`: `argument "text" must be a string; got null`, `{"text":1e400}`: `argument "text" can't be read`,
+		`{"text":null}`: `argument "text" must be a string; got null`, `{"text":1e400}`: `argument "text" has a number that is too large: 1e400`,
 		`{"text":1,"Text":"x","count":1.5}`: "unknown argument \"Text\"; allowed are: big, count, list, on, text\nargument \"count\" must be an integer; got 1.5\nargument \"text\" must be a string; got 1",
-		`{"text":"a","count":1e30}`:         `argument "count" can't be read`,
+		`{"text":"a","count":1e30}`:         `argument "count" has a number that is too large: 1e30`,
 		`{"text":"a","\u0074ext":"b"}`:      `argument "text" is given twice`,
 	} {
 		var got in
 		var bad *argumentError
 		if err := c.decode(json.RawMessage(raw), &got); !errors.As(err, &bad) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", raw, err, want)
+		}
+	}
+}
+
+// What only says where or how is short, and no error is long.
+func TestLongArguments(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulatortest.Options{})
+	long := strings.Repeat("\u202e", 1<<20)
+	many := args{}
+	for i := range 1000 {
+		many[fmt.Sprintf("unknown%03d", i)] = i
+	}
+	for name, tt := range map[string]struct {
+		tool string
+		in   args
+		want string
+	}{
+		"path":  {"read_file", args{"path": "/workspace/" + long}, `argument "path" has 3145741 bytes; it may have 65536`},
+		"glob":  {"list_files", args{"path": "d", "glob": long}, `argument "glob" has`},
+		"name":  {"read_file", args{"path": "f", long: 1}, `unknown argument "`},
+		"names": {"read_file", many, "there may be more"},
+		"wrong": {"write_file", args{"path": "f", "content": []string{long}}, `argument "content" must be a string`},
+		"enum":  {"write_file", args{"path": "f", "content": "x", "mode": long}, `argument "mode" has`},
+	} {
+		if r := b.try(tt.tool, tt.in); !r.IsError || !strings.Contains(r.Text, tt.want) || len(r.Text) > 8000 {
+			t.Errorf("%s: %d bytes, %.300s", name, len(r.Text), r.Text)
 		}
 	}
 }

@@ -14,31 +14,11 @@ func visibleText(s string) string { return text.Visible(s) }
 
 func showHidden(s string) string { return text.ShowHidden(s) }
 
-// cleanProgress reports a command's output as plain text.
-type cleanProgress struct {
-	runs.Progress
-	cr bool // a carriage return ended what came before
-}
+// cleanProgress reports a command's output as its result has it. It comes by whole lines
+// without what was written over (see [command.ReadPlain]), unless these are very long. So the
+// rest of what makes it plain is left to where all of it passes ([text.Stream]): an escape
+// sequence may begin in one piece and end in the next.
+type cleanProgress struct{ runs.Progress }
 
-// Text shows where a line is redrawn from one piece to the next as a new line, since
-// what was sent can't be taken back.
-func (p *cleanProgress) Text(s string) {
-	if p.cr {
-		s = "\r" + s
-	}
-	p.cr = strings.HasSuffix(s, "\r")
-	rest := strings.TrimLeft(s, "\r")
-	clean := cleanOutput(s)
-	if rest != s && rest != "" && rest[0] != '\n' && clean != "" {
-		clean = "\n" + clean
-	}
-	p.Progress.Text(clean)
-}
-
-// shownProgress is what a wait for a run tells its progress to.
-func shownProgress(run runs.Run, p runs.Progress) runs.Progress {
-	if run.Kind() == runs.KindCommand {
-		return &cleanProgress{Progress: p}
-	}
-	return p
-}
+func (p cleanProgress) Text(s string)   { p.Progress.Text(strings.ReplaceAll(s, "\r", "")) }
+func (p cleanProgress) Now(line string) { p.Progress.Now(cleanOutput(line)) }

@@ -41,8 +41,9 @@ const confirmFor = 10 * time.Minute
 type Confirmer struct {
 	policy ConfirmPolicy
 
-	mu   sync.Mutex
-	used map[string]time.Time // tokens are good once
+	mu    sync.Mutex
+	used  map[string]time.Time // tokens are good once
+	swept time.Time
 }
 
 // NewConfirmer makes a Confirmer.
@@ -69,14 +70,15 @@ var errDenied = errors.New("this server refuses all calls that need a confirmati
 // asks reports whether the user is asked.
 func (c *Confirmer) asks() bool { return c.policy != ConfirmAllow && c.policy != ConfirmDeny }
 
-// confirm returns nil if the call may go on. what says, for the user, what it
-// will do; it also binds the confirmation to this very call.
-func (r *request) confirm(ctx context.Context, what, token string) error {
-	return r.confirmAfter(ctx, "Nothing was done yet.", what, token)
+// confirm returns nil if the call may go on. what says, for the user, what it will do.
+// exact has all that the confirmation is bound to, besides the tool and the caller: what
+// may leave out what goes without saying.
+func (r *request) confirm(ctx context.Context, what, exact, token string) error {
+	return r.confirmAfter(ctx, "Nothing was done.", what, exact, token)
 }
 
 // confirmAfter is confirm for a call that did something already, which done says.
-func (r *request) confirmAfter(ctx context.Context, done, what, token string) error {
+func (r *request) confirmAfter(ctx context.Context, done, what, exact, token string) error {
 	c := r.Confirm
 	switch c.policy {
 	case ConfirmAllow:
@@ -88,11 +90,15 @@ func (r *request) confirmAfter(ctx context.Context, done, what, token string) er
 	if err != nil {
 		return err
 	}
-	subject := r.confirmSubject(ctx, what)
+	subject := r.confirmSubject(ctx, exact)
+	answer := r.exchange.Answer
+	if answer != nil && answer.Declined {
+		_ = c.redeem(ctx, r.Fleet, key, subject, answer.State) // no later yes answers this question
+		return declined(r.tool.Name, done)
+	}
 	if token != "" {
 		return c.redeem(ctx, r.Fleet, key, subject, token)
 	}
-	answer := r.exchange.Answer
 	if answer != nil && answer.Yes {
 		return c.redeem(ctx, r.Fleet, key, subject, answer.State)
 	}
@@ -103,11 +109,17 @@ func (r *request) confirmAfter(ctx context.Context, done, what, token string) er
 		return &unconfirmedError{text: text, ask: &Question{Text: what + " Go ahead?", State: fresh}}
 	}
 	if answer != nil {
-		// Some clients decline by themselves, so this is not taken for the
-		// user's word; but it may be.
-		text = "the client did not pass on a yes. It may have asked its user, who said no, or it may not ask at all: ask the user. " + text
+		text = "the client did not pass on the user's answer, if it asked at all: ask the user. " + text
 	}
 	return &unconfirmedError{text: text}
+}
+
+// declined is the answer to a call that the user said no to. It gives no token, and the
+// question is put again only to who calls again.
+func declined(tool, done string) error {
+	return &unconfirmedError{text: tool + " was declined by the user. " + done +
+		" Don't do it by other means, and call it again only if the user asks for it." +
+		" (If nobody was asked, the client declines by itself; OPENCLAW_MCP_CONFIRM=allow leaves asking to it.)"}
 }
 
 // askPerson is confirm for a page, which puts the question to its person by itself: it
@@ -136,8 +148,8 @@ func (r *request) askPerson(ctx context.Context, what, token string) (fresh stri
 var errAskAgain = &unconfirmedError{text: "Nothing was done: this question was answered before, or is too old. Press the button again."}
 
 // confirmSubject is what a confirmation is bound to.
-func (r *request) confirmSubject(ctx context.Context, what string) string {
-	return r.Principal(ctx) + "\x00" + r.tool.Name + "\x00" + what
+func (r *request) confirmSubject(ctx context.Context, exact string) string {
+	return r.Principal(ctx) + "\x00" + r.tool.Name + "\x00" + exact
 }
 
 // newConfirmation makes a token for one subject: its expiry and a nonce, signed.
@@ -185,10 +197,12 @@ var errConfirmUsed = badArgument("argument \"confirm\" was used before or has ex
 func (c *Confirmer) first(token string, expiry time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
-	for t, until := range c.used {
-		if now.After(until) {
-			delete(c.used, t)
+	if now := time.Now(); now.Sub(c.swept) > time.Minute {
+		c.swept = now
+		for t, until := range c.used {
+			if now.After(until) {
+				delete(c.used, t)
+			}
 		}
 	}
 	if _, again := c.used[token]; again {

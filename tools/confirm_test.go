@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+
 	"openclaw-mcp/internal/fleet"
 	"openclaw-mcp/internal/runs"
 )
@@ -43,29 +46,29 @@ func tokenOf(t *testing.T, err error) string {
 func TestConfirmToken(t *testing.T) {
 	ctx := t.Context()
 	r := confirmRequest(ConfirmAsk, nil, "reboot_instance", "a", Exchange{})
-	token := tokenOf(t, r.confirm(ctx, "It reboots x.", ""))
-	if err := r.confirm(ctx, "It reboots y.", token); err == nil {
+	token := tokenOf(t, r.confirm(ctx, "It reboots x.", "x", ""))
+	if err := r.confirm(ctx, "It reboots y.", "y", token); err == nil {
 		t.Error("a token of one call confirms another")
 	}
-	if err := confirmRequest("", r.Confirm, "shutdown_instance", "a", Exchange{}).confirm(ctx, "It reboots x.", token); err == nil {
+	if err := confirmRequest("", r.Confirm, "shutdown_instance", "a", Exchange{}).confirm(ctx, "It reboots x.", "x", token); err == nil {
 		t.Error("a token of one tool confirms another")
 	}
-	if err := confirmRequest("", r.Confirm, "reboot_instance", "b", Exchange{}).confirm(ctx, "It reboots x.", token); err == nil {
+	if err := confirmRequest("", r.Confirm, "reboot_instance", "b", Exchange{}).confirm(ctx, "It reboots x.", "x", token); err == nil {
 		t.Error("a token of one caller confirms another's call")
 	}
-	if err := r.confirm(ctx, "It reboots x.", token); err != nil {
+	if err := r.confirm(ctx, "It reboots x.", "x", token); err != nil {
 		t.Errorf("the right token: %v", err)
 	}
-	if err := r.confirm(ctx, "It reboots x.", token); err == nil {
+	if err := r.confirm(ctx, "It reboots x.", "x", token); err == nil {
 		t.Error("a token is good twice")
 	}
 	for _, spelled := range []string{" " + token, token + "\n", token[:5] + "\n" + token[5:], token[:9] + "\r\n" + token[9:] + "\r"} {
-		if err := r.confirm(ctx, "It reboots x.", spelled); err == nil {
+		if err := r.confirm(ctx, "It reboots x.", "x", spelled); err == nil {
 			t.Errorf("spelled %q, the token is good again", spelled)
 		}
 	}
 	for _, forged := range []string{"x", "AAAA", token + "A", strings.ToUpper(token)} {
-		if err := r.confirm(ctx, "It reboots x.", forged); err == nil {
+		if err := r.confirm(ctx, "It reboots x.", "x", forged); err == nil {
 			t.Errorf("forged token %q is good", forged)
 		}
 	}
@@ -75,14 +78,14 @@ func TestConfirmByUser(t *testing.T) {
 	ctx := t.Context()
 	r := confirmRequest(ConfirmAsk, nil, "reboot_instance", "a", Exchange{CanAsk: true})
 	var u *unconfirmedError
-	if err := r.confirm(ctx, "It reboots x.", ""); !errors.As(err, &u) || u.ask == nil || !strings.Contains(u.ask.Text, "It reboots x.") {
+	if err := r.confirm(ctx, "It reboots x.", "x", ""); !errors.As(err, &u) || u.ask == nil || !strings.Contains(u.ask.Text, "It reboots x.") {
 		t.Fatalf("got %v, want a question", err)
 	}
 	state := u.ask.State
 	answered := func(yes bool, state string) error {
-		return confirmRequest("", r.Confirm, "reboot_instance", "a", Exchange{CanAsk: true, Answer: &Answer{Yes: yes, State: state}}).confirm(ctx, "It reboots x.", "")
+		return confirmRequest("", r.Confirm, "reboot_instance", "a", Exchange{CanAsk: true, Answer: &Answer{Yes: yes, State: state}}).confirm(ctx, "It reboots x.", "x", "")
 	}
-	// A decline is not the last word: the client may decline by itself.
+	// A client that did not ask, or whose user did not answer, leaves the model to ask.
 	token := tokenOf(t, answered(false, state))
 	if err := answered(true, "forged"); err == nil {
 		t.Error("a yes to a question that was never asked is good")
@@ -93,16 +96,73 @@ func TestConfirmByUser(t *testing.T) {
 	if err := answered(true, state); err == nil {
 		t.Error("a yes is good twice")
 	}
-	if err := r.confirm(ctx, "It reboots x.", token); err != nil {
+	if err := r.confirm(ctx, "It reboots x.", "x", token); err != nil {
 		t.Errorf("the token after a decline: %v", err)
 	}
 }
 
+// A decline is the user's word: no token comes with it, and none that was given before
+// undoes it.
+func TestConfirmDeclined(t *testing.T) {
+	ctx := t.Context()
+	c := NewConfirmer(ConfirmAsk)
+	token := tokenOf(t, confirmRequest("", c, "reboot_instance", "a", Exchange{}).confirm(ctx, "It reboots x.", "x", ""))
+	for _, confirm := range []string{"", token} {
+		r := confirmRequest("", c, "reboot_instance", "a", Exchange{CanAsk: true, Answer: &Answer{Declined: true, State: token}})
+		err := r.confirm(ctx, "It reboots x.", "x", confirm)
+		var u *unconfirmedError
+		if !errors.As(err, &u) || u.ask != nil || !strings.Contains(u.text, "declined by the user. Nothing was done.") ||
+			strings.Contains(u.text, "confirm:") || strings.Contains(u.text, token) {
+			t.Errorf("with confirm %q: %v", confirm, err)
+		}
+	}
+	r := confirmRequest("", c, "reboot_instance", "a", Exchange{CanAsk: true, Answer: &Answer{Yes: true, State: token}})
+	if err := r.confirm(ctx, "It reboots x.", "x", ""); !errors.Is(err, errConfirmUsed) {
+		t.Errorf("a yes after the no: %v", err)
+	}
+}
+
+// What the user is told may leave the instance out; what the confirmation is bound to may not.
+func TestConfirmIsExact(t *testing.T) {
+	ctx := t.Context()
+	r := confirmRequest(ConfirmAsk, nil, "reboot_instance", "a", Exchange{})
+	token := tokenOf(t, r.confirm(ctx, "It reboots the instance.", "x", ""))
+	if err := r.confirm(ctx, "It reboots the instance.", "y", token); err == nil {
+		t.Error("a token for one instance confirms the reboot of another")
+	}
+	if err := r.confirm(ctx, "It reboots instance x.", "x", token); err != nil {
+		t.Errorf("in other words: %v", err)
+	}
+}
+
+// What the client brings of its user's answer.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]Answer{
+		`{"action":"accept","content":{"confirm":true}}`: {Yes: true}, `{"action":"accept","content":{"confirm":false}}`: {Declined: true},
+		`{"action":"decline"}`: {Declined: true}, `{"action":"decline","content":{"confirm":true}}`: {Declined: true},
+		`{"action":"cancel"}`: {}, `{"action":"accept"}`: {}, `{"action":"accept","content":{"confirm":"yes"}}`: {}, `{"action":"perhaps"}`: {}, `[]`: {},
+	} {
+		var answer mcp.InputResponse
+		_ = answer.UnmarshalJSON([]byte(raw))
+		if got := answerOf(server.ElicitationResponse(mcp.InputResponses{confirmID: answer}, confirmID), confirmID); *got != want {
+			t.Errorf("%s: got %+v, want %+v", raw, *got, want)
+		}
+	}
+	for raw, want := range map[string]Answer{`{"action":"accept"}`: {Yes: true}, `{"action":"decline"}`: {Declined: true}, `{"action":"cancel"}`: {}} {
+		var answer mcp.InputResponse
+		_ = answer.UnmarshalJSON([]byte(raw))
+		if got := answerOf(server.ElicitationResponse(mcp.InputResponses{pageID: answer}, pageID), pageID); *got != want {
+			t.Errorf("a page, %s: got %+v, want %+v", raw, *got, want)
+		}
+	}
+}
+
 func TestConfirmPolicies(t *testing.T) {
-	if err := confirmRequest(ConfirmAllow, nil, "t", "a", Exchange{}).confirm(t.Context(), "It.", ""); err != nil {
+	if err := confirmRequest(ConfirmAllow, nil, "t", "a", Exchange{}).confirm(t.Context(), "It.", "it", ""); err != nil {
 		t.Errorf("allow: %v", err)
 	}
-	if err := confirmRequest(ConfirmDeny, nil, "t", "a", Exchange{CanAsk: true}).confirm(t.Context(), "It.", ""); !errors.Is(err, errDenied) {
+	if err := confirmRequest(ConfirmDeny, nil, "t", "a", Exchange{CanAsk: true}).confirm(t.Context(), "It.", "it", ""); !errors.Is(err, errDenied) {
 		t.Errorf("deny: %v", err)
 	}
 }
@@ -116,7 +176,7 @@ func TestConfirmAtAPage(t *testing.T) {
 		if err != nil || token == "" {
 			t.Fatalf("%s: %q, %v", policy, token, err)
 		}
-		if err := confirmRequest("", r.Confirm, "reboot_instance", "a", Exchange{}).confirm(ctx, "It reboots x.", token); policy == ConfirmAsk && err == nil {
+		if err := confirmRequest("", r.Confirm, "reboot_instance", "a", Exchange{}).confirm(ctx, "It reboots x.", "x", token); policy == ConfirmAsk && err == nil {
 			t.Errorf("%s: a page's token confirms what the model calls", policy)
 		}
 		if _, err := r.askPerson(ctx, "It reboots y.", token); err == nil {
@@ -142,7 +202,7 @@ func TestConfirmTokenExpires(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	fresh := newConfirmation(key, "s")
-	c.used["other"] = time.Now().Add(-time.Minute)
+	c.used["other"], c.swept = time.Now().Add(-time.Minute), time.Now().Add(-2*time.Minute)
 	if err := c.redeem(t.Context(), confirmFleet, key, "s", fresh); err != nil {
 		t.Error(err)
 	}
@@ -168,24 +228,24 @@ func TestConfirmElsewhere(t *testing.T) {
 		return r
 	}
 	one, two := NewConfirmer(ConfirmAsk), NewConfirmer(ConfirmAsk)
-	token := tokenOf(t, at(one, confirmFleet, "key").confirm(ctx, "It reboots x.", ""))
-	if err := at(two, confirmFleet, "another key").confirm(ctx, "It reboots x.", token); err == nil {
+	token := tokenOf(t, at(one, confirmFleet, "key").confirm(ctx, "It reboots x.", "x", ""))
+	if err := at(two, confirmFleet, "another key").confirm(ctx, "It reboots x.", "x", token); err == nil {
 		t.Error("a token is good under another key")
 	}
-	if err := at(two, confirmFleet, "key").confirm(ctx, "It reboots x.", token); err != nil {
+	if err := at(two, confirmFleet, "key").confirm(ctx, "It reboots x.", "x", token); err != nil {
 		t.Errorf("in another process: %v", err)
 	}
 	for _, c := range []*Confirmer{one, two, NewConfirmer(ConfirmAsk)} {
-		if err := at(c, confirmFleet, "key").confirm(ctx, "It reboots x.", token); err == nil || !strings.Contains(err.Error(), "used before") {
+		if err := at(c, confirmFleet, "key").confirm(ctx, "It reboots x.", "x", token); err == nil || !strings.Contains(err.Error(), "used before") {
 			t.Errorf("a second time: %v", err)
 		}
 	}
-	token = tokenOf(t, at(one, away{}, "key").confirm(ctx, "It reboots x.", ""))
+	token = tokenOf(t, at(one, away{}, "key").confirm(ctx, "It reboots x.", "x", ""))
 	for _, c := range []*Confirmer{one, two} {
-		if err := at(c, away{}, "key").confirm(ctx, "It reboots x.", token); err != nil {
+		if err := at(c, away{}, "key").confirm(ctx, "It reboots x.", "x", token); err != nil {
 			t.Errorf("while the processes can't agree: %v", err)
 		}
-		if err := at(c, away{}, "key").confirm(ctx, "It reboots x.", token); err == nil {
+		if err := at(c, away{}, "key").confirm(ctx, "It reboots x.", "x", token); err == nil {
 			t.Error("while the processes can't agree, one took a token twice")
 		}
 	}

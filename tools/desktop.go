@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,7 +21,7 @@ func desktopTools() []*Tool {
 	return []*Tool{
 		define(Spec{
 			Name: "take_screenshot", Title: "Take a screenshot", Family: "desktop", Effect: Reads, Page: pageDesktop,
-			Description: "Shows the desktop as a picture. x, y, width and height zoom into a part of the picture before.",
+			Description: "Shows the desktop as a picture. x, y, width and height zoom into a part of an earlier picture.",
 			Props: map[string]Prop{
 				"max_width": between(64, 4096).or(1280),
 				"x":         coordinate, "y": coordinate, "width": length, "height": length,
@@ -117,7 +118,7 @@ func takeScreenshot(ctx context.Context, r *request, in takeScreenshotIn) (scree
 	case 0:
 	case 4:
 		if max(*in.X, *in.Y, *in.Width, *in.Height) > maxCoordinates {
-			return screenOut{}, badArgument("no screen has %d pixels", max(*in.X, *in.Y, *in.Width, *in.Height))
+			return screenOut{}, tooFar(*in.X, *in.Y, *in.Width, *in.Height)
 		}
 		part := image.Rect(*in.X, *in.Y, *in.X+*in.Width, *in.Y+*in.Height)
 		req.Crop = &part
@@ -185,7 +186,7 @@ type controlDesktopIn struct {
 	Amount     int      `json:"amount,omitempty" jsonschema:"scroll: notches; key: times; wait: changed pixels"`
 	Seconds    *float64 `json:"seconds,omitempty" jsonschema:"longest wait"`
 	Screenshot bool     `json:"screenshot,omitempty" jsonschema:"show the screen afterwards"`
-	Picture    string   `json:"picture,omitempty" jsonschema:"whose pixels coordinates are; default: the last"`
+	Picture    string   `json:"picture,omitempty" jsonschema:"what coordinates refer to; default: the last"`
 }
 
 type controlDesktopOut struct {
@@ -264,6 +265,11 @@ func controlDesktop(ctx context.Context, r *request, in controlDesktopIn) (contr
 	return out, nil
 }
 
+// tooFar is about coordinates one of which is beyond all screens.
+func tooFar(all ...int) error {
+	return badArgument("a coordinate is %d: they are pixels of the picture that was seen last, and no picture has more than %d", slices.Max(all), maxCoordinates)
+}
+
 func placeOf(nameX string, x *int, nameY string, y *int) (*image.Point, error) {
 	switch {
 	case x == nil && y == nil:
@@ -271,7 +277,7 @@ func placeOf(nameX string, x *int, nameY string, y *int) (*image.Point, error) {
 	case x == nil || y == nil:
 		return nil, badArgument("arguments %q and %q go together", nameX, nameY)
 	case max(*x, *y) > maxCoordinates:
-		return nil, badArgument("no screen has %d pixels", max(*x, *y))
+		return nil, tooFar(*x, *y)
 	}
 	return &image.Point{X: *x, Y: *y}, nil
 }

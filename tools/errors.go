@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,23 +55,31 @@ func adviceFor(effect Effect, err error) advice {
 	switch {
 	case errors.As(err, &wrongPath):
 		return advice{"nothing was changed.", "with another path.", wrongPath.next}
+	case errors.As(err, new(*command.DirError)):
+		return advice{"nothing: the command was not started.", "yes, with another cwd.", "list_files shows which directories there are, make_directory makes one; without cwd the command starts where the instance's shell does."}
 	case errors.As(err, &lost):
 		return lost.advice()
 	case errors.As(err, &rail), errors.Is(err, errDenied):
 		return advice{"nothing, the call was refused before it was sent.", "no, the same will happen.", "do without it, or ask the person who runs this server."}
 	case errors.As(err, &arg):
-		return advice{"nothing, the call was refused before it was sent.", "yes, with the arguments corrected.", "correct the arguments named above."}
+		return advice{"nothing, the call was refused before it was sent.", "yes, with the arguments corrected.", cmp.Or(arg.next, "correct the arguments named above.")}
 	case errors.As(err, new(*hand.HeldError)):
 		return advice{"nothing: a person goes first.", "yes, once the person has handed back.", "look meanwhile (read_terminal, take_screenshot), and go on from what the person did."}
 	case errors.Is(err, terminals.ErrHandle), errors.Is(err, terminals.ErrElsewhere), errors.Is(err, terminals.ErrGone), errors.As(err, new(*terminals.EndedError)):
 		return advice{"nothing was typed.", "no, not with this handle.", "open_terminal starts a new shell."}
 	case errors.Is(err, terminals.ErrLimit), errors.Is(err, terminals.ErrClosed):
 		return advice{"no terminal was opened.", "yes, changed as the message above says.", "see above."}
+	case errors.Is(err, runs.ErrLimit):
+		return advice{"nothing was begun; the runs that are under way go on.", "yes, once one of them has ended.", "list_runs shows them."}
 	case errors.Is(err, runs.ErrHandle):
 		return advice{"nothing.", "no, not with this handle.", "list_runs shows the runs that this server knows; read_chat_history shows what was said."}
 	case errors.Is(err, fleet.ErrAway) && errors.As(err, &e) && e.Outcome == client.OutcomeNotSent:
-		return advice{"nothing: it was held back, since another process may have done it already.", "safe, after a short wait.", "make the same call again. Without idempotency_key it goes out at once: only if no call before can have done it."}
-	case errors.Is(err, chat.ErrBusy), errors.Is(err, chat.ErrKeyReused), errors.Is(err, command.ErrKeyReused), errors.Is(err, runs.ErrClosed):
+		return advice{"nothing: it was held back, since another process may have done it already.", "safe, after a short wait.", "make the same call again. Without idempotency_key it goes out at once: do that only if no earlier call can have done it."}
+	case errors.Is(err, fleet.ErrFull):
+		return advice{"nothing: it was held back, since it could not be noted.", "yes, without idempotency_key.", "make the call without idempotency_key: it goes out at once, and can't be told from an earlier one."}
+	case errors.Is(err, chat.ErrBusy):
+		return advice{"nothing was sent.", "yes, once the reply is over, or with another if_busy.", "list_runs shows the run of the reply that is under way."}
+	case errors.Is(err, chat.ErrKeyReused), errors.Is(err, command.ErrKeyReused), errors.Is(err, runs.ErrClosed):
 		return advice{"nothing was sent.", "yes, changed as the message above says.", "see above."}
 	case errors.As(err, &stopped) && errors.As(err, &e):
 		a := advice{happened(effect, e), "yes, once the instance runs.", fmt.Sprintf("instance %s is %s: reboot_instance first.", stopped.instance, stopped.status)}
@@ -109,6 +118,9 @@ func repeat(effect Effect, e *client.Error) string {
 	if isDirectory(e) {
 		return "only with another path."
 	}
+	if isRedirect(e) && e.Outcome != client.OutcomeUnknown {
+		return "no, the same will happen until the address is corrected."
+	}
 	switch e.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusPaymentRequired:
 		return "no, the same will happen until access is restored."
@@ -125,6 +137,10 @@ func repeat(effect Effect, e *client.Error) string {
 	}
 	return "safe, after a short wait."
 }
+
+// isRedirect tells whether the service said that it is elsewhere. What was asked for is not sent
+// after that.
+func isRedirect(e *client.Error) bool { return e.Status >= 300 && e.Status < 400 }
 
 // isDirectory tells whether a directory was named as a file. The service may answer
 // with the status of a conflict, but no wait ends this one.
@@ -145,6 +161,9 @@ func next(effect Effect, e *client.Error) string {
 	}
 	if e.TooLong() && strings.HasSuffix(e.Op, "/terminal/exec") {
 		return "write what is long to a file with write_file, and run that: sh /workspace/…"
+	}
+	if isRedirect(e) && (effect == Reads || e.Outcome != client.OutcomeUnknown) {
+		return "the person who runs this server must correct OPENCLAW_API_BASE_URL: it has to be the address that the message above names, if that is the service's."
 	}
 	if isDirectory(e) {
 		return "give the full path of a file, its name included; list_files shows what is in the directory."

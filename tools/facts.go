@@ -32,7 +32,9 @@ func (o runsOut) facts() any {
 	for i, r := range o.Runs {
 		all[i] = r.facts()
 	}
-	return map[string]any{"runs": all}
+	return struct {
+		Runs []any `json:"runs"`
+	}{all}
 }
 
 func (o cancelRunOut) facts() any {
@@ -66,6 +68,20 @@ func (o listFilesOut) facts() any {
 
 func (o createSessionOut) facts() any {
 	return map[string]any{"instance": o.Instance, "session": o.Session.ID}
+}
+
+func (o listInstancesOut) facts() any {
+	all := make([]any, len(o.Instances))
+	for i, in := range o.Instances {
+		all[i] = in.facts()
+	}
+	return map[string]any{"instances": all, "more": o.More || o.leftOut > 0}
+}
+
+func (o getInstanceOut) facts() any { return map[string]any{"instance": o.Instance.facts()} }
+
+func (in Instance) facts() any {
+	return map[string]any{"id": in.ID, "status": in.Status, "state": in.State}
 }
 
 func (o lifecycleOut) facts() any {

@@ -27,12 +27,13 @@ func FailureCode(err error) string {
 		return "unconfirmed"
 	case errors.As(err, &rail), errors.Is(err, errDenied):
 		return "forbidden"
-	case errors.As(err, &arg):
+	case errors.As(err, &arg), errors.As(err, new(*command.DirError)):
 		return "argument"
 	case errors.Is(err, runs.ErrHandle), errors.Is(err, terminals.ErrHandle), errors.Is(err, terminals.ErrElsewhere),
 		errors.Is(err, terminals.ErrGone), errors.As(err, new(*terminals.EndedError)):
 		return "handle"
-	case errors.Is(err, chat.ErrBusy), errors.Is(err, chat.ErrKeyReused), errors.Is(err, command.ErrKeyReused), errors.Is(err, terminals.ErrLimit), errors.As(err, new(*hand.HeldError)):
+	case errors.Is(err, chat.ErrBusy), errors.Is(err, chat.ErrKeyReused), errors.Is(err, chat.ErrAnswered), errors.Is(err, command.ErrKeyReused),
+		errors.Is(err, runs.ErrLimit), errors.Is(err, fleet.ErrFull), errors.Is(err, terminals.ErrLimit), errors.As(err, new(*hand.HeldError)):
 		return "busy"
 	case errors.Is(err, runs.ErrClosed), errors.Is(err, terminals.ErrClosed):
 		return "shutdown"

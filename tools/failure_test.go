@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/internal/fleet"
 	"openclaw-mcp/internal/runs"
 	"openclaw-mcp/internal/runs/chat"
 	"openclaw-mcp/internal/terminals"
@@ -28,6 +30,8 @@ func TestFailureCode(t *testing.T) {
 		{&terminals.EndedError{}, "handle"},
 		{chat.ErrBusy, "busy"},
 		{terminals.ErrLimit, "busy"},
+		{runs.ErrLimit, "busy"},
+		{fleet.ErrFull, "busy"},
 		{runs.ErrClosed, "shutdown"},
 		{&client.Error{Status: 404, Code: "an id"}, "http_404"},
 		{&client.Error{Status: 299}, "http_other"},
@@ -43,5 +47,33 @@ func TestFailureCode(t *testing.T) {
 		if got := FailureCode(fmt.Errorf("wrapped: %w", tt.err)); got != tt.want {
 			t.Errorf("%#v: got %s, want %s", tt.err, got, tt.want)
 		}
+	}
+}
+
+// Who is told that a session is busy does not know the run that it is busy with.
+func TestBusyAdvice(t *testing.T) {
+	t.Parallel()
+	if a := adviceFor(Writes, fmt.Errorf("wrapped: %w", chat.ErrBusy)); !strings.Contains(a.next, "list_runs") {
+		t.Errorf("got %+v", a)
+	}
+}
+
+// A service that is elsewhere is not asked again; the one who runs this server has to say where.
+func TestRedirectAdvice(t *testing.T) {
+	t.Parallel()
+	for _, effect := range []Effect{Reads, Writes, Destroys} {
+		a := adviceFor(effect, &client.Error{Op: "POST /instances/{id}/chat/stream", Status: 308, Message: "moved", Outcome: client.OutcomeRejected})
+		if !strings.HasPrefix(a.happened, "nothing") || !strings.HasPrefix(a.repeat, "no,") || !strings.Contains(a.next, "OPENCLAW_API_BASE_URL") {
+			t.Errorf("got %+v", a)
+		}
+	}
+}
+
+func TestCoordinatesTooFar(t *testing.T) {
+	t.Parallel()
+	x, y := 3, maxCoordinates+1
+	_, err := placeOf("x", &x, "y", &y)
+	if err == nil || !strings.Contains(err.Error(), "is 65537") || !strings.Contains(err.Error(), "65536") {
+		t.Errorf("got %v", err)
 	}
 }

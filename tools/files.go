@@ -26,7 +26,7 @@ func fileTools() []*Tool {
 		}, searchFiles),
 		define(Spec{
 			Name: "read_file", Title: "Read a file", Family: "files", Effect: Reads,
-			Description: "Reads a file by lines or bytes, as far as a result goes; `next` reads on. Shows images; dumps other binaries.",
+			Description: "Reads a file by lines or bytes, as much as a result holds; `next` reads on. Shows images; dumps other binaries.",
 			Props: map[string]Prop{
 				"path":     notEmpty(),
 				"count":    atLeast(1),
@@ -40,16 +40,17 @@ func fileTools() []*Tool {
 				"path":     notEmpty(),
 				"mode":     oneOf("create", "overwrite", "append").or("overwrite"),
 				"encoding": oneOf("text", encBase64).or("text"),
+				"content":  {Long: true},
 			},
 		}, writeFile),
 		define(Spec{
 			Name: "edit_file", Title: "Edit a file", Family: "files", Effect: Destroys,
-			Description: "Replaces an exact text in a file, all or nothing, also while others write.",
-			Props:       map[string]Prop{"path": notEmpty(), "old_text": notEmpty()},
+			Description: "Replaces an exact text in a file, all or nothing, even while others write.",
+			Props:       map[string]Prop{"path": notEmpty(), "old_text": {NotEmpty: true, Long: true}, "new_text": {Long: true}},
 		}, editFile),
 		define(Spec{
 			Name: "make_directory", Title: "Make a directory", Family: "files", Effect: Writes,
-			Description: "Makes a directory, with those above it. One that exists is left as it is.",
+			Description: "Makes a directory and any missing parents. One that exists is left as it is.",
 			Props:       map[string]Prop{"path": notEmpty()},
 		}, makeDirectory),
 		define(Spec{

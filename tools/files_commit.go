@@ -28,7 +28,7 @@ const (
 type change struct {
 	mode  string // overwrite, create, append
 	match string // SHA-256 that the file must have, "" for any
-	data  []byte
+	data  string
 	exec  bool // make the file executable for those who may read it
 }
 
@@ -46,7 +46,7 @@ func (e *conflict) Error() string {
 	if e.current == "none" {
 		return "there is no such file now"
 	}
-	return "the file has another content now, with the SHA-256 " + e.current
+	return "the file has different content now, with the SHA-256 " + e.current
 }
 
 // commit makes a change; a *noScript says that it can't be made here. The content goes into a hidden file beside the target
@@ -59,7 +59,7 @@ func (r *request) commit(ctx context.Context, id string, p filePath, c change) (
 	}
 	name := ".openclaw-mcp-" + rand.Text()[:12]
 	if len(c.data) <= inlineLimit {
-		done, err := r.runCommit(ctx, id, p, c, c.script(p, name, sandbox.Encode(c.data), 0), false)
+		done, err := r.runCommit(ctx, id, p, c, c.script(p, name, sandbox.Encode([]byte(c.data)), 0), false)
 		if !tooLong(err) {
 			return done, err
 		}
@@ -76,7 +76,7 @@ func (r *request) commit(ctx context.Context, id string, p filePath, c change) (
 	parts := 0
 	for data := c.data; len(data) > 0; parts++ {
 		n := min(len(data), stageLimit)
-		err := r.Client.Files.Put(ctx, id, fmt.Sprintf("%s%s-%d", dir, name, parts), base64.StdEncoding.EncodeToString(data[:n]))
+		err := r.Client.Files.Put(ctx, id, fmt.Sprintf("%s%s-%d", dir, name, parts), base64.StdEncoding.EncodeToString([]byte(data[:n])))
 		if err != nil {
 			r.unstage(ctx, id, p, name, parts+1)
 			return changed{}, fmt.Errorf("the content did not arrive as a whole, and the file is as it was: %w", asNotSent(err))

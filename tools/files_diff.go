@@ -21,10 +21,13 @@ func (e edit) diff(limit int) string {
 		first := e.lineBefore(e.at[i], 0)
 		j, end := i, 0
 		for ; j < len(e.at); j++ {
-			if j > i && e.lineBefore(e.at[j], 0) >= end {
+			if j > i && e.at[j] >= end {
 				break
 			}
-			end = e.changedEnd(e.at[j])
+			// Thousands may be on one long line, whose end is known.
+			if j == i || e.at[j]+len(e.from) > end || bytes.HasSuffix(e.from, nl) {
+				end = e.changedEnd(e.at[j])
+			}
 		}
 		last := e.lineAfter(end, diffContext)
 		if j < len(e.at) {

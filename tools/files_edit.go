@@ -19,6 +19,9 @@ const (
 	// changed the file in the meantime.
 	maxEditTries = 12
 
+	// maxEdits bounds how often one edit replaces its text.
+	maxEdits = 1 << 20
+
 	// inExec is the size up to which a file comes whole in a report.
 	inExec = 384 << 10
 )
@@ -138,7 +141,7 @@ func (r *request) editOnce(ctx context.Context, id string, p filePath, in editFi
 	if err != nil {
 		return editFileOut{}, err
 	}
-	done, err := r.commit(ctx, id, p, change{mode: "overwrite", match: hash, data: e.result})
+	done, err := r.commit(ctx, id, p, change{mode: "overwrite", match: hash, data: string(e.result)})
 	var c *conflict
 	if errors.As(err, &c) {
 		return editFileOut{}, err
@@ -154,7 +157,11 @@ func (r *request) editOnce(ctx context.Context, id string, p filePath, in editFi
 
 // toEdit reads a file of modest size as a whole.
 func (r *request) toEdit(ctx context.Context, id string, p filePath) ([]byte, error) {
-	report, err := r.script(ctx, id, sandbox.New("file_read", p.params(sandbox.Params{"most": inExec})))
+	most := r.rooms.fit(id, inExec)
+	report, err := r.script(ctx, id, sandbox.New("file_read", p.params(sandbox.Params{"most": most})))
+	if r.rooms.shrink(id, most, err) {
+		return r.toEdit(ctx, id, p)
+	}
 	if err != nil {
 		return nil, changeError(p, whileReading(err))
 	}
@@ -224,6 +231,11 @@ func newEdit(content []byte, in editFileIn) (edit, error) {
 	if bytes.Equal(e.from, e.to) {
 		return edit{}, &refused{"old_text and new_text differ only in their line ends, and an edit keeps those of the file", "exec_command can change them, for example with sed."}
 	}
+	all := bytes.Count(e.old, e.from)
+	if all > maxEdits {
+		return edit{}, &refused{fmt.Sprintf("old_text is there %d times, more than the %d that edit_file replaces", all, maxEdits), "exec_command can edit it, for example with sed."}
+	}
+	e.at = make([]int, 0, all)
 	for i := 0; ; {
 		k := bytes.Index(e.old[i:], e.from)
 		if k < 0 {
@@ -233,7 +245,7 @@ func newEdit(content []byte, in editFileIn) (edit, error) {
 		i += k + len(e.from)
 	}
 	if len(e.at) == 0 {
-		return edit{}, notFound(string(e.old), in.OldText)
+		return edit{}, notFound(string(e.old), in)
 	}
 	if n := len(e.at); n > 1 && !in.ReplaceAll {
 		var lines []string
@@ -245,6 +257,10 @@ func newEdit(content []byte, in editFileIn) (edit, error) {
 		}
 		return edit{}, &refused{fmt.Sprintf("old_text is there %d times, at lines %s", n, strings.Join(lines, ", ")), "give more of the text around the place that is meant, or pass replace_all: true."}
 	}
+	// Each occurrence of one letter may be a megabyte more.
+	if grown := len(e.old) + len(e.at)*(len(e.to)-len(e.from)); grown > maxWhole && grown > len(e.old) {
+		return edit{}, &refused{fmt.Sprintf("the file would have %d bytes, more than the %d that edit_file takes", grown, maxWhole), "exec_command can edit it, for example with sed."}
+	}
 	e.result = bytes.ReplaceAll(e.old, e.from, e.to)
 	if order != nil {
 		e.result = append(bytes.Clone(content[:bom]), toUTF16(string(e.result), order)...)
@@ -252,20 +268,23 @@ func newEdit(content []byte, in editFileIn) (edit, error) {
 	return e, nil
 }
 
+// nearby is how many lines before and after a place are worth a look.
+const nearby = 5
+
 // notFound says what comes nearest to a text that is not there.
-func notFound(content, old string) error {
+func notFound(content string, in editFileIn) error {
 	const why = "old_text is not in the file"
-	lf := strings.ReplaceAll(old, "\r\n", "\n")
+	lf := strings.ReplaceAll(in.OldText, "\r\n", "\n")
 	switch {
 	case content == "":
-		return &refused{why + ", which is empty", "write_file gives it a content."}
+		return &refused{why + ", which is empty", "write_file fills it."}
 	case strings.Contains(content, strings.ReplaceAll(lf, "\n", "\r\n")):
 		return &refused{why + " as it stands: it is there with CRLF line ends (\\r\\n)", "give old_text and new_text with \\r\\n at the ends of lines."}
 	case strings.Contains(content, lf):
 		return &refused{why + " as it stands: it is there with LF line ends (\\n)", "give old_text and new_text with \\n at the ends of lines."}
 	}
 	want := ""
-	for line := range strings.Lines(old) {
+	for line := range strings.Lines(in.OldText) {
 		if want = strings.Join(strings.Fields(line), " "); want != "" {
 			break
 		}
@@ -285,15 +304,16 @@ func notFound(content, old string) error {
 			best, bestLine, bestText = score, n, line
 		}
 	}
-	next := "read_file shows the file as it is now."
+	read := callArgs{{"instance", in.Instance}, {"path", in.Path}}
 	if best < min(len(want), 4) || best == 0 {
-		return &refused{why, next}
+		return &refused{why, read.call("read_file") + " shows the file as it is now."}
 	}
 	how := "begins most like"
 	if best > len(want) {
 		how = "differs, perhaps in spaces or further on, from"
 	}
-	return &refused{fmt.Sprintf("%s; its first line %s line %d: %q", why, how, bestLine, text.Line(strings.ToValidUTF8(bestText, "\uFFFD"), 200)), next}
+	return &refused{fmt.Sprintf("%s; its first line %s line %d: %q", why, how, bestLine, text.Line(strings.ToValidUTF8(bestText, "\uFFFD"), 200)),
+		read.call("read_file", arg{"line", max(1, bestLine-nearby)}, arg{"count", 2*nearby + 1 + strings.Count(in.OldText, "\n")}) + " shows it as it is now."}
 }
 
 // commonLen is the length of the common beginning of a and b.

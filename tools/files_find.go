@@ -57,9 +57,13 @@ const byScript = -1
 
 // look is find, where files that are larger than readBelow are read by script.
 func (r *request) look(ctx context.Context, id string, p filePath, q query, readBelow int) (found, error) {
+	room := r.rooms.fit(id, q.window)
 	report, err := r.script(ctx, id, sandbox.New("file_look", p.params(sandbox.Params{
-		"by_line": q.byLine, "start": q.start, "window": q.window, "hashed": q.hash, "sniff": sniffLen, "read_below": readBelow,
+		"by_line": q.byLine, "start": q.start, "window": room, "hashed": q.hash, "sniff": sniffLen, "read_below": readBelow,
 	})))
+	if r.rooms.shrink(id, room, err) {
+		return r.look(ctx, id, p, q, readBelow)
+	}
 	if err != nil {
 		if _, ok := withoutScripts(err); !ok {
 			return found{}, err
@@ -128,6 +132,9 @@ func (r *request) look(ctx context.Context, id string, p filePath, q query, read
 // whole reads a file of at most limit bytes whole, and makes sure that it has
 // its true bytes.
 func (r *request) whole(ctx context.Context, id string, p filePath, limit int64) ([]byte, error) {
+	if err := r.takeLarge(ctx); err != nil {
+		return nil, err
+	}
 	content, err := r.Client.Files.Read(ctx, id, string(p), limit)
 	if err != nil && !noEndpoint(err) {
 		return nil, err
@@ -150,9 +157,13 @@ func (r *request) whole(ctx context.Context, id string, p filePath, limit int64)
 			return nil, err
 		}
 		content = append(content, part.data...)
-		if part.last || len(part.data) == 0 || int64(len(content)) > limit {
-			return content, nil
+		if !part.last && len(part.data) > 0 && int64(len(content)) <= limit {
+			continue
 		}
+		if f.hash != "" && f.hash != hashOf(content) {
+			return nil, &refused{fmt.Sprintf("%q was changed while it was read", p), "try again."}
+		}
+		return content, nil
 	}
 }
 
@@ -171,7 +182,11 @@ func cleanHash(s string) string {
 	return s
 }
 
-func hashOf(b []byte) string {
-	h := sha256.Sum256(b)
-	return hex.EncodeToString(h[:])
+func hashOf[T string | []byte](content T) string {
+	h := sha256.New()
+	const piece = 64 << 10 // a string is not copied as a whole
+	for i := 0; i < len(content); i += piece {
+		_, _ = h.Write([]byte(content[i:min(i+piece, len(content))])) // never fails
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }

@@ -83,13 +83,18 @@ func shown(name string) string {
 	return b.String()
 }
 
+// plainName is a name on a line of text. One that would not stand there as it is comes
+// quoted as in JSON, so that it can be copied.
+func plainName(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || text.Hidden(r) }) || strings.TrimSpace(name) != name {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
 // appendLine shows an entry on a line, its path from dir on.
 func (f File) appendLine(b []byte, dir string) []byte {
-	name := strings.TrimPrefix(strings.TrimPrefix(f.Path, dir), "/")
-	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || text.Hidden(r) }) || strings.TrimSpace(name) != name {
-		name = strconv.Quote(name) // as JSON has it, so that it can be copied
-	}
-	b = append(b, name...)
+	b = append(b, plainName(strings.TrimPrefix(strings.TrimPrefix(f.Path, dir), "/"))...)
 	switch f.Type {
 	case kindDirectory:
 		b = append(b, '/')
@@ -98,7 +103,7 @@ func (f File) appendLine(b []byte, dir string) []byte {
 		b = append(append(b, "  "...), f.Type...)
 	}
 	if f.Size != nil {
-		b = append(strconv.AppendInt(append(b, "  "...), *f.Size, 10), " bytes"...)
+		b = append(append(b, "  "...), text.Count(*f.Size, "byte", "bytes")...)
 	}
 	if f.ModifiedAt != "" {
 		b = append(append(b, "  "...), f.ModifiedAt...)

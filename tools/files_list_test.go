@@ -81,6 +81,16 @@ func TestListFiles(t *testing.T) {
 	}
 }
 
+func TestListSizes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulatortest.Options{})
+	b.put("one", "1")
+	b.put("two", "12")
+	if r := b.say("list_files", args{}); !strings.Contains(r.text, "one  1 byte  ") || !strings.Contains(r.text, "two  2 bytes  ") {
+		t.Errorf("got %s", r.text)
+	}
+}
+
 // TestListOdd: names of every kind, links, and what is neither file nor
 // directory.
 func TestListOdd(t *testing.T) {

@@ -90,18 +90,20 @@ func manageFiles(ctx context.Context, r *request, in manageFilesIn) (manageFiles
 		return manageFilesOut{}, err
 	}
 	if in.Action == "delete" {
-		what := ""
+		what, exact := "", ""
 		if r.Confirm.asks() { // nobody is asked about what can't be done anyway
 			found, err := r.manage(ctx, id, in, from, to, true)
 			if err != nil {
 				return manageFilesOut{}, err
 			}
-			what = fmt.Sprintf("It deletes the %s %q on instance %s.", found.Type, from, id)
+			what = fmt.Sprintf("It deletes the %s %q%s", found.Type, from, found.where("on"))
 			if found.Type == kindDirectory && in.Recursive {
-				what = fmt.Sprintf("It deletes the directory %q on instance %s, with everything in it.", from, id)
+				what += ", with everything in it"
 			}
+			what += "."
+			exact = fmt.Sprintf("%s %q %v %s", found.Type, from, in.Recursive, id)
 		}
-		if err := r.confirm(ctx, what, in.Confirm); err != nil {
+		if err := r.confirm(ctx, what, exact, in.Confirm); err != nil {
 			return manageFilesOut{}, err
 		}
 	}
@@ -121,7 +123,7 @@ func (r *request) manage(ctx context.Context, id string, in manageFilesIn, from,
 	switch {
 	case errors.As(err, &no) && no.begun:
 		return manageFilesOut{}, &client.Error{Op: sandbox.Op, Outcome: client.OutcomeUnknown, Err: err,
-			Message: fmt.Sprintf("the %s of %q did not come to its end: %s; for much data use exec_command with background: true", in.Action, from, no.why)}
+			Message: fmt.Sprintf("the %s of %q was not completed: %s; for much data use exec_command with background: true", in.Action, from, no.why)}
 	case without:
 		return manageFilesOut{}, &refused{(&noScript{why: why}).Error() + "; the service has no endpoint that does it", "exec_command may still do it by other means."}
 	case err != nil:
@@ -138,6 +140,10 @@ func (r *request) manage(ctx context.Context, id string, in manageFilesIn, from,
 			return manageFilesOut{}, &refused{fmt.Sprintf("the destination %q is a directory, and a directory is never replaced", to), "give the full new path, name included, or delete the directory first."}
 		}
 		return manageFilesOut{}, &refused{fmt.Sprintf("the destination %q exists", to), "pass overwrite: true to replace it, or choose another destination."}
+	case "same":
+		return manageFilesOut{}, &refused{fmt.Sprintf("%q is %q itself, by another way", to, from), "choose another destination."}
+	case "leads":
+		return manageFilesOut{}, &refused{fmt.Sprintf("%q is a symbolic link that would lead to itself at %q", from, to), "choose another destination, or delete the link if it is to go."}
 	case "full":
 		return manageFilesOut{}, &refused{fmt.Sprintf("%q is a directory with %s in it", from, text.Count(report.Number(0), "entry", "entries")), fmt.Sprintf("pass recursive: true to %s all of it.", in.Action)}
 	case "notfile":

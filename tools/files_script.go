@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"openclaw-mcp/client"
@@ -72,6 +73,7 @@ func (p filePath) split() (dir, name string) {
 type noScript struct {
 	why   string
 	begun bool // part of it may have been done
+	cut   int  // bytes that came of an answer; 0: a shorter one would not help
 }
 
 func (e *noScript) Error() string { return "the sandbox can't do this through terminal/exec: " + e.why }
@@ -108,7 +110,11 @@ func (r *request) script(ctx context.Context, instance string, s sandbox.Script)
 	case errors.As(err, &shell):
 		err = &noScript{why: text.Line(shell.Why, 400)}
 	case errors.As(err, &no):
-		err = &noScript{why: text.Line(no.Error(), 300), begun: no.Begun}
+		script := &noScript{why: text.Line(no.Error(), 300), begun: no.Begun}
+		if no.MayBeCut() {
+			script.cut = no.Size
+		}
+		err = script
 	case err != nil:
 	case report.MissingTools() != "":
 		err = &noScript{why: "it has no " + report.MissingTools()}
@@ -116,6 +122,46 @@ func (r *request) script(ctx context.Context, instance string, s sandbox.Script)
 		err = &noScript{why: "commands see no " + client.Workspace + " there"}
 	}
 	return report, err
+}
+
+// answerRooms is how many bytes of files the answers of instances were found to have room for.
+type answerRooms struct {
+	mu   sync.Mutex
+	room map[string]int
+}
+
+// leastRoom is the smallest part of a file that is asked for.
+const leastRoom = 1 << 10
+
+// fit gives how many of so many bytes to ask an instance for at once.
+func (a *answerRooms) fit(instance string, want int) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if room, ok := a.room[instance]; ok {
+		return min(want, room)
+	}
+	return want
+}
+
+// shrink notes that an answer with so many bytes did not come whole, and reports whether one with
+// fewer may.
+func (a *answerRooms) shrink(instance string, asked int, err error) bool {
+	no, ok := errors.AsType[*noScript](err)
+	if !ok || no.cut == 0 || asked <= leastRoom {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	// What came had the file's beginning in it, too, and all of it as base64.
+	room := max(min(asked/2, no.cut/4*3-2*sniffLen), leastRoom)
+	if known, ok := a.room[instance]; ok {
+		room = min(room, known)
+	}
+	if a.room == nil {
+		a.room = make(map[string]int)
+	}
+	a.room[instance] = room
+	return true
 }
 
 // refused is a file operation that was not done, in words that are complete.

@@ -163,6 +163,15 @@ func TestSearchFiles(t *testing.T) {
 	})
 }
 
+// A name of two lines does not look like two lines of a result.
+func TestSearchShowsNames(t *testing.T) {
+	t.Parallel()
+	out := searchFilesOut{Lines: []searchLine{{Path: "two\nlines", Line: 1, Text: "x", Match: true}}, Matches: 1, Files: 1}
+	if got := out.text(); !strings.HasPrefix(got, "\"two\\nlines\":1:x\n[") {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestSearchPages goes through many matches, each once.
 func TestSearchPages(t *testing.T) {
 	searchers(t, "", func(b *bench) {

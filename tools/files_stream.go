@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 )
 
 // streamAlone is stream where no script tells how large the file is: its folder's
@@ -42,7 +43,7 @@ func (r *request) stream(ctx context.Context, id string, p filePath, q query) (f
 		return found{}, err
 	}
 	defer func() { _ = body.Close() }()
-	s := &streamer{size: body.Size, query: q, counter: counter{r: body}}
+	s := &streamer{size: body.Size, query: q, counter: counter{r: body}, large: func() error { return r.takeLarge(ctx) }}
 	f, err := s.read()
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return found{}, &refused{
@@ -70,7 +71,8 @@ func (c *counter) Read(p []byte) (int, error) {
 type streamer struct {
 	query
 	counter
-	size int64
+	size  int64
+	large func() error // waits until much may be kept
 }
 
 func (s *streamer) read() (found, error) {
@@ -165,9 +167,22 @@ func skipLine(in *bufio.Reader) (int64, error) {
 	}
 }
 
+// needed gives the end of what was read that may be wanted, and a little before it.
+func (s *streamer) needed(kept []byte) []byte {
+	if !s.byLine {
+		return kept[max(0, int64(len(kept))+s.start-1):]
+	}
+	at := len(kept)
+	for n := s.start - 2; n < 0 && at >= 0; n++ { // one line more, and one that has no end yet
+		at = bytes.LastIndexByte(kept[:at], '\n')
+	}
+	return kept[max(0, at):]
+}
+
 // fromEnd reads everything and keeps the end of it.
 func (s *streamer) fromEnd(in *bufio.Reader, f *found) error {
 	var kept []byte
+	room := largeFile // for kept, before it is looked at what is needed of it
 	var total, lines int64
 	last := byte('\n')
 	buf := make([]byte, 64<<10)
@@ -178,8 +193,19 @@ func (s *streamer) fromEnd(in *bufio.Reader, f *found) error {
 		if n > 0 {
 			last = buf[n-1]
 		}
-		if kept = append(kept, buf[:n]...); len(kept) > 2*maxWhole {
-			kept = append(kept[:0], kept[len(kept)-maxWhole:]...)
+		if kept = append(kept, buf[:n]...); len(kept) > room {
+			kept = append(kept[:0], s.needed(kept)...)
+			switch {
+			case len(kept) <= room/2:
+			case room == 2*maxWhole:
+				kept = append(kept[:0], kept[len(kept)-maxWhole:]...)
+			default:
+				if err := s.large(); err != nil {
+					return err
+				}
+				room = 2 * maxWhole
+				kept = slices.Grow(kept, room+len(buf)-len(kept))
+			}
 		}
 		if errors.Is(err, io.EOF) {
 			break
@@ -209,10 +235,7 @@ func (s *streamer) fromEnd(in *bufio.Reader, f *found) error {
 		return &refused{fmt.Sprintf("the end that was asked for has more than %d bytes, and the file can only be read from its start here", maxWhole), "ask for fewer."}
 	}
 	f.offset = total - int64(len(kept)-from)
-	f.data = kept[from:]
-	f.last = len(f.data) <= s.window
-	if !f.last {
-		f.data = f.data[:s.window]
-	}
+	f.last = len(kept)-from <= s.window
+	f.data = bytes.Clone(kept[from:][:min(len(kept)-from, s.window)]) // the rest is large
 	return nil
 }

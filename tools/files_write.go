@@ -69,7 +69,7 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 	}
 	plain := in.Mode == "overwrite" && in.IfMatch == "" && utf8.ValidString(content) && !in.Exec
 	if !plain || p.inside() && len(content) > plainLimit {
-		done, err := r.commit(ctx, id, p, change{mode: in.Mode, match: strings.ToLower(in.IfMatch), data: []byte(content), exec: in.Exec})
+		done, err := r.commit(ctx, id, p, change{mode: in.Mode, match: strings.ToLower(in.IfMatch), data: content, exec: in.Exec})
 		if err == nil {
 			out.Bytes, out.SHA256, out.Exec = done.size, done.hash, in.Exec
 			return out, nil
@@ -81,7 +81,7 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 	}
 	err = r.Client.Files.Put(ctx, id, string(p), content)
 	if noEndpoint(err) && p.inside() {
-		if done, scriptErr := r.commit(ctx, id, p, change{mode: in.Mode, data: []byte(content)}); scriptErr == nil {
+		if done, scriptErr := r.commit(ctx, id, p, change{mode: in.Mode, data: content}); scriptErr == nil {
 			out.Bytes, out.SHA256 = done.size, done.hash
 			return out, nil
 		} else if _, ok := noShell(scriptErr); !ok {
@@ -91,7 +91,7 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 	if err != nil {
 		return writeFileOut{}, err
 	}
-	out.Bytes, out.SHA256 = int64(len(content)), hashOf([]byte(content))
+	out.Bytes, out.SHA256 = int64(len(content)), hashOf(content)
 	return out, nil
 }
 

@@ -139,8 +139,8 @@ func TestEdit(t *testing.T) {
 		if got.Replacements != 3 {
 			b.Errorf("got %+v", got)
 		}
-		b.refuse("edit_file", args{"path": "a.go", "old_text": "f two()  {", "new_text": ""}, "not in the file", "line 4")
-		b.refuse("edit_file", args{"path": "a.go", "old_text": "zzz", "new_text": ""}, "not in the file")
+		b.refuse("edit_file", args{"path": "a.go", "old_text": "f two()  {", "new_text": ""}, "not in the file", "line 4", `Next: read_file {"path":"a.go","line":1,"count":11}`)
+		b.refuse("edit_file", args{"path": "a.go", "old_text": "zzz", "new_text": ""}, "not in the file", `Next: read_file {"path":"a.go"}`)
 		b.refuse("edit_file", args{"path": "a.go", "old_text": "f", "new_text": "f"}, "same")
 		b.refuse("edit_file", args{"path": "a.go", "old_text": "one()", "new_text": "", "if_match": strings.Repeat("a", 64)}, got.SHA256)
 		b.refuse("edit_file", args{"path": "none", "old_text": "a", "new_text": "b"}, "none")

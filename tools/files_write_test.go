@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"openclaw-mcp/internal/emulator"
 	"openclaw-mcp/internal/emulator/emulatortest"
@@ -137,6 +138,44 @@ func someNames() []string {
 }
 
 // TestEditLineEnds: new text gets the line ends that the file has, if all are alike.
+// An edit that would take all memory or all time is refused, or takes little.
+func TestEditBombs(t *testing.T) {
+	t.Parallel()
+	line := []byte(strings.Repeat("a", 1<<20))
+	for _, tt := range []struct {
+		content  []byte
+		in       editFileIn
+		refusal  string
+		replaced int
+	}{
+		{line, editFileIn{OldText: "a", NewText: strings.Repeat("b", 1<<20)}, "the file would have 1099511627776 bytes", 0},
+		{append(line, 'a'), editFileIn{OldText: "a", NewText: "b"}, "there 1048577 times", 0},
+		{line, editFileIn{OldText: "a", NewText: "b"}, "", 1 << 20}, // each looked for the ends of the line
+		{line, editFileIn{OldText: "aa", NewText: ""}, "", 1 << 19},
+	} {
+		tt.in.ReplaceAll = true
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			e, err := newEdit(tt.content, tt.in)
+			if tt.refusal != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.refusal) {
+					t.Errorf("want %q, got %v", tt.refusal, err)
+				}
+				return
+			}
+			if diff := e.diff(1000); err != nil || len(e.at) != tt.replaced || !strings.HasPrefix(diff, "@@ -1,1 +1,") {
+				t.Errorf("%d were replaced, %v, %.100s", len(e.at), err, diff)
+			}
+		}()
+		select {
+		case <-done:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%.10s for %q takes too long", tt.in.NewText, tt.in.OldText)
+		}
+	}
+}
+
 func TestEditLineEnds(t *testing.T) {
 	for _, tt := range []struct{ name, content, from, to, want, lineEnds string }{
 		{"CRLF stays", "a\r\nb\r\nc\r\n", "b", "B1\nB2", "a\r\nB1\r\nB2\r\nc\r\n", "crlf"},

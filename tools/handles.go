@@ -11,6 +11,7 @@ import (
 
 	"openclaw-mcp/internal/fleet"
 	"openclaw-mcp/internal/runs"
+	"openclaw-mcp/internal/text"
 )
 
 // ShortHandles gives the handles of one caller short words: "run-7f3k" or "term-2" in
@@ -259,15 +260,15 @@ func (h *ShortHandles) open(ctx context.Context, f fleet.Fleet, word string) (st
 		}
 		return string(fact.Value), nil
 	case strings.HasPrefix(word, "term-"):
-		return "", badArgument("there is no terminal %s: nothing was typed or read; a short handle is known for a day. Pass the `terminal` of an earlier result unchanged, or call open_terminal", word)
+		return "", badHandle(ofTerminal, "there is no terminal %s: nothing was typed or read; a short handle is known for a day", word)
 	}
 	first, _, isPlace := strings.Cut(word, ".")
 	if isPlace {
 		if _, err := h.open(ctx, f, first); err == nil {
-			return "", badArgument("there is no %s: nothing was done; %s reads this run from the start", word, first)
+			return "", &argumentError{fmt.Sprintf("there is no %s: nothing was done", word), first + " reads this run from the start."}
 		}
 	}
-	return "", badArgument("there is no run %s: nothing was done; a short handle is known for a day. list_runs has the runs that this server knows; what an older one did is still there: read_chat_history has replies", word)
+	return "", badHandle(ofRun, "there is no run %s: nothing was done; a short handle is known for a day. What an older run did is still there: read_chat_history has replies", word)
 }
 
 // handles gives the short handles that ctx's client gets; nil: it gets sealed ones. They
@@ -315,14 +316,41 @@ func (r *request) terminalWord(ctx context.Context, sealed string) string {
 	return sealed
 }
 
-// sealedHandle is what a handle of a call stands for.
-func (r *request) sealedHandle(ctx context.Context, handle string) (string, error) {
-	handle = strings.TrimSpace(handle)
+// The kinds of handles, by what they begin with: "run-7f3k" and "run_…".
+const (
+	ofRun      = "run"
+	ofTerminal = "term"
+)
+
+// badHandle is about a handle that was to be of this kind, and is not.
+func badHandle(kind, format string, a ...any) error {
+	next := "pass the `run` of an earlier result unchanged; list_runs lists the runs that this server knows."
+	if kind == ofTerminal {
+		next = "pass the `terminal` of an earlier result unchanged, or call open_terminal."
+	}
+	return &argumentError{fmt.Sprintf(format, a...), next}
+}
+
+// sealedHandle is what a handle of a call stands for, which takes handles of one kind.
+func (r *request) sealedHandle(ctx context.Context, kind, handle string) (string, error) {
+	handle = strings.Trim(handle, " \t\r\n`'\"")
+	if word := strings.ToLower(handle); shortWord.MatchString(word) {
+		handle = word
+	}
+	is := func(other string) bool {
+		rest, ok := strings.CutPrefix(handle, other)
+		return ok && other != kind && strings.IndexAny(rest, "-_") == 0
+	}
+	said := text.Clip(handle, 24) // a sealed one says nothing to anybody
 	switch {
+	case is(ofTerminal):
+		return "", badHandle(kind, "%s is a terminal, not a run: nothing was done; read_terminal, write_terminal and close_terminal take it", said)
+	case is(ofRun):
+		return "", badHandle(kind, "%s is a run, not a terminal: nothing was typed or read; wait_run and cancel_run take it", said)
 	case !shortWord.MatchString(handle):
 		return handle, nil
 	case r.Handles == nil:
-		return "", badArgument("%q is a short name, which this server does not give: nothing was done; pass the handle of an earlier result unchanged", handle)
+		return "", badHandle(kind, "%q is a short name, which this server does not give: nothing was done", handle)
 	}
 	return r.Handles.open(ctx, r.Fleet, handle)
 }

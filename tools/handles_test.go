@@ -14,6 +14,7 @@ import (
 	"openclaw-mcp/internal/emulator/emulatortest"
 	"openclaw-mcp/internal/fleet"
 	"openclaw-mcp/internal/runs"
+	"openclaw-mcp/internal/terminals"
 )
 
 // said is a tool's answer as a model and as a program beside it see it.
@@ -104,9 +105,11 @@ func TestShortHandles(t *testing.T) {
 	if third.run() != first+".2" || !strings.HasPrefix(third.text, "two\n") {
 		t.Errorf("after the second line: %q: %s", third.run(), third.text)
 	}
-	// Nothing new: the place is the same, and so is its word.
-	if again := b.say("wait_run", args{"runs": []string{third.run()}, "wait_seconds": 0}).first(); again.run() != third.run() {
-		t.Errorf("with no news the word is %q", again.run())
+	// Nothing new: the place is the same, and so is its word, however it is spelt.
+	for _, spelling := range []string{third.run(), "`" + third.run() + "`", strings.ToUpper(third.run())} {
+		if again := b.say("wait_run", args{"runs": []string{spelling}, "wait_seconds": 0}).first(); again.run() != third.run() {
+			t.Errorf("%s: with no news the word is %q", spelling, again.run())
+		}
 	}
 	b.put("end", "")
 	for word, want := range map[string]string{
@@ -141,7 +144,7 @@ func TestShortHandles(t *testing.T) {
 		t.Errorf("the listed handle reads %s", r.text)
 	}
 	for word, words := range map[string]string{
-		"run-zzzz": "list_runs has the runs", first + ".9": first + " reads this run from the start", "term-7": "call open_terminal",
+		"run-zzzz": "list_runs lists the runs", first + ".9": first + " reads this run from the start",
 	} {
 		if r := b.say("cancel_run", args{"run": word}); !r.isErr || !strings.Contains(r.text, words) || !strings.Contains(r.text, "nothing was") {
 			t.Errorf("%s: %s", word, r.text)
@@ -155,6 +158,52 @@ func TestShortHandles(t *testing.T) {
 	b.deps.Handles = nil
 	if r := b.say("wait_run", args{"runs": []string{first}}); !r.isErr || !strings.Contains(r.text, "which this server does not give") {
 		t.Errorf("without short handles: %s", r.text)
+	}
+}
+
+// A handle of the wrong kind is called what it is, and where it stands in the call.
+func TestHandlesOfTheWrongKind(t *testing.T) {
+	t.Parallel()
+	b := newHandleBench(t)
+	s, err := b.deps.Services(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Terminals, err = terminals.NewManager(terminals.Config{Client: s.Client, APIKey: "key", Principal: "p"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Terminals.Close)
+	run := b.say("exec_command", args{"command": "until [ -e go ]; do sleep 0.05; done", "background": true})
+	defer b.put("go", "")
+	for _, tt := range []struct {
+		tool  string
+		args  args
+		words []string
+	}{
+		{"wait_run", args{"runs": []string{"term-1"}}, []string{"runs[0]: term-1 is a terminal, not a run", "read_terminal", "list_runs"}},
+		{"cancel_run", args{"run": " term_" + strings.Repeat("A", 90)}, []string{"term_AAAA", "… is a terminal, not a run"}},
+		{"read_terminal", args{"terminal": run.run()}, []string{run.run() + " is a run, not a terminal", "wait_run and cancel_run take it", "open_terminal"}},
+		{"write_terminal", args{"terminal": run.handle(), "text": "x"}, []string{"… is a run, not a terminal: nothing was typed"}},
+		{"close_terminal", args{"terminal": run.run() + ".3"}, []string{"is a run, not a terminal"}},
+		{"wait_run", args{"runs": []string{run.run(), run.run(), run.handle(), run.run(), "run-zzzz"}}, []string{"runs[4]: there is no run run-zzzz", "list_runs"}},
+		{"wait_run", args{"runs": []string{run.run(), "term-2", run.run()}}, []string{"runs[1]: term-2 is a terminal"}},
+		{"wait_run", args{"runs": []string{"runner"}}, []string{"runs[0]: this is not a run handle", "list_runs"}},
+		{"read_terminal", args{"terminal": "term-9"}, []string{"there is no terminal term-9", "open_terminal"}},
+	} {
+		r := b.say(tt.tool, tt.args)
+		for _, word := range tt.words {
+			if !r.isErr || !strings.Contains(r.text, word) {
+				t.Errorf("%s %v: %q lacks %q", tt.tool, tt.args, r.text, word)
+			}
+		}
+		if strings.Contains(r.text, strings.Repeat("A", 40)) {
+			t.Errorf("%s repeats all of a handle: %s", tt.tool, r.text)
+		}
+	}
+	// What stands twice is waited for once, wherever it stands.
+	b.put("go", "")
+	if r := b.say("wait_run", args{"runs": []string{run.run(), run.handle(), run.run()}, "wait_seconds": 30}); strings.Count(r.text, "status:") != 2 {
+		t.Errorf("one run twice: %s", r.text)
 	}
 }
 

@@ -90,6 +90,8 @@ type listInstancesOut struct {
 	Instances []Instance `json:"instances"`
 	More      bool       `json:"more,omitempty"`
 	Next      string     `json:"next,omitempty"`
+
+	leftOut int
 }
 
 func listInstances(ctx context.Context, r *request, _ noInput) (listInstancesOut, error) {
@@ -104,7 +106,8 @@ func listInstances(ctx context.Context, r *request, _ noInput) (listInstancesOut
 	for i, in := range page.Items {
 		o := instanceOut(in)
 		if left -= len(o.line()) + 1; left < 0 {
-			out.Next = fmt.Sprintf("%d more instances are left out; name the one you want to get_instance", len(page.Items)-i)
+			out.leftOut = len(page.Items) - i
+			out.Next = fmt.Sprintf("%d more instances are left out; name the one you want to get_instance", out.leftOut)
 			break
 		}
 		out.Instances = append(out.Instances, o)
@@ -168,6 +171,10 @@ type createInstanceIn struct {
 }
 
 func createInstance(ctx context.Context, r *request, in createInstanceIn) (*runOut, error) {
+	answer := r.exchange.Answer
+	if answer != nil && answer.Declined {
+		return nil, declined(r.tool.Name, "No instance was created: OpenClaw asks for a subscription or an invite code (invite_code) first.")
+	}
 	r.found.creating()
 	run, err := r.Creations.Start(ctx, client.CreateInstanceRequest{InviteCode: in.InviteCode})
 	if err != nil {
@@ -179,11 +186,16 @@ func createInstance(ctx context.Context, r *request, in createInstanceIn) (*runO
 	if err != nil {
 		return nil, err
 	}
-	if r.exchange.Answer == nil && r.exchange.CanOpen && r.Website != "" && needsSubscription(out.err) {
-		return nil, &unconfirmedError{text: out.text(), ask: &Question{
-			Text: "OpenClaw asks for a subscription or an invite code before it creates an instance. Subscribe on the page, then go on: the instance is asked for again.",
-			URL:  r.Website,
-		}}
+	if r.Website != "" && needsSubscription(out.err) {
+		switch {
+		case answer == nil && r.exchange.CanOpen:
+			return nil, &unconfirmedError{text: out.text(), ask: &Question{
+				Text: "OpenClaw asks for a subscription or an invite code before it creates an instance. Subscribe on the page, then go on: the instance is asked for again.",
+				URL:  r.Website,
+			}}
+		case answer != nil && answer.Yes: // which says that the page was opened, not what came of it
+			out.Next = "the user was sent to " + r.Website + " to subscribe: once they have, call create_instance again. Or pass invite_code, or use an existing instance (list_instances)."
+		}
 	}
 	if run.Joined != "" {
 		out.Notes = append([]string{run.Joined}, out.Notes...)
@@ -227,14 +239,14 @@ type lifecycle struct {
 
 func (r *request) reboot() lifecycle {
 	return lifecycle{
-		act: r.Client.Instances.Reboot, warning: "It reboots instance %s and interrupts everything that runs on it.",
+		act: r.Client.Instances.Reboot, warning: "It reboots %s and interrupts everything that runs on it.",
 		status: "rebooting", next: "get_instance shows when it is ready again",
 	}
 }
 
 func (r *request) shutdown() lifecycle {
 	return lifecycle{
-		act: r.Client.Instances.Shutdown, warning: "It shuts instance %s down and ends everything that runs on it.",
+		act: r.Client.Instances.Shutdown, warning: "It shuts %s down and ends everything that runs on it.",
 		status: "shutting_down", next: "reboot_instance starts it again",
 	}
 }
@@ -244,7 +256,11 @@ func (r *request) lifecycle(ctx context.Context, in lifecycleIn, do lifecycle) (
 	if err != nil {
 		return lifecycleOut{}, err
 	}
-	if err := r.confirm(ctx, fmt.Sprintf(do.warning, id), in.Confirm); err != nil {
+	what := "the instance"
+	if !r.alone(id) {
+		what = "instance " + id
+	}
+	if err := r.confirm(ctx, fmt.Sprintf(do.warning, what), id, in.Confirm); err != nil {
 		return lifecycleOut{}, err
 	}
 	return r.interrupt(ctx, id, do)

@@ -147,7 +147,7 @@ func (r *request) allowInstance(ctx context.Context, named string) (string, erro
 	case err != nil:
 		return "", fmt.Errorf("some instances are excluded here, so all of them had to be listed first, which failed: %w", asNotSent(err))
 	case id == "":
-		return "", forbidden("instance %s is not allowed: instances are excluded here, so only those may be used that list_instances shows, and this is none of them", named)
+		return "", forbidden("instance %s is not allowed: instances are excluded here, so only those that list_instances shows may be used, and this is not one of them", named)
 	}
 	return id, r.rails.instance(id)
 }

@@ -33,7 +33,7 @@ func TestSubscriptionPage(t *testing.T) {
 	}
 	asked, ok := r.mcp().InputRequests[pageID]
 	raw, err := json.Marshal(asked)
-	if !ok || err != nil || !strings.Contains(string(raw), `"mode":"url"`) || !strings.Contains(string(raw), `"url":"https://openclaw.example"`) || !strings.Contains(string(raw), `"elicitationId":"`) {
+	if !ok || err != nil || !strings.Contains(string(raw), `"mode":"url"`) || !strings.Contains(string(raw), `"url":"https://openclaw.example"`) || strings.Contains(string(raw), "elicitationId") {
 		t.Errorf("the client is asked %s, %v", raw, err)
 	}
 	b.srv.SetFaults()
@@ -44,9 +44,13 @@ func TestSubscriptionPage(t *testing.T) {
 	for name, x := range map[string]Exchange{
 		"still no subscription": {CanOpen: true, Answer: &Answer{Yes: true}}, "the user said no": {CanOpen: true, Answer: &Answer{}}, "a client without pages": {CanAsk: true},
 	} {
-		if r := create(x); r.Ask != nil || !r.IsError || !strings.Contains(r.Text, "invite_code") {
+		if r := create(x); r.Ask != nil || !r.IsError || !strings.Contains(r.Text, "invite_code") || strings.Contains(r.Text, "was sent to") != (x.Answer != nil && x.Answer.Yes) {
 			t.Errorf("%s: %+v", name, r)
 		}
+	}
+	before := b.srv.Calls("POST /instances")
+	if r := create(Exchange{CanOpen: true, Answer: &Answer{Declined: true}}); !r.IsError || !strings.Contains(r.Text, "declined by the user. No instance was created") || b.srv.Calls("POST /instances") != before {
+		t.Errorf("the user declined: %+v", r)
 	}
 }
 

@@ -1,6 +1,9 @@
 package tools
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+)
 
 // arg is an argument of a call that a result suggests.
 type arg struct {
@@ -20,8 +23,10 @@ func (a callArgs) call(tool string, more ...arg) string {
 		if s, ok := x.value.(string); ok && s == "" {
 			continue
 		}
-		v, err := json.Marshal(x.value)
-		if err != nil {
+		var v bytes.Buffer
+		enc := json.NewEncoder(&v)
+		enc.SetEscapeHTML(false) // a pattern such as "> $" is to be read, too
+		if enc.Encode(x.value) != nil {
 			continue
 		}
 		if !first {
@@ -31,7 +36,7 @@ func (a callArgs) call(tool string, more ...arg) string {
 		b = append(b, '"')
 		b = append(b, x.name...)
 		b = append(b, `":`...)
-		b = append(b, v...)
+		b = append(b, bytes.TrimSpace(v.Bytes())...)
 	}
 	return string(append(b, '}'))
 }

@@ -72,12 +72,12 @@ func (r *Rails) Check() error {
 	return nil
 }
 
-// Tighten gives limits that forbid what either forbids.
-func (r *Rails) Tighten(more *Rails) *Rails {
+// Tighten gives limits that forbid what any of these forbids.
+func (r *Rails) Tighten(more ...*Rails) *Rails {
 	both := *r
-	both.ReadOnly = r.ReadOnly || more.ReadOnly
+	both.ReadOnly = r.ReadOnly || slices.ContainsFunc(more, func(m *Rails) bool { return m.ReadOnly })
 	both.onlyTighter = both.ReadOnly && (!r.ReadOnly || r.onlyTighter)
-	both.tighter = append(slices.Clip(r.tighter), more)
+	both.tighter = append(slices.Clip(r.tighter), more...)
 	return &both
 }
 

@@ -129,3 +129,20 @@ func TestRailsCommands(t *testing.T) {
 		}
 	}
 }
+
+// Limits that a request's headers bring, as many as find room there, cost little: they are
+// not copied for each of them.
+func TestTightenIsCheap(t *testing.T) {
+	more := make([]*Rails, 3000)
+	for i := range more {
+		more[i] = &Rails{OfRequest: true, Tools: []string{"read_file"}}
+	}
+	more[1500].ReadOnly = true
+	var tight *Rails
+	if n := testing.AllocsPerRun(10, func() { tight = (&Rails{}).Tighten(more...) }); n > 2 {
+		t.Errorf("%v allocations", n)
+	}
+	if !tight.ReadOnly || len(tight.tighter) != len(more) {
+		t.Error("some of the limits are lost")
+	}
+}

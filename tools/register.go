@@ -11,8 +11,6 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
-
-	"openclaw-mcp/internal/runs"
 )
 
 // Register adds tools to an MCP server, which lists them. Their handlers take the
@@ -95,20 +93,32 @@ func exchangeOf(ctx context.Context, req mcp.CallToolRequest) Exchange {
 			x.CanAsk, x.CanOpen = asksForms(*c), opensPages(*c)
 		}
 	} else if s, ok := server.ClientSessionFromContext(ctx).(server.SessionWithClientInfo); ok {
-		x.CanAsk, x.CanOpen = asksForms(s.GetClientCapabilities()), opensPages(s.GetClientCapabilities())
+		c := s.GetClientCapabilities()
+		x.CanAsk = asksForms(c)
+		versioned, ok := s.(server.SessionWithProtocolVersion)
+		x.CanOpen = opensPages(c) && ok && versioned.ProtocolVersion() >= mcp.ProtocolVersion20251125 // the first that has pages
 	}
-	if _, ok := req.Params.InputResponses[confirmID]; ok {
-		x.Answer = &Answer{State: req.Params.RequestState}
-		if r := server.ElicitationResponse(req.Params.InputResponses, confirmID); r != nil && r.Action == mcp.ElicitationResponseActionAccept {
-			content, _ := r.Content.(map[string]any)
-			x.Answer.Yes, _ = content[confirmID].(bool)
+	for _, id := range []string{confirmID, pageID} {
+		if _, ok := req.Params.InputResponses[id]; ok {
+			x.Answer = answerOf(server.ElicitationResponse(req.Params.InputResponses, id), id)
+			x.Answer.State = req.Params.RequestState
 		}
 	}
-	if _, ok := req.Params.InputResponses[pageID]; ok {
-		r := server.ElicitationResponse(req.Params.InputResponses, pageID)
-		x.Answer = &Answer{Yes: r != nil && r.Action == mcp.ElicitationResponseActionAccept}
-	}
 	return x
+}
+
+// answerOf reads the answer to a question; nil is none that can be read. A form that was
+// sent with its box unticked is a no.
+func answerOf(r *mcp.ElicitationResult, id string) *Answer {
+	switch {
+	case r == nil:
+		return &Answer{}
+	case r.Action != mcp.ElicitationResponseActionAccept || id == pageID:
+		return &Answer{Yes: r.Action == mcp.ElicitationResponseActionAccept, Declined: r.Action == mcp.ElicitationResponseActionDecline}
+	}
+	content, _ := r.Content.(map[string]any)
+	yes, said := content[confirmID].(bool)
+	return &Answer{Yes: yes, Declined: said && !yes}
 }
 
 // asksForms reports whether a client can put a form to its user: one that names only
@@ -150,7 +160,7 @@ func schemaJSON(s *jsonschema.Schema) json.RawMessage {
 func (r Result) mcp() *mcp.CallToolResult {
 	if q := r.Ask; q != nil && q.URL != "" {
 		return server.NewInputRequestBuilder(q.State).Elicit(pageID, mcp.ElicitationParams{
-			Mode: mcp.ElicitationModeURL, Message: q.Text, URL: q.URL, ElicitationID: runs.NewID(),
+			Mode: mcp.ElicitationModeURL, Message: q.Text, URL: q.URL,
 		}).ToolResult()
 	}
 	if q := r.Ask; q != nil {
@@ -159,7 +169,7 @@ func (r Result) mcp() *mcp.CallToolResult {
 			RequestedSchema: map[string]any{
 				"type": "object",
 				"properties": map[string]any{
-					confirmID: map[string]any{"type": "boolean", "title": "Do it", "description": "Nothing is done without your yes."},
+					confirmID: map[string]any{"type": "boolean", "title": "Do it", "description": "Say yes here, then accept. Otherwise nothing is done."},
 				},
 				"required": []string{confirmID},
 			},

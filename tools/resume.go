@@ -59,7 +59,7 @@ func (s standing) marshal(m *runs.Manager) []byte {
 	return b
 }
 
-var errStanding = errors.New("it was of another version of openclaw-mcp, so that this one can't go on with the call")
+var errStanding = errors.New("it was made by another version of openclaw-mcp, so this one can't go on with the call")
 
 func unmarshalStanding(m *runs.Manager, b []byte) (s standing, err error) {
 	if len(b) < 2 || b[0] != standingVersion {
@@ -125,14 +125,10 @@ func (one *reading) wait(ctx context.Context, r *request, s standing, limit int,
 	if s.news {
 		until = runs.UntilNews
 	}
-	var shown runs.Progress = p
-	if label != "" {
-		shown = labelledProgress{p, label}
-	}
 	if !s.raw {
 		command.ReadPlain(one.run)
 	}
-	u, err := one.run.Wait(ctx, until, limit, followedProgress{shownProgress(one.run, shown), p, one})
+	u, err := one.run.Wait(ctx, until, limit, one.shown(ctx, r, s, p, label))
 	if err != nil || one.from == nil {
 		return u, err
 	}
@@ -146,6 +142,21 @@ func (one *reading) wait(ctx context.Context, r *request, s standing, limit int,
 	now, cancel := context.WithCancel(ctx)
 	cancel()
 	return whole.Wait(now, until, limit, nil)
+}
+
+// shown is what a wait for the run tells its progress to; nil: nobody watches.
+func (one *reading) shown(ctx context.Context, r *request, s standing, p Progress, label string) runs.Progress {
+	if r.Watched == nil || !r.Watched(ctx) {
+		return nil
+	}
+	var shown runs.Progress = p
+	if label != "" {
+		shown = labelledProgress{p, label}
+	}
+	if one.run.Kind() == runs.KindCommand && !s.raw {
+		shown = cleanProgress{shown}
+	}
+	return followedProgress{shown, p, one}
 }
 
 // resumable has another process go on with the call when this one is gone.
@@ -233,7 +244,7 @@ func Resume(d *Deps) server.ToolHandlerFunc {
 	return func(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		t := byName[req.Params.Name]
 		if t == nil {
-			return nil, fmt.Errorf("the server process that ran this call is gone, and there is no tool %q here to look what became of it", req.Params.Name)
+			return nil, fmt.Errorf("the server process that ran this call is gone, and there is no tool %q here to see what became of it", req.Params.Name)
 		}
 		out, err := d.resume(ctx, t, req.Params.RequestState)
 		if err != nil {
@@ -247,7 +258,7 @@ func Resume(d *Deps) server.ToolHandlerFunc {
 func (d *Deps) resume(ctx context.Context, t *Tool, place string) (texter, error) {
 	r := &request{Deps: d, tool: t, rails: d.Rails(ctx)}
 	if place == "" {
-		return nil, &lostError{t, "how far the call came is not known"}
+		return nil, &lostError{t, "how far the call got is not known"}
 	}
 	if err := errors.Join(r.rails.tool(t), d.localOnly(ctx, t)); err != nil {
 		return nil, err

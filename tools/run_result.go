@@ -83,19 +83,20 @@ func waitProp() Prop { return between(0, 3600) }
 // renders what it found. title says in short what the run does, for a person; "": its
 // kind says it.
 func (r *request) waitFor(ctx context.Context, run runs.Run, title string, seconds *int, raw bool) (*runOut, error) {
-	wait, note := r.waitTime(seconds)
-	// Who says how long to wait wants an answer then.
-	mayBeTask := seconds == nil && takesTasks(ctx)
+	wait, note, mayBeTask := r.runTime(ctx, seconds)
+	until := time.Now().Add(wait)
 	if mayBeTask {
-		wait = min(wait, r.TaskAfter)
+		until = r.began.Add(wait)
+		command.EndInTime(run)
 	}
-	out, u, err := r.waitOne(ctx, standing{raw: raw, until: time.Now().Add(wait)}, title, &reading{run: run})
+	out, u, err := r.waitOne(ctx, standing{raw: raw, until: until}, title, &reading{run: run})
 	if err != nil {
 		return nil, err
 	}
 	if mayBeTask && !u.Status.Over() {
 		t := out.asTask(r.taskID(ctx, run.Handle()), u) // by now it names the session
 		out.taskOffer = &t
+		r.Runs.KeepEnd(run.Handle())
 	}
 	if note != "" && !u.Status.Over() {
 		out.Notes = append(out.Notes, note)
@@ -264,6 +265,9 @@ func (o *runOut) addCommandNotes(status runs.Status, e *command.Output) {
 	case e.TimedOut:
 		o.Notes = append(o.Notes, "the command was ended at its time limit; give it more with timeout_seconds, or background: true")
 	}
+	if e.Truncated {
+		o.Notes = append(o.Notes, "the service says that it cut the output: not all of it is here")
+	}
 	if o.omitted() > 0 && !e.Kept {
 		o.Notes = append(o.Notes, "what was left out is not kept; to read all of it, run the command again with background: true, or with its output in a file for read_file")
 	}
@@ -272,7 +276,7 @@ func (o *runOut) addCommandNotes(status runs.Status, e *command.Output) {
 // noteRedrawn says how to read all of an output that from is the handle of.
 func (o *runOut) noteRedrawn(from func() string) {
 	if o.commandOut != nil && o.redrawn {
-		o.Notes = append(o.Notes, fmt.Sprintf("of lines that were redrawn (with carriage returns) the last state is shown; raw: true gives all: wait_run {\"runs\":[%q],\"raw\":true}", from()))
+		o.Notes = append(o.Notes, fmt.Sprintf("lines that were redrawn (with carriage returns) are shown in their last state; raw: true gives all: wait_run {\"runs\":[%q],\"raw\":true}", from()))
 	}
 }
 
@@ -305,7 +309,7 @@ func nextOf(u *runs.Update, o *runOut) string {
 	case u.Status == runs.StatusRunning:
 		return fmt.Sprintf("it goes on; wait for it with wait_run {\"runs\":[%q]}", o.Run)
 	case u.Status == runs.StatusStalled:
-		return fmt.Sprintf("nothing was heard of it since %s; it may still go on: wait_run {\"runs\":[%q]}, or cancel_run", o.LastActivity, o.Run)
+		return fmt.Sprintf("nothing has been heard of it since %s; it may still go on: wait_run {\"runs\":[%q]}, or cancel_run", o.LastActivity, o.Run)
 	}
 	return ""
 }

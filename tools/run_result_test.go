@@ -36,6 +36,11 @@ func TestRunResults(t *testing.T) {
 			`{"status":"timed_out","kind":"command","instance":"i","stdout":"out\n","timed_out":true,"started":"2026-01-02T03:04:05Z","notes":["the command was ended at its time limit; give it more with timeout_seconds, or background: true"]}`,
 			"out\n[status: timed out, instance i, started 2026-01-02T03:04:05Z]\nnote: the command was ended at its time limit; give it more with timeout_seconds, or background: true",
 		},
+		"command whose output the service cut": {
+			runs.Update{Kind: runs.KindCommand, Result: &command.Output{Stdout: client.Output{Head: "out\n"}, ExitCode: &three, Truncated: true}},
+			`{"status":"completed","kind":"command","instance":"i","stdout":"out\n","exit_code":3,"started":"2026-01-02T03:04:05Z","notes":["the service says that it cut the output: not all of it is here"]}`,
+			"out\n[status: completed, exit code 3, instance i]\nnote: the service says that it cut the output: not all of it is here",
+		},
 		"creation": {
 			runs.Update{Kind: runs.KindCreate, Result: &client.Instance{ID: "i", Status: "ready"}},
 			`{"status":"completed","kind":"create","instance":"i","instance_status":"ready","started":"2026-01-02T03:04:05Z"}`,

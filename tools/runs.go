@@ -27,7 +27,7 @@ func runTools() []*Tool {
 		}, waitRun),
 		define(Spec{
 			Name: "cancel_run", Title: "Cancel a run", Family: "runs", Effect: Destroys,
-			Description: "Stops a run. A command is killed with all it started. A chat reply or a creation is only no longer followed: the service can't stop it.",
+			Description: "Stops a run. A command is killed with all it started. A chat reply or a creation is just no longer followed: the service can't stop it.",
 			Props:       map[string]Prop{"run": notEmpty()},
 		}, cancelRun),
 		define(Spec{
@@ -51,7 +51,7 @@ type runsOut struct {
 
 // open opens a handle, within the rails.
 func (r *request) open(ctx context.Context, handle string) (runs.Run, error) {
-	handle, err := r.sealedHandle(ctx, handle)
+	handle, err := r.sealedHandle(ctx, ofRun, handle)
 	if err != nil {
 		return nil, err
 	}
@@ -94,14 +94,16 @@ func waitRun(ctx context.Context, r *request, in waitRunIn) (runsOut, error) {
 	if in.Raw {
 		r.verbatim(ctx)
 	}
-	handles := slices.Compact(slices.Clone(in.Runs))
-	all := make([]*reading, len(handles))
-	for i, h := range handles {
+	var all []*reading
+	for i, h := range in.Runs {
+		if slices.Contains(in.Runs[:i], h) {
+			continue
+		}
 		run, err := r.open(ctx, h)
 		if err != nil {
 			return runsOut{}, fmt.Errorf("runs[%d]: %w", i, err)
 		}
-		all[i] = &reading{run: run}
+		all = append(all, &reading{run: run})
 	}
 	wait, note := r.waitTime(in.WaitSeconds)
 	return r.waitAll(ctx, standing{raw: in.Raw, news: in.Until == "news", several: true, until: time.Now().Add(wait)}, note, all)
@@ -188,8 +190,9 @@ type labelledProgress struct {
 	label string
 }
 
-func (p labelledProgress) Text(s string) { p.Progress.Line(p.label + s) }
-func (p labelledProgress) Line(s string) { p.Progress.Line(p.label + s) }
+func (p labelledProgress) Text(s string)   { p.Progress.Line(p.label + s) }
+func (p labelledProgress) Line(s string)   { p.Progress.Line(p.label + s) }
+func (p labelledProgress) Now(line string) { p.Progress.Now(p.label + line) }
 
 type cancelRunIn struct {
 	Run string `json:"run" jsonschema:"run handle from an earlier result"`
@@ -238,10 +241,14 @@ func (o cancelRunOut) text() string {
 }
 
 // listedRuns are runs without what they said.
-type listedRuns struct{ runsOut }
+type listedRuns struct {
+	runsOut
+
+	leftOut int // the oldest
+}
 
 func listRuns(ctx context.Context, r *request, _ noInput) (listedRuns, error) {
-	out := listedRuns{runsOut{Runs: []runOut{}, Notes: []string{
+	out := listedRuns{runsOut: runsOut{Runs: []runOut{}, Notes: []string{
 		"these are the runs that this server process began or was asked about, and your others that it can ask; a command stands here as it was last seen, and wait_run looks again",
 	}}}
 	left := r.MaxResultChars
@@ -262,7 +269,8 @@ func listRuns(ctx context.Context, r *request, _ noInput) (listedRuns, error) {
 			o.commandOut = &commandOut{ExitCode: c.ExitCode, TimedOut: c.TimedOut}
 		}
 		if left -= len(o.listed()) + 1; left < 0 {
-			out.Notes = append(out.Notes, fmt.Sprintf("%d older runs are left out", len(all)-i))
+			out.leftOut = len(all) - i
+			out.Notes = append(out.Notes, fmt.Sprintf("%d older runs are left out", out.leftOut))
 			break
 		}
 		out.Runs = append(out.Runs, *o)

@@ -105,13 +105,13 @@ func simplify(s *jsonschema.Schema) {
 }
 
 // argumentError is a bad argument; its text names the argument and says what is
-// allowed.
-type argumentError struct{ text string }
+// allowed. next is the call to make where correcting it takes one.
+type argumentError struct{ text, next string }
 
 func (e *argumentError) Error() string { return e.text }
 
 func badArgument(format string, a ...any) error {
-	return &argumentError{fmt.Sprintf(format, a...)}
+	return &argumentError{text: fmt.Sprintf(format, a...)}
 }
 
 // geminiOrder is an argument that Gemini CLI (0.61) adds to every tool's schema, to
@@ -125,7 +125,18 @@ type argumentChecker struct {
 	schema *jsonschema.Schema
 	names  []string
 	fields []argumentField // of the tool's In
+	props  map[string]Prop
 }
+
+// maxShort is how many bytes a text may have that is not what is sent, written or run, but
+// says where or how: it goes into scripts, patterns and errors.
+const maxShort = 64 << 10
+
+// What an error says of a call's arguments at most.
+const (
+	maxNamed = 80 // bytes of a name
+	maxWrong = 20 // arguments
+)
 
 // argumentField is where in its In a tool has an argument.
 type argumentField struct {
@@ -134,8 +145,8 @@ type argumentField struct {
 }
 
 // newArgumentChecker makes the checker of the schema that was derived from in.
-func newArgumentChecker(s *jsonschema.Schema, in reflect.Type) *argumentChecker {
-	c := &argumentChecker{schema: s, names: slices.Sorted(maps.Keys(s.Properties))}
+func newArgumentChecker(s *jsonschema.Schema, props map[string]Prop, in reflect.Type) *argumentChecker {
+	c := &argumentChecker{schema: s, props: props, names: slices.Sorted(maps.Keys(s.Properties))}
 	for _, f := range reflect.VisibleFields(in) {
 		if !f.Anonymous {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -204,8 +215,8 @@ func split(raw json.RawMessage) (map[string]argument, error) {
 		if a.raw[0] == '"' {
 			text, _ := jsontext.AppendUnquote(nil, a.raw) // an error is such an emoji
 			a.value = string(text)
-		} else if err := json.Unmarshal(a.raw, &a.value); err != nil { // a number that is too large
-			return nil, badArgument("argument %q can't be read: %v", key, err)
+		} else if json.Unmarshal(a.raw, &a.value) != nil {
+			return nil, tooLarge(key, a)
 		}
 		args[key] = a
 	}
@@ -218,7 +229,7 @@ func split(raw json.RawMessage) (map[string]argument, error) {
 		}
 	}
 	if syntax := (*jsontext.SyntacticError)(nil); errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName) {
-		return nil, badArgument("argument %q is given twice", strings.TrimPrefix(string(syntax.JSONPointer), "/"))
+		return nil, badArgument("argument %q is given twice", text.Clip(strings.TrimPrefix(string(syntax.JSONPointer), "/"), maxNamed))
 	}
 	if err != nil {
 		return nil, badArgument("the arguments must be a JSON object: %v", err)
@@ -233,24 +244,35 @@ func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
 	if err != nil {
 		return err
 	}
-	var wrong []string
-	for _, name := range slices.Sorted(maps.Keys(args)) {
+	var wrong, names []string
+	if len(args) > 0 {
+		names = slices.Sorted(maps.Keys(args))
+	}
+	for _, name := range names {
+		if len(wrong) == maxWrong {
+			wrong = append(wrong, "and there may be more")
+			break
+		}
 		s, ok := c.schema.Properties[name]
 		if !ok && name == geminiOrder {
 			delete(args, name)
 			continue
 		}
 		if !ok {
-			wrong = append(wrong, fmt.Sprintf("unknown argument %q; allowed are: %s", name, c.allowedNames()))
+			wrong = append(wrong, fmt.Sprintf("unknown argument %q; %s", text.Clip(name, maxNamed), c.allowedNames()))
 			continue
 		}
 		if args[name].value == nil && !slices.Contains(c.schema.Required, name) {
 			delete(args, name) // clients send null for what is not given
 			continue
 		}
+		if n := len(args[name].raw); n > maxShort && !c.props[name].Long {
+			wrong = append(wrong, fmt.Sprintf("argument %q has %d bytes; it may have %d", name, n, maxShort))
+			continue
+		}
 		args[name] = lenient(s, args[name])
 		if !fits(s, args[name].value) {
-			wrong = append(wrong, fmt.Sprintf("argument %q must be %s; got %s", name, describeSchema(s), text.Line(string(args[name].raw), 80)))
+			wrong = append(wrong, fmt.Sprintf("argument %q must be %s; got %s", name, describeSchema(s), text.Line(string(args[name].raw[:min(len(args[name].raw), 400)]), 80)))
 		}
 	}
 	for _, name := range c.schema.Required {
@@ -270,19 +292,29 @@ func (c *argumentChecker) decode(raw json.RawMessage, in any) error {
 		if text, ok := a.value.(string); ok && field.Kind() == reflect.String {
 			field.SetString(text)
 		} else if a.raw != nil {
-			if err := json.Unmarshal(a.raw, field.Addr().Interface()); err != nil {
-				return badArgument("argument %q can't be read: %v", f.name, err)
+			if json.Unmarshal(a.raw, field.Addr().Interface()) != nil {
+				return tooLarge(f.name, a)
 			}
 		}
 	}
 	return nil
 }
 
+// tooLarge is about an argument that fits its schema and can't be stored: only numbers have
+// bounds that no schema says.
+func tooLarge(name string, a argument) error {
+	return badArgument("argument %q has a number that is too large: %s", name, text.Line(string(a.raw), 80))
+}
+
+// maxWritten is how much text is read as the number, boolean or list that it may be. A
+// list of empty lists takes twenty times its length as Go values.
+const maxWritten = 64 << 10
+
 // lenient gives an argument in the form that its schema wants, where there is no doubt
 // what was meant: 5.0 for an integer, and a number, a boolean or a list as JSON text.
 // Models and clients send these.
 func lenient(s *jsonschema.Schema, a argument) argument {
-	if written, ok := a.value.(string); ok && s.Type != "string" && len(s.Enum) == 0 {
+	if written, ok := a.value.(string); ok && s.Type != "string" && len(s.Enum) == 0 && len(written) <= maxWritten {
 		meant := argument{raw: json.RawMessage(strings.TrimSpace(written))}
 		if json.Unmarshal(meant.raw, &meant.value) != nil {
 			return a
@@ -318,9 +350,9 @@ func lenient(s *jsonschema.Schema, a argument) argument {
 
 func (c *argumentChecker) allowedNames() string {
 	if len(c.names) == 0 {
-		return "none"
+		return "this tool takes no arguments"
 	}
-	return strings.Join(c.names, ", ")
+	return "allowed are: " + strings.Join(c.names, ", ")
 }
 
 // describeSchema says in words what an argument may be.
@@ -342,7 +374,11 @@ func describeSchema(s *jsonschema.Schema) string {
 	case "integer":
 		b.WriteString("an integer")
 	case "string":
-		b.WriteString("a string")
+		b.WriteString("a ")
+		if s.MinLength != nil && *s.MinLength > 0 {
+			b.WriteString("non-empty ")
+		}
+		b.WriteString("string")
 	case "boolean":
 		b.WriteString("true or false")
 	default:
@@ -355,9 +391,6 @@ func describeSchema(s *jsonschema.Schema) string {
 		b.WriteString(" of at least " + number(*s.Minimum))
 	case s.Maximum != nil:
 		b.WriteString(" of at most " + number(*s.Maximum))
-	}
-	if s.MinLength != nil && *s.MinLength > 0 {
-		b.WriteString(" that is not empty")
 	}
 	if s.MaxLength != nil {
 		fmt.Fprintf(&b, " of at most %d characters", *s.MaxLength)

@@ -64,7 +64,7 @@ type lenientIn struct {
 func TestLenientArguments(t *testing.T) {
 	t.Parallel()
 	s := inputSchema[lenientIn](Spec{Name: "t", Props: map[string]Prop{"count": between(1, 100)}})
-	c := newArgumentChecker(s, reflect.TypeFor[lenientIn]())
+	c := newArgumentChecker(s, nil, reflect.TypeFor[lenientIn]())
 	show := func(in lenientIn) string {
 		count := 0
 		if in.Count != nil {

@@ -86,7 +86,7 @@ func (r *request) updateIfStopped(ctx context.Context, u *runs.Update) {
 		return
 	}
 	if o, ok := u.Result.(*command.Output); ok && o.NotReady {
-		note := "should these words not be the command's, the sandbox was not ready and the command did not run"
+		note := "if these words are not the command's own, the sandbox was not ready and the command did not run"
 		if _, stopped := r.stopped(ctx, u.Instance); stopped {
 			note += ": the instance is stopped, so reboot_instance first"
 		} else {

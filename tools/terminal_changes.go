@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -34,11 +35,23 @@ func (s *shownScreens) swap(handle, now string) (before string, ok bool) {
 	return before, ok
 }
 
+// forget has the next screen of a terminal be shown whole.
+func (s *shownScreens) forget(handle string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.texts, handle)
+	s.order = slices.DeleteFunc(s.order, func(h string) bool { return h == handle })
+}
+
 // changes gives what of a screen is not as the client saw it last, where that is little
 // beside the whole. Programs get the whole, and so do clients that share a server with
 // others, who may have seen the screen in between.
 func (r *request) changes(ctx context.Context, handle, screen string) (string, bool) {
 	if r.handles(ctx) == nil {
+		return "", false
+	}
+	if len(screen) > r.MaxResultChars { // a result has only parts of it
+		r.screens.forget(handle)
 		return "", false
 	}
 	before, ok := r.screens.swap(handle, screen)

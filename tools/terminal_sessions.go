@@ -40,7 +40,7 @@ func terminalSessionTools() []*Tool {
 		define(Spec{
 			Name: "write_terminal", Title: "Type into a terminal", Family: "terminal", Effect: Destroys, Page: pageTerminal,
 			Description: "Types text, then presses keys (a command needs enter), waits (300 ms of quiet) and shows the screen, or what has changed on it. What is typed can change or delete anything there.",
-			Props:       waits(map[string]Prop{}),
+			Props:       waits(map[string]Prop{"text": {Long: true}}),
 		}, writeTerminal),
 		define(Spec{
 			Name: "read_terminal", Title: "Read a terminal", Family: "terminal", Effect: Reads, Page: pageTerminal,
@@ -136,7 +136,7 @@ func (r *request) terminal(ctx context.Context, handle string) (s terminals.Sess
 	if r.Terminals == nil {
 		return nil, "", errNoTerminals
 	}
-	if sealed, err = r.sealedHandle(ctx, handle); err != nil {
+	if sealed, err = r.sealedHandle(ctx, ofTerminal, handle); err != nil {
 		return nil, "", err
 	}
 	s, instance, err := r.Terminals.Find(sealed)
@@ -168,6 +168,17 @@ func (r *request) terminalWait(in waitIn, standard time.Duration) (terminals.Wai
 	return w, nil
 }
 
+// showTerminal shows a person the line that a terminal is at while a call waits for it.
+func (r *request) showTerminal(ctx context.Context, w *terminals.Wait) (waited func()) {
+	p := r.Progress(ctx, func(seconds int) string { return fmt.Sprintf("waiting for the terminal, %d s", seconds) })
+	w.Show = p.Now
+	over := r.observer(ctx).Waiting()
+	return func() {
+		over()
+		p.Close()
+	}
+}
+
 func writeTerminal(ctx context.Context, r *request, in writeTerminalIn) (terminalOut, error) {
 	if err := r.rails.shell(); err != nil {
 		return terminalOut{}, err
@@ -183,7 +194,7 @@ func writeTerminal(ctx context.Context, r *request, in writeTerminalIn) (termina
 	if err != nil {
 		return terminalOut{}, err
 	}
-	waited := r.observer(ctx).Waiting()
+	waited := r.showTerminal(ctx, &w)
 	v, err := s.Write(ctx, terminals.Input{Text: in.Text, Keys: in.Keys}, w)
 	waited()
 	if err != nil {
@@ -201,13 +212,13 @@ func readTerminal(ctx context.Context, r *request, in readTerminalIn) (terminalO
 	if err != nil {
 		return terminalOut{}, err
 	}
+	waited := r.showTerminal(ctx, &w)
+	defer waited()
 	q := terminals.Query{Part: terminals.Part(in.View), Cursor: -1, Limit: r.MaxResultChars, Wait: w}
 	if in.Cursor != nil {
 		q.Cursor = *in.Cursor
 	}
-	waited := r.observer(ctx).Waiting()
 	v, err := s.Read(ctx, q)
-	waited()
 	if err != nil {
 		return terminalOut{}, terminalError(err)
 	}
@@ -319,7 +330,7 @@ func (r *request) terminalOut(ctx context.Context, sealed string, part terminals
 		o.Next = "to wait on: " + read.call("read_terminal", arg{"wait_for", w.Pattern})
 	case v.More:
 		o.Next = "there is more: " + read.call("read_terminal", arg{"view", string(part)}, arg{"cursor", v.Cursor})
-	case part == terminals.PartScreen && !v.FullScreen && v.Ended != "" && v.Pending > int64(v.Cols*v.Rows):
+	case part == terminals.PartScreen && !v.FullScreen && v.Ended != "" && v.Left:
 		o.Next = "more was printed than the screen holds: " + read.call("read_terminal", arg{"view", "new"}, arg{"cursor", v.Cursor})
 	}
 	return o
@@ -349,7 +360,7 @@ func (o terminalOut) text() string {
 	if o.part != terminals.PartScreen {
 		fmt.Fprintf(&b, ", read up to %d", o.Cursor)
 	}
-	if o.Ended != "" {
+	if o.Ended != "" && o.Ended != terminals.EndShell { // that is said already
 		fmt.Fprintf(&b, ", wait ended by %s", o.Ended)
 	}
 	b.WriteString("]")

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ type silent struct{}
 
 func (silent) Text(string)                   {}
 func (silent) Line(string)                   {}
+func (silent) Now(string)                    {}
 func (silent) Together(tell, sending func()) { tell(); sending() }
 func (silent) Close()                        {}
 
@@ -196,7 +198,7 @@ func TestTerminalPrompt(t *testing.T) {
 	}
 	b.write(term, "exit 3", enter, "")
 	s = b.call("read_terminal", args{"terminal": term, "wait_for": "nothing more"})
-	if s.Status != "exited" || s.ExitCode == nil || *s.ExitCode != 3 || !strings.Contains(s.plain, "exit code 3") {
+	if s.Status != "exited" || s.ExitCode == nil || *s.ExitCode != 3 || !strings.Contains(s.plain, "exit code 3, cursor at row") || strings.Contains(s.plain, "ended by") {
 		t.Errorf("after exit: %s", s.plain)
 	}
 	b.refused("write_terminal", args{"terminal": term, "text": "x"}, "its shell has ended", "open_terminal")
@@ -223,6 +225,60 @@ func TestTerminalInterrupt(t *testing.T) {
 		t.Errorf("%s", s.plain)
 	}
 	b.refused("write_terminal", args{"terminal": term, "keys": enter}, "closed")
+}
+
+// While a call waits for a terminal, the person is shown the line that it is at.
+func TestTerminalProgress(t *testing.T) {
+	t.Parallel()
+	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{})
+	term := b.open(args{"command": "PS1='> '"})
+	for _, tool := range []string{"write_terminal", "read_terminal"} {
+		in := args{"terminal": term, "text": "echo bui''lding; until [ -e go ]; do sleep 0.05; done; rm go; echo do''ne", "keys": enter, "wait_for": "^done$"}
+		if tool == "read_terminal" {
+			in["wait_for"] = "^building$"
+			b.call("write_terminal", in)
+			in = args{"terminal": term, "wait_for": "done\n> $"}
+		}
+		shown := &shownLines{on: "building", then: sync.OnceFunc(func() { b.call("write_file", args{"path": "go", "content": ""}) })}
+		b.deps.Progress = func(context.Context, func(int) string) tools.Progress { return shown }
+		// It goes on once the line was shown.
+		if s := b.call(tool, in); s.Ended != "pattern" {
+			t.Errorf("%s: %v were shown; %s", tool, shown.lines, s.plain)
+		}
+		b.deps.Progress = func(context.Context, func(int) string) tools.Progress { return silent{} }
+	}
+}
+
+// shownLines is progress that does something when a line is shown.
+type shownLines struct {
+	silent
+	lines []string
+	on    string
+	then  func()
+}
+
+func (s *shownLines) Now(line string) {
+	if s.lines = append(s.lines, line); line == s.on {
+		s.then()
+	}
+}
+
+// What was drawn in place is on the screen: only what has left it is worth another call.
+func TestTerminalDrawnInPlace(t *testing.T) {
+	t.Parallel()
+	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{})
+	term := b.open(args{"rows": 10, "command": "PS1='> '"})
+	drawn := b.write(term, `for i in $(seq 1 60); do printf '\033[H'; for row in 1 2 3 4 5; do printf '%d of %s\033[K\n' $row $i; done; done; echo dra''wn`, enter, "^drawn$")
+	if !strings.Contains(drawn.Text, "5 of 60") || drawn.Next != "" {
+		t.Errorf("drawn in place: %s", drawn.plain)
+	}
+	b.write(term, "clear", enter, "")
+	if s := b.write(term, "seq 1 5; echo few''", enter, "^few$"); s.Next != "" {
+		t.Errorf("a few lines: %s", s.plain)
+	}
+	if s := b.write(term, "seq 1 12; echo man''y", enter, "^many$"); !strings.Contains(s.Next, `"view":"new"`) {
+		t.Errorf("more than the screen holds: %s", s.plain)
+	}
 }
 
 func TestTerminalViews(t *testing.T) {
@@ -280,7 +336,7 @@ func TestTerminalRails(t *testing.T) {
 	term := b.open(nil)
 	b.refused("write_terminal", args{"terminal": term}, "nothing to type")
 	b.refused("write_terminal", args{"terminal": term, "keys": []string{"hyper"}}, "hyper", "page_up")
-	b.refused("write_terminal", args{"terminal": term, "text": "x", "wait_for": "("}, "regular expression")
+	b.refused("write_terminal", args{"terminal": term, "text": "x", "wait_for": "("}, "regular expression", "missing closing ): `(`")
 	b.refused("write_terminal", args{"terminal": term, "text": "x", "quiet_ms": 0}, "quiet_ms")
 	b.refused("read_terminal", args{"terminal": "term_x"}, "not a terminal handle of yours", "open_terminal")
 	b.refused("read_terminal", args{"terminal": term[:len(term)-1]}, "open_terminal")
@@ -344,6 +400,14 @@ func TestTerminalChanges(t *testing.T) {
 	if s := b.write(term, "clear; echo all-$((40+2))", enter, "^all-42$"); !strings.HasPrefix(s.plain, "all-42") {
 		t.Errorf("after all has changed: %s", s.plain)
 	}
+	// Of a screen that a result has only parts of, nothing was shown before.
+	budget := b.deps.MaxResultChars
+	b.deps.MaxResultChars = 250
+	b.write(term, "seq -f 'line %.0f of some file' 401 420; echo big-$((40+2))", enter, "^big-42$")
+	if s := b.write(term, "echo after-$((40+2))", enter, "^after-42$"); strings.Contains(s.plain, "as shown before") || !strings.Contains(s.plain, "bytes left out") || !strings.Contains(s.plain, "after-42") {
+		t.Errorf("after a large screen: %s", s.plain)
+	}
+	b.deps.MaxResultChars = budget
 	// A program gets the screen.
 	b.deps.Structured = func(context.Context) bool { return true }
 	b.write(term, "seq 301 318", enter, "^318$")

@@ -64,6 +64,7 @@ type Prop struct {
 	MaxLength int
 	MaxItems  int
 	NotEmpty  bool // "" is refused
+	Long      bool // it may have more bytes than maxShort
 }
 
 // Tool is a tool ready to be registered and called.
@@ -107,8 +108,9 @@ type Exchange struct {
 // Answer is the user's answer to a Question, as far as there is one: a client
 // that can't or won't ask has not been told "no" by anybody.
 type Answer struct {
-	Yes   bool
-	State string
+	Yes      bool
+	Declined bool // the user said no
+	State    string
 }
 
 // texter renders a tool's output as the text of its result. What an output
@@ -222,6 +224,7 @@ type Services struct {
 	Terminals *terminals.Manager // nil: there are none
 	found     instanceCache
 	edits     editLocks
+	rooms     answerRooms
 	screens   shownScreens
 }
 
@@ -237,16 +240,18 @@ type request struct {
 	tool     *Tool
 	rails    *Rails
 	exchange Exchange
+	began    time.Time
 	used     string     // the instance that the call is about, once that is decided
 	paths    []filePath // that it names there
+	large    bool       // it has a large file in memory
 }
 
 // define makes a tool of a handler.
 func define[In any, Out texter](spec Spec, handle func(context.Context, *request, In) (Out, error)) *Tool {
 	t := &Tool{Spec: spec, Input: inputSchema[In](spec), Output: outputSchema[Out]()}
-	t.checker = newArgumentChecker(t.Input, reflect.TypeFor[In]())
+	t.checker = newArgumentChecker(t.Input, spec.Props, reflect.TypeFor[In]())
 	t.call = func(ctx context.Context, d *Deps, raw json.RawMessage, x Exchange) (Result, error) {
-		rails := d.Rails(ctx)
+		began, rails := time.Now(), d.Rails(ctx)
 		if err := rails.tool(t); err != nil {
 			return Result{}, err
 		}
@@ -264,7 +269,8 @@ func define[In any, Out texter](spec Spec, handle func(context.Context, *request
 		if err != nil {
 			return Result{}, err
 		}
-		req := &request{Deps: d, Services: s, tool: t, rails: rails, exchange: x}
+		req := &request{Deps: d, Services: s, tool: t, rails: rails, exchange: x, began: began}
+		defer req.end()
 		out, err := handle(ctx, req, in)
 		if err != nil {
 			return Result{}, req.aboutPath(ctx, req.ifStopped(ctx, req.used, err))

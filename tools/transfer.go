@@ -70,7 +70,7 @@ func downloadFiles(ctx context.Context, r *request, in downloadFilesIn) (*runOut
 	what := fmt.Sprintf("It writes %s to this machine that may run here without being called, or change what runs: %s (contents %.16s).",
 		text.Count(held.Held, "file", "files"), strings.Join(held.heldNames, ", "), held.digest)
 	var unconfirmed *unconfirmedError
-	switch err := r.confirmAfter(ctx, "All other files are in place.", what, in.Confirm); {
+	switch err := r.confirmAfter(ctx, "All other files are in place.", what, what, in.Confirm); {
 	case err == nil:
 		return move(held.digest)
 	case errors.Is(err, errDenied):

@@ -33,6 +33,7 @@ type silent struct{}
 
 func (silent) Text(string)                   {}
 func (silent) Line(string)                   {}
+func (silent) Now(string)                    {}
 func (silent) Together(tell, sending func()) { tell(); sending() }
 func (silent) Close()                        {}
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/mark3labs/mcp-go/mcp"
@@ -24,7 +25,7 @@ func splitBatch(raw []byte) (messages []json.RawMessage, ok bool) {
 		return nil, false
 	}
 	d := newDecoder(raw, loneSurrogates, jsontext.AllowDuplicateNames(true))
-	defer decoders.Put(d)
+	defer putBack(d)
 	if _, err := d.ReadToken(); err != nil {
 		return nil, false
 	}
@@ -80,6 +81,17 @@ func (h *HTTP) batch(w http.ResponseWriter, r *http.Request, caller Principal, r
 			one.Body = http.NoBody
 			a := &answerWriter{header: make(http.Header)}
 			if in := h.receiveMessage(a, one, caller, m); in != nil {
+				leave, wait := func() {}, time.Duration(0)
+				if i > 0 && in.Method != "" && !in.isCancel() { // the first was let in with the batch
+					leave, wait = h.enter(caller, ShareFrom(r.Context()))
+				}
+				if leave == nil {
+					if in.isRequest() {
+						answers[i] = h.tooMany(in.ID, wait)
+					}
+					return
+				}
+				defer leave()
 				h.serveMessage(a, one, in)
 			}
 			if a.header.Get("Content-Type") == "application/json" {

@@ -71,6 +71,48 @@ func TestHTTPBatch(t *testing.T) {
 	newHTTPClient(t, srv, legacy).status(t, "another version", "POST", aBatch, nil, 400, "batches")
 }
 
+// Each message of a batch counts against its caller's limits; a cancel and an answer get
+// through.
+func TestBatchIsLimited(t *testing.T) {
+	t.Parallel()
+	srv := newHTTPServer(t, newFixture(), HTTPOptions{Rate: 5}) // in bursts of ten
+	c := newHTTPClient(t, srv, "")
+	res := c.do(t, t.Context(), http.MethodPost, encodeRequest(t, legacy, "0", "initialize", ofBatches()), nil)
+	_ = res.Body.Close()
+	c.session, c.version = res.Header.Get("Mcp-Session-Id"), batchVersion
+	var batch []string
+	for i := range maxBatch - 2 {
+		batch = append(batch, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"ping"}`, i))
+	}
+	batch = append(batch, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}`, `{"jsonrpc":"2.0","id":"x","result":{}}`)
+	res = c.do(t, t.Context(), http.MethodPost, []byte("["+strings.Join(batch, ",")+"]"), nil)
+	b, _ := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	var answers []struct {
+		ID     *int
+		Result json.RawMessage
+		Error  struct {
+			Code    int
+			Message string
+		}
+	}
+	if err := json.Unmarshal(b, &answers); err != nil || len(answers) != maxBatch-2 {
+		t.Fatalf("%d answers, %v: %.300s", len(answers), err, b)
+	}
+	served := 0
+	for _, a := range answers {
+		switch {
+		case a.Result != nil:
+			served++
+		case a.ID == nil || a.Error.Code != codeTooMany || !strings.Contains(a.Error.Message, "nothing was done"):
+			t.Errorf("got %+v", a)
+		}
+	}
+	if served < 5 || served > 15 { // a slow machine earns some meanwhile
+		t.Errorf("%d of %d messages were served", served, len(answers))
+	}
+}
+
 func TestStdioBatch(t *testing.T) {
 	in, send := io.Pipe()
 	receive, out := io.Pipe()

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -18,8 +19,11 @@ const (
 
 // What all messages under way may take together, in bytes.
 const (
-	valueCost = 128      // of a JSON value, once it is a Go value
-	freeCost  = 16 << 10 // of a message that always finds room
+	// copies is how often a message is in memory while it is served: as it came, as the
+	// arguments that it has, and as the request that is made of them.
+	copies    = 3
+	valueCost = 128               // of a JSON value, once it is a Go value
+	freeCost  = copies * 16 << 10 // of a message that always finds room
 )
 
 // countValues gives an upper bound for the number of JSON values in raw, without
@@ -70,8 +74,8 @@ func (m *message) checkEnvelope(size int) *codedError {
 	return &codedError{code: mcp.INVALID_PARAMS, text: text}
 }
 
-// room bounds what the messages under way take in this process: as they came in,
-// and as Go values. Small ones always find room.
+// room bounds what the messages under way take in this process: as they came in, as Go
+// values, and as what is sent on of them. Small ones always find room.
 type room struct {
 	limit  int // of all callers
 	mine   int // of one caller
@@ -80,9 +84,10 @@ type room struct {
 	byName map[string]int
 }
 
-// newRoom has room for a large message of one caller beside some of others.
+// newRoom has room for the largest message of one caller beside a small part of others.
 func newRoom(maxMessage int) *room {
-	return &room{limit: 2 * maxMessage, mine: maxMessage + maxMessage/2, byName: make(map[string]int)}
+	mine := copies*maxMessage + valueCost*maxValues
+	return &room{limit: mine + copies*maxMessage/4, mine: mine, byName: make(map[string]int)}
 }
 
 // load is what one message takes.
@@ -97,6 +102,9 @@ type load struct {
 var errBusy = &codedError{code: codeTooMany, text: "this server has no memory left for more work: wait a moment, then send this again; nothing was done"}
 
 func (r *room) of(caller string) *load { return &load{room: r, caller: caller} }
+
+// addBytes is add for n bytes of the message as it came.
+func (l *load) addBytes(n int) bool { return l.add(copies * n) }
 
 // add notes that the message takes more, and reports whether there is room for that.
 func (l *load) add(n int) bool {
@@ -117,8 +125,11 @@ func (l *load) add(n int) bool {
 	return true
 }
 
-// addValues is add for the values in a message.
-func (l *load) addValues(raw []byte) bool { return l.add(valueCost * countValues(raw)) }
+// addValues is add for the values in a message. One with more than are allowed is
+// refused before they become Go values.
+func (l *load) addValues(raw []byte) bool {
+	return l.add(valueCost * min(countValues(raw), maxValues))
+}
 
 // release gives the room back, when the message has been served.
 func (l *load) release() {
@@ -135,18 +146,27 @@ func (l *load) release() {
 	l.taken = 0
 }
 
-// reader counts what is read of a message.
-func (l *load) reader(r io.Reader) io.Reader { return &loadReader{l, r} }
-
-type loadReader struct {
-	*load
-	r io.Reader
-}
-
-func (r *loadReader) Read(p []byte) (int, error) {
-	n, err := r.r.Read(p)
-	if n > 0 && !r.add(n) {
-		return n, errBusy
+// read reads a message of at most size bytes. There is room for all that is made for it:
+// it grows with what came, and not by what was announced.
+func (l *load) read(from io.Reader, size int) ([]byte, error) {
+	var raw []byte
+	for {
+		if len(raw) == cap(raw) {
+			// Fourfold, since doubling would leave as much behind as there is in the end;
+			// and one byte more than there may be, to find the end.
+			more := min(max(4<<10, 3*len(raw)), size+1-len(raw))
+			if !l.addBytes(more) {
+				return nil, errBusy
+			}
+			raw = append(make([]byte, 0, len(raw)+more), raw...)
+		}
+		n, err := from.Read(raw[len(raw):cap(raw)])
+		raw = raw[:len(raw)+n]
+		if errors.Is(err, io.EOF) {
+			return raw, nil
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	return n, err
 }

@@ -38,7 +38,7 @@ type Call struct {
 	askFor time.Duration // Options.AskFor
 	active *gate         // the end of the connection or server waits for what is in it
 
-	verbatim atomic.Bool // the result goes out as it is
+	verbatim atomic.Bool // the result goes out as it is, and so does its text as it comes
 
 	writing sync.Mutex  // held while a message goes out, so that they keep their order
 	done    bool        // the result is out
@@ -58,18 +58,6 @@ type Call struct {
 	asking   atomic.Bool                   // nothing was done yet: the user is asked first
 	prime    func() error                  // gives the client an id to come back with; nil: it can't
 	takeOver *cursor                       // where another process left the call; nil: it begins here
-}
-
-type callKey struct{}
-
-// CallFrom gives the request that ctx belongs to, nil outside of one.
-func CallFrom(ctx context.Context) *Call {
-	c, _ := ctx.Value(callKey{}).(*Call)
-	return c
-}
-
-func withCall(ctx context.Context, c *Call) context.Context {
-	return context.WithValue(ctx, callKey{}, c)
 }
 
 // WantsProgress reports whether the client sent a progress token.
@@ -93,8 +81,11 @@ type progressParams struct {
 // progressMeta is what a progress notification tells programs.
 type progressMeta struct {
 	Text   string   `json:"openclaw-mcp/text,omitempty"`
+	Line   string   `json:"openclaw-mcp/line,omitempty"`
 	Events []string `json:"openclaw-mcp/events,omitempty"`
 	Run    string   `json:"openclaw-mcp/run,omitempty"`
+
+	last bool // no text comes behind this one
 }
 
 // Progress sends one notifications/progress now, and returns when it is
@@ -130,11 +121,24 @@ func (c *Call) plainMeta(meta *progressMeta) *progressMeta {
 	if meta == nil {
 		return nil
 	}
-	plain := &progressMeta{Text: c.plain.Next(meta.Text), Run: meta.Run}
+	plain := &progressMeta{Text: meta.Text, Line: text.Outgoing(meta.Line), Run: meta.Run}
+	if !c.verbatim.Load() {
+		plain.Text = c.plain.Next(meta.Text)
+	}
+	if meta.last {
+		plain.Text += c.plain.Rest()
+	}
 	for _, e := range meta.Events {
 		plain.Events = append(plain.Events, text.Outgoing(e))
 	}
 	return plain
+}
+
+// holds reports whether text is held back that may be part of something that goes on.
+func (c *Call) holds() bool {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	return c.plain.Holds()
 }
 
 // Begins tells the client the handle of what the call is about to begin, so that it

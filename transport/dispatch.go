@@ -38,6 +38,7 @@ type dispatcher struct {
 	mcp        *server.MCPServer
 	inflight   *inflight
 	room       *room
+	watched    *watchCount
 	info       json.RawMessage                                                    // Options.Info, as each result carries it
 	parkAfter  time.Duration                                                      // HTTPOptions.ParkAfter; 0 on stdio
 	resumeCall func(context.Context, string, []byte) (*mcp.CallToolResult, error) // HTTPOptions.Resume; nil on stdio
@@ -57,7 +58,7 @@ func newDispatcher(s *server.MCPServer, opts Options) dispatcher {
 	if err != nil { // impossible: it holds texts alone
 		panic(err)
 	}
-	return dispatcher{Options: opts, mcp: s, inflight: newInflight(), room: newRoom(opts.MaxMessage), info: info}
+	return dispatcher{Options: opts, mcp: s, inflight: newInflight(), room: newRoom(opts.MaxMessage), watched: newWatchCount(), info: info}
 }
 
 // sessionFor gives the session that serves m: the connection's for a legacy
@@ -84,7 +85,7 @@ func (d *dispatcher) newCall(ctx context.Context, active *gate, token json.RawMe
 // JSON-RPC error code in it (0 for a result).
 func (d *dispatcher) request(ctx context.Context, raw []byte, m *message, s *session, c *Call) ([]byte, int) {
 	started := time.Now()
-	ctx = withPrincipal(withCall(ctx, c), s.principal)
+	ctx = withServed(ctx, s.principal, c)
 	ctx = d.mcp.WithContext(ctx, requestSession{session: s, call: c})
 	answer := c.answerWith(d.handle(ctx, raw, m, s, c))
 	if answer == nil { // mcp-go answers every request; a later version may not
@@ -129,7 +130,7 @@ func (d *dispatcher) handle(ctx context.Context, raw []byte, m *message, s *sess
 
 // notify handles a notification other than a cancel.
 func (d *dispatcher) notify(ctx context.Context, raw []byte, m *message, s *session) {
-	ctx = withPrincipal(ctx, s.principal)
+	ctx = withServed(ctx, s.principal, nil)
 	d.handle(d.mcp.WithContext(ctx, requestSession{session: s}), raw, m, s, nil)
 }
 

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,9 +24,9 @@ type Coder interface {
 }
 
 // OnError is a server.OnErrorHookFunc that makes failures of handlers answer
-// with their own code, and params of a wrong type with -32602 and the member's name.
+// with their own code, and what is wrong with params with -32602 and plain words.
 // Other errors are left to mcp-go.
-func OnError(ctx context.Context, _ any, method mcp.MCPMethod, _ any, err error) {
+func OnError(ctx context.Context, _ any, method mcp.MCPMethod, message any, err error) {
 	mistyped, unreadable := (*json.UnmarshalTypeError)(nil), (*server.UnparsableMessageError)(nil)
 	switch coder := (Coder)(nil); {
 	case errors.As(err, &coder):
@@ -36,6 +37,34 @@ func OnError(ctx context.Context, _ any, method mcp.MCPMethod, _ any, err error)
 		Fail(ctx, &codedError{code: mcp.INVALID_PARAMS, text: fmt.Sprintf("%s must be %s", name, kindOfType(mistyped.Type))})
 	case errors.As(err, &unreadable):
 		Fail(ctx, &codedError{code: mcp.INVALID_PARAMS, text: "the params of " + string(method) + " can't be read"})
+	case errors.As(err, new(base64.CorruptInputError)): // which is what mcp-go reads a cursor as
+		Fail(ctx, errCursor)
+	case errors.Is(err, server.ErrPromptNotFound):
+		name := ""
+		if get, ok := message.(*mcp.GetPromptRequest); ok {
+			name = get.Params.Name
+		}
+		Fail(ctx, &codedError{code: mcp.INVALID_PARAMS, cause: err,
+			text: fmt.Sprintf("unknown prompt %q; prompts/list lists the ones there are", name)})
+	}
+}
+
+var errCursor = &codedError{code: mcp.INVALID_PARAMS, text: "params.cursor is not one that this server gave; leave it out to start at the beginning"}
+
+// RefuseCursor is a server.BeforeAnyHookFunc that refuses cursors of lists that have one page
+// alone: mcp-go takes many a text for one.
+func RefuseCursor(ctx context.Context, _ any, _ mcp.MCPMethod, message any) {
+	var cursor mcp.Cursor
+	switch list := message.(type) {
+	case *mcp.ListToolsRequest:
+		cursor = list.Params.Cursor
+	case *mcp.ListPromptsRequest:
+		cursor = list.Params.Cursor
+	case *mcp.ListResourceTemplatesRequest:
+		cursor = list.Params.Cursor
+	}
+	if cursor != "" {
+		Fail(ctx, errCursor)
 	}
 }
 

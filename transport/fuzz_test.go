@@ -92,8 +92,9 @@ func FuzzHTTPBody(f *testing.F) {
 	h := NewHTTP(fuzzServer(), HTTPOptions{Options: Options{MaxMessage: 4096}, MaxSessions: 2})
 	known := []int{200, 202, 400, 404, 406, 413, 415}
 	f.Fuzz(func(t *testing.T, body []byte, contentType, accept, version, method, name, session string) {
-		s := newSession("s", Local)
-		h.addSession(s, "")
+		if h.find(Local, "s") == nil {
+			h.addSession(newSession("s", Local), "")
+		}
 		req := httptest.NewRequest("POST", "/mcp", bytes.NewReader(body))
 		for k, v := range map[string]string{
 			"Content-Type": contentType, "Accept": accept, "Mcp-Protocol-Version": version,

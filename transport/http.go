@@ -24,7 +24,6 @@ type HTTPOptions struct {
 	SessionIdle time.Duration // a legacy session unused for this long has expired (1 h)
 	SessionAge  time.Duration // a legacy session this old has expired, however busy (24 h)
 	Heartbeat   time.Duration // longest silence of an open stream (15 s)
-	BodyLimit   time.Duration // how long a request's body may take to come in (1 min)
 	WriteLimit  time.Duration // how long one write may take before the client counts as gone (30 s)
 
 	ParkAfter time.Duration // how long subscriptions of a legacy session go on with no stream to tell it (2 min)
@@ -34,7 +33,10 @@ type HTTPOptions struct {
 	Authenticate func(*http.Request) (Principal, error)
 	// Share says whose share of the limits a caller's request takes; nil: each has
 	// its own. Callers that are nobody in particular may have one together.
-	Share          func(*http.Request, Principal) string
+	Share func(*http.Request, Principal) string
+	// CheckHeader says what is wrong with a request's headers, which then is not served;
+	// nil: nothing is.
+	CheckHeader    func(http.Header) error
 	AllowedHosts   []string // names that requests may be for besides loopback's
 	AllowedOrigins []string // origins whose web pages may call; "*" for all
 	// Fleet gives a caller's part of what joins the processes that serve the same
@@ -53,7 +55,8 @@ type HTTPOptions struct {
 
 // HTTP serves MCP over streamable HTTP on one endpoint (MCP, transports,
 // streamable HTTP): POST for messages in both eras, GET and DELETE for legacy
-// sessions. It is an http.Handler for that endpoint, whatever its path.
+// sessions. It is an http.Handler for that endpoint, whatever its path. [Guard]
+// keeps bodies that trickle in, and answers that nobody reads, from holding memory for ever.
 type HTTP struct {
 	dispatcher
 	opts HTTPOptions
@@ -93,9 +96,6 @@ func NewHTTP(s *server.MCPServer, opts HTTPOptions) *HTTP {
 	if opts.SessionAge == 0 {
 		opts.SessionAge = 24 * time.Hour
 	}
-	if opts.BodyLimit == 0 {
-		opts.BodyLimit = time.Minute
-	}
 	if opts.ResumeFor == 0 {
 		opts.ResumeFor = 2 * time.Minute
 	}
@@ -125,6 +125,7 @@ func NewHTTP(s *server.MCPServer, opts HTTPOptions) *HTTP {
 func (h *HTTP) Close(ctx context.Context) error {
 	idle := h.active.shut()
 	h.closed(ErrDraining)
+	h.inflight.end(ErrDraining)
 	h.open.close()
 	h.mu.Lock()
 	for _, s := range h.sessions {
@@ -140,7 +141,11 @@ func (h *HTTP) Close(ctx context.Context) error {
 	}
 }
 
-const headerSession = "Mcp-Session-Id"
+// Headers as net/http writes them: others it writes anew at each look.
+const (
+	headerSession   = "Mcp-Session-Id"
+	headerLastEvent = "Last-Event-Id"
+)
 
 // ServeHTTP implements http.Handler.
 func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -168,21 +173,24 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
+	if h.opts.CheckHeader != nil {
+		if err := h.opts.CheckHeader(r.Header); err != nil {
+			jsonAnswer(w, http.StatusBadRequest, errorMessage(nil, mcp.INVALID_REQUEST, err.Error()))
+			return
+		}
+	}
 	share := caller.Name
 	if h.opts.Share != nil {
 		share = h.opts.Share(r, caller)
 	}
-	r, untrack := h.open.track(r.WithContext(withHeader(withShare(r.Context(), share), r.Header)), caller)
+	r, untrack := h.open.track(withOrigin(r.Context(), r.Header, share), r, caller)
 	defer untrack()
-	leave, wait := h.limiter.enter(share)
+	leave, wait := h.enter(caller, share)
 	if leave == nil {
 		h.beyondLimit(w, r, caller, wait)
 		return
 	}
 	defer leave()
-	if share == caller.Name { // another share is of several callers, whom nothing joins
-		h.tellEntered(caller)
-	}
 	version := r.Header.Get(mcp.HeaderProtocolVersion)
 	switch {
 	case r.Method == http.MethodPost:
@@ -198,6 +206,15 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "POST, GET, DELETE")
 		plainError(w, http.StatusMethodNotAllowed, "the MCP endpoint takes POST, GET and DELETE")
 	}
+}
+
+// enter lets one request of a caller in: see limiter.enter.
+func (h *HTTP) enter(caller Principal, share string) (leave func(), wait time.Duration) {
+	leave, wait = h.limiter.enter(share)
+	if leave != nil && share == caller.Name { // another share is of several callers, whom nothing joins
+		h.tellEntered(caller)
+	}
+	return leave, wait
 }
 
 func (h *HTTP) authenticate(r *http.Request) (Principal, error) {

@@ -13,6 +13,41 @@ import (
 // not keep its connection.
 const unreadFor = time.Second
 
+// Guard keeps clients that send or read nothing from holding connections: it is
+// GuardBodies with the first limit, and no write of an answer takes longer than the second
+// one.
+func Guard(next http.Handler, body, write time.Duration) http.Handler {
+	return GuardBodies(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		_ = rc.SetWriteDeadline(time.Time{})                              // of the request before
+		defer func() { _ = rc.SetWriteDeadline(time.Now().Add(write)) }() // for what is still to be flushed
+		next.ServeHTTP(&hurriedWriter{w, rc, write}, r)
+	}), body)
+}
+
+// hurriedWriter gives each write a deadline, which ends with it: HTTP/2 ends a stream at
+// its deadline also when nothing is being written.
+type hurriedWriter struct {
+	http.ResponseWriter
+	rc    *http.ResponseController
+	limit time.Duration
+}
+
+// Write implements http.ResponseWriter.
+func (w *hurriedWriter) Write(b []byte) (n int, err error) {
+	defer func() { _ = w.rc.SetWriteDeadline(time.Time{}) }()
+	for n < len(b) && err == nil {
+		_ = w.rc.SetWriteDeadline(time.Now().Add(w.limit))
+		var k int
+		k, err = w.ResponseWriter.Write(b[n:min(n+writeStep, len(b))])
+		n += k
+	}
+	return n, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *hurriedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 // GuardBodies gives every request that announces a body a deadline to send it: limit
 // to come in, and hardly any more once it was answered without being read to its end.
 // Such an answer closes the connection. net/http by itself waits for the body for ever

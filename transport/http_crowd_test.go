@@ -3,9 +3,13 @@ package transport
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -236,6 +240,50 @@ func TestGuardBodies(t *testing.T) {
 		t.Error("a body that never came was read")
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// A client that reads nothing does not keep its connection. One whose answer takes longer
+// to make than it may to be read gets it all the same.
+func TestGuardWrites(t *testing.T) {
+	t.Parallel()
+	const limit = 50 * time.Millisecond
+	wrote := make(chan error, 1)
+	srv := httptest.NewServer(Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/late" {
+			<-time.After(3 * limit)
+			_, _ = io.WriteString(w, "late")
+			return
+		}
+		var err error
+		for range 1000 {
+			if _, err = w.Write(make([]byte, 1<<20)); err != nil {
+				break
+			}
+		}
+		wrote <- err
+	}), time.Minute, limit))
+	defer srv.Close()
+	for range 2 { // on the same connection
+		res, err := http.Get(srv.URL + "/late")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(res.Body); string(b) != "late" || err != nil {
+			t.Errorf("a late answer: %q, %v", b, err)
+		}
+		closeBody(res)
+	}
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := recv(t, wrote, "the end of an answer"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("an answer that nobody reads ends with %v", err)
+	}
 }
 
 // blockedReader is a body that does not come until it is closed.

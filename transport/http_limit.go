@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"math"
 	"net/http"
@@ -185,8 +186,12 @@ func (h *HTTP) beyondLimit(w http.ResponseWriter, r *http.Request, caller Princi
 			return
 		}
 	}
-	h.opts.Watch.limited()
 	w.Header().Set("Retry-After", retryAfter(wait))
-	jsonAnswer(w, http.StatusTooManyRequests, errorMessage(m.ID, codeTooMany,
-		"too many requests: wait "+retryAfter(wait)+" s, then go on more slowly; nothing was done"))
+	jsonAnswer(w, http.StatusTooManyRequests, h.tooMany(m.ID, wait))
+}
+
+// tooMany answers a message beyond the limits of its principal.
+func (h *HTTP) tooMany(id json.RawMessage, wait time.Duration) []byte {
+	h.opts.Watch.limited()
+	return errorMessage(id, codeTooMany, "too many requests: wait "+retryAfter(wait)+" s, then go on more slowly; nothing was done")
 }

@@ -35,10 +35,10 @@ func (o *openRequests) init(opts HTTPOptions) {
 	o.all = make(map[*openRequest]struct{})
 }
 
-// track notes a request until untrack is called. The context of the one that it gives
+// track notes a request until untrack is called. The one that it gives has ctx, which
 // ends with ErrUnauthorized when its sender may not call any more.
-func (o *openRequests) track(r *http.Request, caller Principal) (tracked *http.Request, untrack func()) {
-	ctx, end := context.WithCancelCause(r.Context())
+func (o *openRequests) track(ctx context.Context, r *http.Request, caller Principal) (tracked *http.Request, untrack func()) {
+	ctx, end := context.WithCancelCause(ctx)
 	one := &openRequest{request: r, caller: caller, end: end}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -190,27 +190,27 @@ func (h *HTTP) cancelAt(f fleet.Fleet, key callID, reason string, unique bool) {
 	decided := make(chan struct{})
 	only := false // there is one such call; set before decided is closed
 	name := "cancel/" + rand.Text()
-	stop, err := f.Serve(name, func(ctx context.Context, body []byte, part func([]byte) error) error {
+	stop, err := f.Serve(name, func(ctx context.Context, body []byte, part func([]byte) error) ([]byte, error) {
 		var c claim
 		if err := json.Unmarshal(body, &c); err != nil {
-			return err
+			return nil, err
 		}
 		select {
 		case claims <- c:
 		case <-decided:
-			return errors.New("too late")
+			return nil, errors.New("too late")
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 		select {
 		case <-decided:
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		}
 		if !only || c.Calls != 1 {
-			return errors.New("more than one call is meant")
+			return nil, errors.New("more than one call is meant")
 		}
-		return part(nil)
+		return nil, part(nil)
 	})
 	if err == nil {
 		defer stop()
@@ -290,13 +290,13 @@ func (s *session) takeAnswers(id string) (stop func()) {
 	if f == nil {
 		return func() {}
 	}
-	stop, err := f.Serve(questionName(s, id), func(_ context.Context, body []byte, _ func([]byte) error) error {
+	stop, err := f.Serve(questionName(s, id), func(_ context.Context, body []byte, _ func([]byte) error) ([]byte, error) {
 		m, wrong := parseMessage(body)
 		if wrong != nil {
-			return wrong
+			return nil, wrong
 		}
 		s.answer(m)
-		return nil
+		return nil, nil
 	})
 	if err != nil {
 		return func() {}

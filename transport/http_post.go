@@ -1,15 +1,12 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 )
@@ -76,7 +73,7 @@ func (h *HTTP) cancel(in *incoming) {
 // receive reads what was POSTed. Where that can't be served it answers, and
 // gives nil.
 func (h *HTTP) receive(w http.ResponseWriter, r *http.Request, caller Principal, load *load) *incoming {
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+	if media, _, err := mediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		plainError(w, http.StatusUnsupportedMediaType, "the Content-Type of a POST must be application/json")
 		return nil
 	}
@@ -126,17 +123,14 @@ func (h *HTTP) receiveMessage(w http.ResponseWriter, r *http.Request, caller Pri
 // readBody reads what was POSTed; what announces itself as too long is not even
 // read.
 func (h *HTTP) readBody(w http.ResponseWriter, r *http.Request, load *load) ([]byte, error) {
-	// A body that trickles in must not hold memory for ever.
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(h.opts.BodyLimit))
-	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
-	limit := int64(h.MaxMessage)
-	if r.ContentLength > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
+	size := h.MaxMessage
+	switch {
+	case r.ContentLength > int64(size):
+		return nil, &http.MaxBytesError{Limit: int64(size)}
+	case r.ContentLength >= 0:
+		size = int(r.ContentLength)
 	}
-	var raw bytes.Buffer // it leaves less behind as it grows than io.ReadAll does
-	_, err := raw.ReadFrom(load.reader(http.MaxBytesReader(w, r.Body, limit)))
-	return raw.Bytes(), err
+	return load.read(http.MaxBytesReader(w, r.Body, int64(size)), size)
 }
 
 // busy answers a message that finds no room.
@@ -202,7 +196,7 @@ func (h *HTTP) checkModern(r *http.Request, header string, in *incoming) (int, e
 	switch {
 	case in.Method == "":
 		return mcp.INVALID_REQUEST, errors.New("in this protocol version the server sends no requests, so there is nothing to answer")
-	case r.Header.Get(mcp.HeaderLastEventID) != "":
+	case r.Header.Get(headerLastEvent) != "":
 		return mcp.HEADER_MISMATCH, errors.New("streams are not resumable in this protocol version: send the request again without Last-Event-ID")
 	case header == "":
 		return mcp.HEADER_MISMATCH, errors.New(mcp.HeaderProtocolVersion + " header is missing; it repeats " + mcp.MetaKeyProtocolVersion)
@@ -270,8 +264,6 @@ func (h *HTTP) run(w http.ResponseWriter, r *http.Request, in *incoming, stream 
 			call.cancel(ErrDisconnected)
 		}
 	})()
-	defer context.AfterFunc(h.base, func() { call.cancel(ErrDraining) })()
-
 	key := callID{in.scope, string(in.ID)}
 	if !h.inflight.add(key, call, !in.modern) {
 		stream.discard()
@@ -284,12 +276,11 @@ func (h *HTTP) run(w http.ResponseWriter, r *http.Request, in *incoming, stream 
 			stream.currentReplay().detach(stream)
 		}
 	}
-	stop := func() {}
 	if !initialize { // whose header tells the session, and can't go out before that is known
-		stop = stream.heartbeat()
+		stream.startBeats()
 	}
 	answer, code := h.request(ctx, in.raw, in.message, in.session, call)
-	stop()
+	stream.stopBeats()
 	// Before the answer is out: behind it, the client may use the id again, and
 	// a cancel is a late one.
 	h.inflight.remove(key, call, r.Context().Err() != nil, !in.modern)
@@ -315,11 +306,13 @@ func (h *HTTP) run(w http.ResponseWriter, r *http.Request, in *incoming, stream 
 
 // makeResumable has a call's events carry what another process needs to go on with it.
 func (h *HTTP) makeResumable(stream *postStream, in *incoming, call *Call) {
-	stream.session, stream.giveUp = in.session, func() { call.cancel(ErrDisconnected) }
-	stream.sealed = h.sealedCursor(in, call)
-	stream.offer = func(rp *replay) { h.offer(in.session, rp) }
+	stream.open = func() *replay {
+		rp := in.session.replays.add(stream, func() { call.cancel(ErrDisconnected) }, h.sealedCursor(in, call))
+		h.offer(in.session, rp)
+		return rp
+	}
 	if in.session.protocol() >= mcp.ProtocolVersion20251125 {
-		stream.primes = call.primed
+		stream.call = call
 		call.prime = func() error { return stream.resumable().prime() }
 	}
 }

@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"openclaw-mcp/internal/secret"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"openclaw-mcp/internal/secret"
 )
 
 // byName authenticates callers by a header that names them.

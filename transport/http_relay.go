@@ -20,12 +20,12 @@ func (h *HTTP) offer(s *session, rp *replay) {
 	if f == nil {
 		return
 	}
-	stop, err := f.Serve(streamName(s, rp.id), func(ctx context.Context, body []byte, part func([]byte) error) error {
+	stop, err := f.Serve(streamName(s, rp.id), func(ctx context.Context, body []byte, part func([]byte) error) ([]byte, error) {
 		after, err := strconv.ParseInt(string(body), 10, 64)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return h.readOn(ctx, rp, after, h.readAgain(&relayWriter{part: part}))
+		return nil, h.readOn(ctx, rp, after, h.readAgain(&relayWriter{part: part}))
 	})
 	if err != nil { // then its cursor has to do
 		return

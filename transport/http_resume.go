@@ -57,7 +57,7 @@ type replay struct {
 	timer   *time.Timer
 	stop    func()                 // ends what other processes are offered; nil: nothing is
 	giveUp  func()                 // called once, when the client lost the stream and did not come back
-	sealed  func(over bool) string // see postStream
+	sealed  func(over bool) string // the cursor behind the next event, which is the answer where over is true
 }
 
 type replayEvent struct {
@@ -67,10 +67,10 @@ type replayEvent struct {
 }
 
 // add makes a stream that is read by out.
-func (s *replays) add(out *postStream) *replay {
+func (s *replays) add(out *postStream, giveUp func(), sealed func(over bool) string) *replay {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := &replay{owner: s, id: requestStream + rand.Text(), from: out.from, ended: make(chan struct{}), giveUp: out.giveUp, sealed: out.sealed}
+	r := &replay{owner: s, id: requestStream + rand.Text(), from: out.from, ended: make(chan struct{}), giveUp: giveUp, sealed: sealed}
 	r.changed = sync.NewCond(&r.mu)
 	r.out.Store(out)
 	if s.byID == nil {

@@ -209,7 +209,7 @@ func (h *HTTP) get(w http.ResponseWriter, r *http.Request, caller Principal) {
 	}
 	s.enter()
 	defer s.leave()
-	last := r.Header.Get(mcp.HeaderLastEventID)
+	last := r.Header.Get(headerLastEvent)
 	seen, ok := parseEventID(last)
 	if ok && strings.HasPrefix(seen.stream, requestStream) {
 		h.resume(w, r, s, seen)
@@ -233,7 +233,7 @@ func (h *HTTP) get(w http.ResponseWriter, r *http.Request, caller Principal) {
 	var news <-chan struct{}
 	var subs *subscriptions
 	if h.Subscriber != nil {
-		subs = s.subscriptions(h.Subscriber)
+		subs = s.subscriptions(h.Subscriber, h.watched)
 		news = subs.wake
 		if s.streams.open() {
 			// The only stream: whatever an earlier one lost is said again. Of
@@ -242,7 +242,7 @@ func (h *HTTP) get(w http.ResponseWriter, r *http.Request, caller Principal) {
 				seen.seq = 0
 			}
 			subs.since(seen.seq)
-			go subs.unpark(r.Context())
+			go subs.unpark(withServed(r.Context(), caller, nil))
 		}
 		defer s.streams.close(subs, h.opts.ParkAfter)
 	}

@@ -29,16 +29,16 @@ type postStream struct {
 	started  bool          // the event stream is open
 	over     bool          // the answer is out
 
-	replay    *replay                // legacy requests: the events go through it; nil before the first
-	session   *session               // whose replay it becomes; nil: it can't be resumed
-	giveUp    func()                 // see replays.add
-	offer     func(*replay)          // has other processes read it
-	sealed    func(over bool) string // the cursor behind the next event, which is the answer where over is true
-	from      string                 // the last event that the client saw of another process's stream of the request
-	primes    func() error           // gives the client an id before the first message; nil: its version may not be given one
+	replay    *replay        // legacy requests: the events go through it; nil before the first
+	open      func() *replay // makes that; nil: it can't be resumed
+	from      string         // the last event that the client saw of another process's stream of the request
+	call      *Call          // gives the client an id before the first message; nil: its version may not be given one
 	resumeFor time.Duration
 	aborted   atomic.Bool
 	watch     *Watch
+
+	beating sync.Mutex
+	beats   *time.Timer // nil before and after them
 }
 
 func newPostStream(w http.ResponseWriter, r *http.Request, opts HTTPOptions) (*postStream, error) {
@@ -58,7 +58,7 @@ func accepts(r *http.Request, want string) bool {
 	}
 	major, _, _ := strings.Cut(want, "/")
 	for part := range strings.SplitSeq(strings.Join(values, ","), ",") {
-		media, params, err := mime.ParseMediaType(strings.TrimSpace(part))
+		media, params, err := mediaType(part)
 		if err != nil || params["q"] == "0" {
 			continue
 		}
@@ -67,6 +67,14 @@ func accepts(r *http.Request, want string) bool {
 		}
 	}
 	return false
+}
+
+// mediaType reads a media type. Most have no parameters.
+func mediaType(s string) (media string, params map[string]string, err error) {
+	if !strings.Contains(s, ";") {
+		return strings.ToLower(strings.TrimSpace(s)), nil, nil
+	}
+	return mime.ParseMediaType(s)
 }
 
 var errJSONOnly = errors.New("the client takes no event stream (Accept), so nothing but the result can be sent to it")
@@ -89,9 +97,8 @@ func (s *postStream) send(msg []byte) error {
 func (s *postStream) resumable() *replay {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.replay == nil && s.session != nil {
-		s.replay = s.session.replays.add(s)
-		s.offer(s.replay)
+	if s.replay == nil && s.open != nil {
+		s.replay = s.open()
 	}
 	return s.replay
 }
@@ -260,35 +267,35 @@ func (s *postStream) discard() {
 
 // beat breaks the silence once.
 func (s *postStream) beat() error {
-	if s.primes != nil {
-		if err := s.primes(); err != nil {
+	if s.call != nil {
+		if err := s.call.primed(); err != nil {
 			return err
 		}
 	}
 	return s.comment("ping")
 }
 
-// heartbeat breaks the silence of a long call until stop is called.
-func (s *postStream) heartbeat() (stop func()) {
+// startBeats breaks the silence of a long call until stopBeats is called.
+func (s *postStream) startBeats() {
 	if s.jsonOnly {
-		return func() {}
+		return
 	}
-	var mu sync.Mutex
-	var timer *time.Timer
-	stopped := false
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(s.every, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if !stopped && s.beat() == nil {
-			timer.Reset(s.every)
+	s.beating.Lock()
+	defer s.beating.Unlock()
+	s.beats = time.AfterFunc(s.every, func() {
+		s.beating.Lock()
+		defer s.beating.Unlock()
+		if s.beats != nil && s.beat() == nil {
+			s.beats.Reset(s.every)
 		}
 	})
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		stopped = true
-		timer.Stop()
+}
+
+func (s *postStream) stopBeats() {
+	s.beating.Lock()
+	defer s.beating.Unlock()
+	if s.beats != nil {
+		s.beats.Stop()
+		s.beats = nil
 	}
 }

@@ -133,7 +133,7 @@ func TestHTTPSlowReader(t *testing.T) {
 // whole takes longer than the limit of one write.
 func TestHTTPSteadyReader(t *testing.T) {
 	t.Parallel()
-	const size, limit = 32 << 20, 300 * time.Millisecond
+	const size, limit = 32 << 20, 2 * time.Second
 	c := newHTTPClient(t, newHTTPServer(t, newFixture(), HTTPOptions{WriteLimit: limit}), modern)
 	res := c.do(t, t.Context(), "POST", encodeRequest(t, modern, "1", "tools/call", params{"name": "big", "arguments": params{"n": size}}), nil)
 	defer closeBody(res)

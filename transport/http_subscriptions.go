@@ -96,7 +96,7 @@ func (h *HTTP) shareSubscriptions(ctx context.Context, s *session) bool {
 		return false
 	}
 	s.mu.Lock()
-	s.watching = withPrincipal(context.WithoutCancel(ctx), s.principal)
+	s.watching = withServed(context.WithoutCancel(ctx), s.principal, nil)
 	s.mu.Unlock()
 	return h.watchShared(s)
 }
@@ -119,7 +119,7 @@ func (h *HTTP) watchShared(s *session) bool {
 	if err != nil {
 		return false
 	}
-	subs := s.subscriptions(h.Subscriber)
+	subs := s.subscriptions(h.Subscriber, h.watched)
 	for _, uri := range subs.sharedButNot(uris) {
 		subs.unsubscribe(uri)
 	}
@@ -286,8 +286,7 @@ func (s *subscriptions) unpark(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	for uri, w := range again {
-		values := withCancelOf(w.ctx, ctx)
-		if err := s.start(values, uri, w); err != nil {
+		if err := s.start(ctx, uri, w); err != nil {
 			s.mu.Lock()
 			w.parked = true
 			s.mu.Unlock()

@@ -172,6 +172,19 @@ func TestHTTPBodyLimit(t *testing.T) {
 	}
 }
 
+// A message within the limits always finds room where no other is under way; one with
+// too many values is refused for that, and not told to come again.
+func TestHTTPManyValues(t *testing.T) {
+	t.Parallel()
+	values := func(n int) string {
+		return `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":[1` + strings.Repeat(",1", n) + `]}}`
+	}
+	small := newHTTPClient(t, newHTTPServer(t, newFixture(), HTTPOptions{Options: Options{MaxMessage: 4096}}), legacy)
+	small.status(t, "full of values", "POST", values(2000), nil, 200, `"result":{}`)
+	c := newHTTPClient(t, newHTTPServer(t, newFixture(), HTTPOptions{}), legacy)
+	c.status(t, "too many values", "POST", values(2_000_000), nil, 400, "-32600", "more than 100000 JSON values")
+}
+
 // A body that breaks off is not answered with success.
 func TestHTTPBrokenBody(t *testing.T) {
 	srv := newHTTPServer(t, newFixture(), HTTPOptions{})
@@ -197,5 +210,21 @@ func TestHTTPHostBeyondLoopback(t *testing.T) {
 	h.ServeHTTP(w, req)
 	if w.Code != 400 || !strings.Contains(w.Body.String(), "Mcp-Session-Id") {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// A request whose headers are wrong is not served, and says what is wrong with them.
+func TestHTTPCheckHeader(t *testing.T) {
+	srv := newHTTPServer(t, newFixture(), HTTPOptions{CheckHeader: func(h http.Header) error {
+		if v := h.Get("X-Test"); v != "" {
+			return fmt.Errorf("X-Test is %q", v)
+		}
+		return nil
+	}})
+	for _, version := range []string{legacy, modern} {
+		c := newHTTPClient(t, srv, version)
+		body := string(encodeRequest(t, version, "1", "tools/list", nil))
+		c.status(t, version, "POST", body, nil, 200, "tools")
+		c.status(t, version, "POST", body, http.Header{"X-Test": {"bad"}}, 400, "-32600", `X-Test is \"bad\"`)
 	}
 }

@@ -28,6 +28,7 @@ type inflight struct {
 	// answered calls are remembered for a while, too.
 	ended map[callID]*endedCall // the latest of each id
 	queue []*endedCall          // all of them, oldest first
+	over  error                 // why no call may go on; nil while they may
 }
 
 type callID struct{ scope, id string }
@@ -50,6 +51,9 @@ func (f *inflight) add(id callID, c *Call, unique bool) bool {
 		return false
 	}
 	f.calls[id] = append(f.calls[id], c)
+	if f.over != nil {
+		c.cancel(f.over)
+	}
 	return true
 }
 
@@ -80,6 +84,18 @@ func (f *inflight) remove(id callID, c *Call, lost, unique bool) {
 		f.queue = f.queue[1:]
 		if f.ended[oldest.id] == oldest {
 			delete(f.ended, oldest.id)
+		}
+	}
+}
+
+// end ends all calls, and each that is still added.
+func (f *inflight) end(cause error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.over = cause
+	for _, calls := range f.calls {
+		for _, c := range calls {
+			c.cancel(cause)
 		}
 	}
 }

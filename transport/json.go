@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -30,16 +31,22 @@ type member struct {
 // UTF-8 are refused before.
 var loneSurrogates = jsontext.AllowInvalidUTF8(true)
 
+// nested is a member that is an object, whose members are to be read, too.
+type nested struct {
+	name    string
+	members *[]member
+}
+
 // readMessage reads the members of a JSON-RPC message, nil where it is valid JSON but
 // no object, and checks all of it. Its error has -32600 or -32602 for a name that
-// occurs twice, and -32700 for everything else.
-func readMessage(raw []byte) ([]member, *codedError) {
+// occurs twice, and -32700 for everything else. Each of inner is in the one before.
+func readMessage(raw []byte, inner ...nested) ([]member, *codedError) {
 	if !utf8.Valid(raw) {
 		return nil, &codedError{code: mcp.PARSE_ERROR, text: "not valid JSON: it is not UTF-8"}
 	}
 	d := newDecoder(raw, loneSurrogates)
-	defer decoders.Put(d)
-	members, err := readMembers(d, raw)
+	defer putBack(d)
+	members, err := readMembers(d, raw, inner...)
 	if err == nil {
 		if _, err = d.ReadToken(); errors.Is(err, io.EOF) {
 			return members, nil
@@ -71,46 +78,79 @@ func membersOf(object json.RawMessage) []member {
 		return nil
 	}
 	d := newDecoder(object, loneSurrogates, jsontext.AllowDuplicateNames(true))
-	defer decoders.Put(d)
+	defer putBack(d)
 	members, _ := readMembers(d, object)
 	return members
 }
 
 // decoders are kept for the next message: making one took a tenth of a small call.
-var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
+
+// decoder is a decoder with what it reads.
+type decoder struct {
+	jsontext.Decoder
+	raw bytes.Buffer
+}
+
+// putBack keeps a decoder for the next message, without this one.
+func putBack(d *decoder) {
+	d.raw = bytes.Buffer{}
+	d.Reset(&d.raw)
+	decoders.Put(d)
+}
 
 // newDecoder gives a decoder of raw, to be put back.
-func newDecoder(raw []byte, opts ...jsontext.Options) *jsontext.Decoder {
-	d := decoders.Get().(*jsontext.Decoder)
-	d.Reset(bytes.NewBuffer(raw), opts...)
+func newDecoder(raw []byte, opts ...jsontext.Options) *decoder {
+	d := decoders.Get().(*decoder)
+	d.raw = *bytes.NewBuffer(raw)
+	d.Reset(&d.raw, opts...)
 	return d
 }
 
-// readMembers reads one value with d, which is at the start of raw.
-func readMembers(d *jsontext.Decoder, raw []byte) (members []member, err error) {
+// readMembers reads one value of raw with d, and the members of the first of inner in
+// it, and so on.
+func readMembers(d *decoder, raw []byte, inner ...nested) (members []member, err error) {
 	if d.PeekKind() != '{' {
 		return nil, d.SkipValue()
 	}
 	if _, err = d.ReadToken(); err != nil {
 		return nil, err
 	}
-	members = make([]member, 0, 6)
+	members = make([]member, 0, 4)
 	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
+		name, err := d.ReadValue()
 		if err != nil {
 			return nil, err
 		}
-		m := member{name: name.String()}
-		value, err := d.ReadValue()
-		if err != nil {
-			return nil, err
+		m := member{name: nameOf(name)}
+		behind := d.InputOffset()
+		if kind := d.PeekKind(); kind == '{' && len(inner) > 0 && m.name == inner[0].name {
+			start := behind + int64(bytes.IndexByte(raw[behind:], '{'))
+			if *inner[0].members, err = readMembers(d, raw, inner[1:]...); err != nil {
+				return nil, err
+			}
+			m.value = raw[start:d.InputOffset():d.InputOffset()]
+		} else {
+			value, err := d.ReadValue()
+			if err != nil {
+				return nil, err
+			}
+			end := d.InputOffset() // value itself lasts only until the next read
+			m.value = raw[end-int64(len(value)) : end : end]
 		}
-		end := d.InputOffset() // value itself lasts only until the next read
-		m.value = raw[end-int64(len(value)) : end : end]
 		members = append(members, m)
 	}
 	_, err = d.ReadToken()
 	return members, err
+}
+
+// nameOf decodes the name of a member. Those that MCP knows are not made again.
+func nameOf(quoted []byte) string {
+	if name, ok := allKnownNames[string(quoted[1:len(quoted)-1])]; ok {
+		return name
+	}
+	name, _ := jsontext.AppendUnquote(nil, quoted) // a lone surrogate is an error, and replaced
+	return string(name)
 }
 
 // find gives the value of a member, nil where there is none.
@@ -179,12 +219,27 @@ var knownNames = map[string][]string{
 	"result":          {"action", "content", "_meta"}, // of elicitation/create
 }
 
+// allKnownNames are those of all objects.
+var allKnownNames = func() map[string]string {
+	all := make(map[string]string)
+	for _, names := range knownNames {
+		for _, name := range names {
+			all[name] = name
+		}
+	}
+	return all
+}()
+
 // checkNames finds a member of an object whose name differs only in case from one
 // that MCP knows there.
 func checkNames(where string, members []member) error {
+	names := knownNames[where]
 	for _, m := range members {
-		for _, known := range knownNames[where] {
-			if m.name != known && strings.EqualFold(m.name, known) {
+		if slices.Contains(names, m.name) {
+			continue
+		}
+		for _, known := range names {
+			if strings.EqualFold(m.name, known) {
 				return fmt.Errorf("unknown member %q; it differs only in case from %q", m.name, known)
 			}
 		}

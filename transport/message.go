@@ -44,7 +44,7 @@ func parseMessage(raw []byte) (*message, *codedError) {
 		_ = m.setID(membersOf(raw))
 		return m, err
 	}
-	members, err := readMessage(raw)
+	members, err := readMessage(raw, nested{"params", &m.params}, nested{"_meta", &m.metaMembers})
 	if err != nil {
 		if err.code != mcp.PARSE_ERROR { // a name that occurs twice: the id can still be told
 			m.setID(membersOf(raw))
@@ -151,11 +151,9 @@ func (m *message) readParams(size int) *codedError {
 	default:
 		return wrongKind("params", "an object", m.Params)
 	}
-	m.params = membersOf(m.Params)
 	if err := m.checkEnvelope(size); err != nil {
 		return err
 	}
-	m.metaMembers = membersOf(find(m.params, "_meta"))
 	if err := m.checkParams(); err != nil {
 		return &codedError{code: mcp.INVALID_PARAMS, text: err.Error()}
 	}

@@ -28,40 +28,57 @@ type Refusal interface {
 	Answer(http.Header) (status int)
 }
 
-type principalKey struct{}
+type servedKey struct{}
 
-func withPrincipal(ctx context.Context, p Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
+// served is what a context says of the message that is served in it.
+type served struct {
+	principal Principal
+	call      *Call // nil for a notification
+}
+
+func withServed(ctx context.Context, p Principal, c *Call) context.Context {
+	return context.WithValue(ctx, servedKey{}, &served{p, c})
 }
 
 // PrincipalFrom gives who called; false outside of a request.
 func PrincipalFrom(ctx context.Context) (Principal, bool) {
-	p, ok := ctx.Value(principalKey{}).(Principal)
-	return p, ok
+	if s, ok := ctx.Value(servedKey{}).(*served); ok {
+		return s.principal, true
+	}
+	return Principal{}, false
 }
 
-type headerKey struct{}
+// CallFrom gives the request that ctx belongs to, nil outside of one.
+func CallFrom(ctx context.Context) *Call {
+	if s, ok := ctx.Value(servedKey{}).(*served); ok {
+		return s.call
+	}
+	return nil
+}
 
-func withHeader(ctx context.Context, h http.Header) context.Context {
-	return context.WithValue(ctx, headerKey{}, h)
+type originKey struct{}
+
+// origin is what a context says of the HTTP request that it belongs to.
+type origin struct {
+	header http.Header
+	share  string
+}
+
+func withOrigin(ctx context.Context, h http.Header, share string) context.Context {
+	return context.WithValue(ctx, originKey{}, &origin{h, share})
+}
+
+func originFrom(ctx context.Context) *origin {
+	if o, ok := ctx.Value(originKey{}).(*origin); ok {
+		return o
+	}
+	return &origin{}
 }
 
 // HeaderFrom gives the HTTP header of the request that ctx belongs to, nil on
 // stdio. It must not be changed.
-func HeaderFrom(ctx context.Context) http.Header {
-	h, _ := ctx.Value(headerKey{}).(http.Header)
-	return h
-}
-
-type shareKey struct{}
-
-func withShare(ctx context.Context, share string) context.Context {
-	return context.WithValue(ctx, shareKey{}, share)
-}
+func HeaderFrom(ctx context.Context) http.Header { return originFrom(ctx).header }
 
 // ShareFrom gives whose share of the limits ctx's request takes (HTTPOptions.Share);
 // "" on stdio.
-func ShareFrom(ctx context.Context) string {
-	share, _ := ctx.Value(shareKey{}).(string)
-	return share
-}
+func ShareFrom(ctx context.Context) string { return originFrom(ctx).share }

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"openclaw-mcp/internal/text"
 )
 
 const (
@@ -29,7 +31,8 @@ const (
 // message is for a person, who sees only the newest one: the current line of the
 // text, or what the call waits for. Their _meta is for programs and loses nothing:
 // "openclaw-mcp/text" has the text that is new since the notification before,
-// exactly, and "openclaw-mcp/events" the other news, a line each.
+// exactly, "openclaw-mcp/line" the line that is still being written, whose text comes once it
+// is whole, and "openclaw-mcp/events" the other news, a line each.
 type Reporter struct {
 	call    *Call
 	start   time.Time
@@ -38,6 +41,7 @@ type Reporter struct {
 	mu        sync.Mutex
 	text      strings.Builder // not sent yet
 	events    []string        // not sent yet
+	line      string          // still being written, and not sent as it stands
 	tail      string          // all text from the current line on, as far as it is shown
 	showing   string          // what a person is to see now, "" before the first news
 	sent      time.Time       // the last notification
@@ -81,11 +85,29 @@ func (r *Reporter) Text(s string) {
 		return
 	}
 	r.text.WriteString(s)
+	r.line = ""
 	r.tail = currentLine(r.tail + s)
-	if shown := lastWords(r.tail); shown != "" {
-		r.showing = shown
-	}
+	r.show(lastWords(text.Outgoing(r.tail))) // cut as it is going to be seen
 	r.soon()
+}
+
+// Now reports how a line stands that is still being written.
+func (r *Reporter) Now(line string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || strings.TrimSpace(line) == "" {
+		return
+	}
+	r.line = line
+	r.show(lastWords(currentLine(text.Outgoing(line))))
+	r.soon()
+}
+
+// show is what a person is to see now, if it is anything. It is called with the lock held.
+func (r *Reporter) show(line string) {
+	if line != "" {
+		r.showing = line
+	}
 }
 
 // Line reports anything else: a status, a tool's use.
@@ -96,7 +118,7 @@ func (r *Reporter) Line(s string) {
 		return
 	}
 	r.events = append(r.events, s)
-	r.showing = lastWords(currentLine(s))
+	r.showing = lastWords(currentLine(text.Outgoing(s)))
 	r.soon()
 }
 
@@ -114,9 +136,7 @@ func (r *Reporter) Together(tell, sending func()) {
 		return
 	}
 	r.sending = append(r.sending, sending)
-	if r.text.Len() > 0 || len(r.events) > 0 {
-		r.soon()
-	}
+	r.soon()
 }
 
 func (r *Reporter) hold(on bool) {
@@ -127,7 +147,7 @@ func (r *Reporter) hold(on bool) {
 
 // soon sends what is pending now, or once the interval allows it.
 func (r *Reporter) soon() {
-	if r.flushing != nil || r.held {
+	if r.flushing != nil || r.held || r.nothingNew() {
 		return
 	}
 	if wait := progressInterval - time.Since(r.sent); wait > 0 {
@@ -147,22 +167,24 @@ func (r *Reporter) soon() {
 // flush sends what is pending. It is called with the lock held, and keeps it while
 // it writes: a client that reads slowly slows the reporting down.
 func (r *Reporter) flush() {
-	if r.text.Len() == 0 && len(r.events) == 0 {
-		return
+	if !r.nothingNew() {
+		r.write(r.showing)
 	}
-	r.write(r.showing)
-	r.text.Reset()
-	r.events = nil
 }
 
+func (r *Reporter) nothingNew() bool { return r.text.Len() == 0 && len(r.events) == 0 && r.line == "" }
+
+// write sends a message, and with it what is pending.
 func (r *Reporter) write(message string) {
 	for _, f := range r.sending {
 		f()
 	}
 	r.sending = nil
 	if r.err == nil {
-		r.err = r.call.progress(message, &progressMeta{Text: r.text.String(), Events: r.events})
+		r.err = r.call.progress(message, &progressMeta{Text: r.text.String(), Line: r.line, Events: r.events, last: r.closed})
 	}
+	r.text.Reset()
+	r.events, r.line = nil, ""
 	r.sent = time.Now()
 	r.heartbeat.Reset(heartbeatInterval)
 }
@@ -197,7 +219,9 @@ func (r *Reporter) finish() time.Duration {
 		return 0
 	}
 	r.closed = true
-	r.flush()
+	if !r.nothingNew() || r.call.holds() {
+		r.write(r.showing)
+	}
 	r.heartbeat.Stop()
 	if r.flushing != nil {
 		r.flushing.Stop()

@@ -142,6 +142,9 @@ func TestReporterMessages(t *testing.T) {
 		{"text behind an event", func(r *Reporter) { r.Line("tool: bash"); r.Line("tool: ls"); r.Text("bye") }, told{"bye", "bye", []string{"tool: bash", "tool: ls"}}},
 		{"a progress bar", func(r *Reporter) { r.Text("10 %\r"); r.Text("20 %\r") }, told{"20 %", "10 %\n20 %", nil}},
 		{"a long line", func(r *Reporter) { r.Text(long) }, told{"…" + strings.TrimSpace(long[len(long)-160:]), long, nil}},
+		{"hidden characters count as they are seen", func(r *Reporter) { r.Text(strings.Repeat("a\u200b", 50)) },
+			told{"…" + lastRunes(strings.Repeat("a⟨U+200B⟩", 50), 160), strings.Repeat("a⟨U+200B⟩", 50), nil}},
+		{"and colours don't", func(r *Reporter) { r.Text(strings.Repeat("\x1b[31ma\x1b[0m", 100)) }, told{strings.Repeat("a", 100), strings.Repeat("a", 100), nil}},
 		{"one long word", func(r *Reporter) { r.Text(strings.Repeat("é", 500)) }, told{"…" + strings.Repeat("é", 160), strings.Repeat("é", 500), nil}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -159,6 +162,11 @@ func TestReporterMessages(t *testing.T) {
 			})
 		})
 	}
+}
+
+func lastRunes(s string, n int) string {
+	all := []rune(s)
+	return string(all[len(all)-n:])
 }
 
 func TestReporterHeartbeat(t *testing.T) {
@@ -183,6 +191,22 @@ func TestReporterHeartbeat(t *testing.T) {
 	})
 }
 
+// A process that stood still finds all of its timers due at once: what is pending goes out
+// with the first of them, and once.
+func TestReporterAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec, r := report(t)
+		r.Text("one ")
+		r.Text("two ")
+		r.Line("status: x")
+		r.beat()
+		time.Sleep(2 * progressInterval)
+		r.Text("three")
+		r.Close()
+		rec.want(t, told{message: "one", text: "one "}, told{message: "status: x (0 s)", text: "two ", events: []string{"status: x"}}, told{message: "one two three", text: "three"})
+	})
+}
+
 func TestReporterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec, r := report(t)
@@ -196,6 +220,22 @@ func TestReporterClose(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		rec.want(t)
+	})
+}
+
+// What may be the beginning of an escape sequence waits for what follows, and is told if
+// nothing does: together, the texts are the whole.
+func TestReporterEscapes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec, r := report(t)
+		for _, s := range []string{"a\x1b[3", "1mred\x1b]0;ti", "tle\x1b", "\\b\x1b]never"} {
+			r.Text(s)
+			time.Sleep(time.Second / 2)
+		}
+		r.Close()
+		if got := rec.texts(); got != "aredb"+"never" {
+			t.Errorf("told %q", got)
+		}
 	})
 }
 

@@ -76,11 +76,11 @@ func (s *session) idle(now time.Time) time.Duration {
 }
 
 // subscriptions gives what the session watches.
-func (s *session) subscriptions(sub Subscriber) *subscriptions {
+func (s *session) subscriptions(sub Subscriber, of *watchCount) *subscriptions {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.subs == nil {
-		s.subs = newSubscriptions(sub)
+		s.subs = newSubscriptions(sub, of, s.share)
 		s.subs.closed = s.over
 	}
 	return s.subs
@@ -160,7 +160,7 @@ func (s requestSession) GetLogLevel() mcp.LoggingLevel {
 func (s requestSession) SetClientInfo(i mcp.Implementation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.info = i
+	s.info = keptInfo(i)
 }
 
 func (s requestSession) GetClientInfo() mcp.Implementation {
@@ -172,7 +172,7 @@ func (s requestSession) GetClientInfo() mcp.Implementation {
 func (s requestSession) SetClientCapabilities(c mcp.ClientCapabilities) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.caps = c
+	s.caps = keptCapabilities(c)
 }
 
 func (s requestSession) GetClientCapabilities() mcp.ClientCapabilities {
@@ -199,13 +199,23 @@ func asksForms(c mcp.ClientCapabilities) bool {
 	return c.Elicitation != nil && (c.Elicitation.URL == nil || c.Elicitation.Form != nil)
 }
 
-// RequestElicitation asks the user something through the client
+// opensPages reports whether a client can send its user to a page.
+func opensPages(c mcp.ClientCapabilities) bool {
+	return c.Elicitation != nil && c.Elicitation.URL != nil
+}
+
+// RequestElicitation asks the user something through the client, by a form or on a page
 // (elicitation/create, legacy era). A client that announces elicitation but
 // answers with an error, does not answer in time, or can't be asked on this stream,
 // counts as one whose user was not asked: the answer is "cancel", and the tool finds
 // another way.
 func (s requestSession) RequestElicitation(ctx context.Context, req mcp.ElicitationRequest) (*mcp.ElicitationResult, error) {
-	if !asksForms(s.GetClientCapabilities()) {
+	able := asksForms
+	if req.Params.Mode == mcp.ElicitationModeURL {
+		able = opensPages
+		req.Params.ElicitationID = rand.Text() // which 2026-07-28 has no more
+	}
+	if !able(s.GetClientCapabilities()) {
 		return nil, server.ErrElicitationNotSupported
 	}
 	var result mcp.ElicitationResult

@@ -29,6 +29,7 @@ type sessionState struct {
 	started     time.Time // to the second
 	protocol    string
 	elicitation bool // the client can put a form to its user
+	pages       bool // it can send its user to a page
 	roots       bool
 }
 
@@ -85,6 +86,9 @@ func (s *sessionIDs) seal(p Principal, st sessionState) (string, error) {
 	if st.roots {
 		b[1] |= 2
 	}
+	if st.pages {
+		b[1] |= 4
+	}
 	b = binary.BigEndian.AppendUint64(b, uint64(st.started.Unix()))
 	b = append(b, st.protocol...)
 	return of.Seal(b), nil
@@ -100,7 +104,7 @@ func (s *sessionIDs) open(p Principal, id string) (sessionState, error) {
 	if !ok || len(b) < 10 || b[0] != sessionIDVersion {
 		return st, errSessionID
 	}
-	st.elicitation, st.roots = b[1]&1 != 0, b[1]&2 != 0
+	st.elicitation, st.roots, st.pages = b[1]&1 != 0, b[1]&2 != 0, b[1]&4 != 0
 	st.started = time.Unix(int64(binary.BigEndian.Uint64(b[2:10])), 0)
 	st.protocol = string(b[10:])
 	return st, nil
@@ -110,15 +114,21 @@ func (s *sessionIDs) open(p Principal, id string) (sessionState, error) {
 func stateOf(s *session) sessionState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return sessionState{started: s.started, protocol: s.version, elicitation: asksForms(s.caps), roots: s.caps.Roots != nil}
+	return sessionState{started: s.started, protocol: s.version, elicitation: asksForms(s.caps), pages: opensPages(s.caps), roots: s.caps.Roots != nil}
 }
 
 // sessionOf makes a session again from what its id carries.
 func sessionOf(id string, p Principal, st sessionState) *session {
 	s := newSession(id, p)
 	s.ready, s.version, s.revived, s.started = true, st.protocol, true, st.started
-	if st.elicitation {
+	if st.elicitation || st.pages {
 		s.caps.Elicitation = &mcp.ElicitationCapability{}
+	}
+	if st.pages {
+		s.caps.Elicitation.URL = &struct{}{}
+		if st.elicitation {
+			s.caps.Elicitation.Form = &struct{}{}
+		}
 	}
 	if st.roots {
 		s.caps.Roots = &struct {

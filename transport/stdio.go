@@ -136,11 +136,7 @@ func (c *stdioConn) readLoop(in *bufio.Reader) error {
 			c.reply(errorMessage(nil, mcp.INVALID_REQUEST, fmt.Sprintf("the message is longer than %d bytes", c.MaxMessage)))
 			continue
 		case len(line) > 0:
-			huge := len(line) > hugeLine
 			c.receive(withoutMark(line))
-			if huge {
-				runtime.GC()
-			}
 		}
 		switch {
 		case errors.Is(err, io.EOF):
@@ -188,7 +184,7 @@ func (c *stdioConn) replyLoop() {
 // announceLoop tells a legacy client what is new of what it subscribed to. A
 // modern client hears it from its listen requests.
 func (c *stdioConn) announceLoop() {
-	subs := c.session.subscriptions(c.Subscriber)
+	subs := c.session.subscriptions(c.Subscriber, c.watched)
 	for {
 		select {
 		case <-c.over:
@@ -208,10 +204,6 @@ func (c *stdioConn) announceLoop() {
 		}
 	}
 }
-
-// hugeLine is the length in bytes from which a line's buffers are collected at once:
-// on a busy machine, the collector lets several such lines pile up.
-const hugeLine = 8 << 20
 
 // receive handles one line, which is a message, or a batch of them.
 func (c *stdioConn) receive(line []byte) {
@@ -294,7 +286,7 @@ func (c *stdioConn) start(line []byte, m *message, answer func([]byte) error, qu
 		return
 	}
 	load := c.room.of(Local.Name)
-	if !load.add(len(line)) || !load.addValues(line) {
+	if !load.addBytes(len(line)) || !load.addValues(line) {
 		load.release()
 		<-c.slots
 		quickly(errorMessage(m.ID, errBusy.code, errBusy.text))
@@ -351,6 +343,7 @@ func (c *stdioConn) goServe(serve func()) {
 	default:
 		go c.work(serve)
 	}
+	runtime.Gosched() // serves it here and now; another thread needs longer to fetch it
 }
 
 // work runs serve, and then what comes next, if there is room for one more to be kept.

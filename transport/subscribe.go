@@ -17,7 +17,7 @@ type Subscriber interface {
 	// Subscribe calls updated after each change of a resource from now on,
 	// until stop is called. updated never blocks and may be called from any
 	// goroutine, also a last time while stop is called. ctx governs only the
-	// call itself, but its values (the principal above all) stay in use.
+	// call itself; nothing of it is kept, since it holds a whole request.
 	Subscribe(ctx context.Context, uri string, updated func()) (stop func(), err error)
 }
 
@@ -32,11 +32,10 @@ var (
 
 // watch is one subscription to one URI.
 type watch struct {
-	ctx    context.Context // of the request that made it, for its values
-	stop   func()          // nil while it is being made, and while it is parked
-	parked bool            // see subscriptions.park
-	sent   int64           // number of the last event that announced it
-	shared bool            // other processes know of it
+	stop   func() // nil while it is being made, and while it is parked
+	parked bool   // see subscriptions.park
+	sent   int64  // number of the last event that announced it
+	shared bool   // other processes know of it
 }
 
 // subscriptions is what one client watches, and what it has still to be told:
@@ -44,6 +43,8 @@ type watch struct {
 // nothing grows while a client does not read, and nothing is forgotten.
 type subscriptions struct {
 	subscriber Subscriber
+	watched    *watchCount
+	caller     string        // whose part of that it takes
 	stream     string        // names the events that announce, on a session's own stream
 	wake       chan struct{} // holds one token while anything is pending
 
@@ -54,13 +55,13 @@ type subscriptions struct {
 	event   int64 // number of the last event, see took
 }
 
-func newSubscriptions(s Subscriber) *subscriptions {
-	return &subscriptions{subscriber: s, stream: sessionStream + rand.Text(), wake: make(chan struct{}, 1), watches: make(map[string]*watch)}
+func newSubscriptions(s Subscriber, of *watchCount, share string) *subscriptions {
+	return &subscriptions{subscriber: s, watched: of, caller: share, stream: sessionStream + rand.Text(), wake: make(chan struct{}, 1), watches: make(map[string]*watch)}
 }
 
 // subscribe watches uri; it does nothing where that is watched already.
 func (s *subscriptions) subscribe(ctx context.Context, uri string) error {
-	w := &watch{ctx: context.WithoutCancel(ctx)}
+	w := &watch{}
 	s.mu.Lock()
 	switch {
 	case s.closed:
@@ -72,6 +73,9 @@ func (s *subscriptions) subscribe(ctx context.Context, uri string) error {
 	case len(s.watches) >= maxSubscriptions:
 		s.mu.Unlock()
 		return errTooMany
+	case !s.watched.take(s.caller):
+		s.mu.Unlock()
+		return errWatchesTooMuch
 	}
 	s.watches[uri] = w
 	s.mu.Unlock()
@@ -167,6 +171,9 @@ func (s *subscriptions) since(event int64) {
 func (s *subscriptions) unsubscribe(uri string) {
 	s.mu.Lock()
 	w := s.watches[uri]
+	if w != nil {
+		s.watched.give(s.caller, 1)
+	}
 	delete(s.watches, uri)
 	s.pending = slices.DeleteFunc(s.pending, func(p string) bool { return p == uri })
 	s.mu.Unlock()
@@ -181,6 +188,7 @@ func (s *subscriptions) close() {
 	s.closed = true
 	watches := s.watches
 	s.watches, s.pending = nil, nil
+	s.watched.give(s.caller, len(watches))
 	s.mu.Unlock()
 	for _, w := range watches {
 		if w.stop != nil {
@@ -188,18 +196,6 @@ func (s *subscriptions) close() {
 		}
 	}
 }
-
-// withCancelOf gives the values of one context and the end of another.
-func withCancelOf(values, end context.Context) context.Context {
-	return valuesOf{Context: end, values: values}
-}
-
-type valuesOf struct {
-	context.Context
-	values context.Context
-}
-
-func (c valuesOf) Value(key any) any { return c.values.Value(key) }
 
 // updatedMessage is notifications/resources/updated; subscription is the id of
 // the listen stream that it goes to, nil in the legacy era.
@@ -254,7 +250,7 @@ func (d *dispatcher) listenAnswer(ctx context.Context, m *message, _ *session, c
 // legacy era, which hold for the session.
 func (d *dispatcher) subscribeAnswer(ctx context.Context, m *message, s *session, _ *Call) mcp.JSONRPCMessage {
 	uri, err := uriOf(m)
-	subs := s.subscriptions(d.Subscriber)
+	subs := s.subscriptions(d.Subscriber, d.watched)
 	switch {
 	case err != nil:
 	case m.Method == string(mcp.MethodResourcesUnsubscribe):
@@ -300,7 +296,7 @@ func (d *dispatcher) listen(ctx context.Context, m *message, c *Call) (any, erro
 	if kindOf(find(m.metaMembers, mcp.MetaKeyClientCapabilities)) != "an object" {
 		return nil, errNoCapabilities
 	}
-	subs := newSubscriptions(d.Subscriber)
+	subs := newSubscriptions(d.Subscriber, d.watched, ShareFrom(ctx))
 	defer subs.close()
 	// The lists of this server do not change while it runs, so of all wishes
 	// only those for resources can be met.

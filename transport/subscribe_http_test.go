@@ -182,7 +182,7 @@ func TestHTTPSessionEndStopsWatching(t *testing.T) {
 	s.mu.Unlock()
 	second.status(t, "expired", "POST", ping, nil, 404)
 	u.await(t, "b", 0)
-	if err := s.subscriptions(u).subscribe(t.Context(), "c"); err == nil {
+	if err := s.subscriptions(u, newWatchCount()).subscribe(t.Context(), "c"); err == nil {
 		t.Error("an ended session subscribes")
 	}
 }

@@ -278,8 +278,8 @@ func TestStdioListen(t *testing.T) {
 func TestSubscribeCyclesOnTheWire(t *testing.T) {
 	u := newUpdates()
 	srv := watchedHTTP(t, u, HTTPOptions{})
-	session := newSubscriptions(u)
-	ctx := withPrincipal(t.Context(), Local)
+	session := newSubscriptions(u, newWatchCount(), "")
+	ctx := withServed(t.Context(), Local, nil)
 	cycle := func(n int) {
 		for i := range n {
 			if err := session.subscribe(ctx, fmt.Sprint(i%3)); err != nil {
@@ -323,4 +323,47 @@ func TestSubscribeCyclesOnTheWire(t *testing.T) {
 		}
 	}
 	session.close()
+}
+
+// What one caller watches is bounded over all of its sessions, and is given back.
+func TestWatchedByOneCaller(t *testing.T) {
+	t.Parallel()
+	u := newUpdates()
+	of := newWatchCount()
+	ctx := withServed(t.Context(), Local, nil)
+	var all []*subscriptions
+	fill := func(s *subscriptions, n int) error {
+		for i := range n {
+			if err := s.subscribe(ctx, fmt.Sprint(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for range maxWatched / maxSubscriptions {
+		s := newSubscriptions(u, of, "me")
+		if err := fill(s, maxSubscriptions); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	mine, yours := newSubscriptions(u, of, "me"), newSubscriptions(u, of, "you")
+	if err := fill(mine, 1); err != errWatchesTooMuch {
+		t.Errorf("one more: %v", err)
+	}
+	if err := fill(yours, 1); err != nil {
+		t.Errorf("another caller: %v", err)
+	}
+	all[0].unsubscribe("0")
+	all[0].unsubscribe("0")
+	if err := fill(mine, 2); err != errWatchesTooMuch {
+		t.Errorf("two where there is room for one: %v", err)
+	}
+	for _, s := range append(all, mine, yours) {
+		s.close()
+		s.close()
+	}
+	if len(of.by) > 0 {
+		t.Errorf("%v are left", of.by)
+	}
 }

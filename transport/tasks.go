@@ -195,16 +195,18 @@ const watchInterval = 5 * time.Second
 // ended or ctx has. It gives the ids that are watched, and a channel that is closed
 // when no news will come of any.
 func (d *dispatcher) watchTasks(ctx context.Context, ids []string, send func(Task)) (watched []string, over <-chan struct{}) {
+	share := ShareFrom(ctx)
 	var watching sync.WaitGroup
 	for _, id := range ids {
 		if len(watched) == maxSubscriptions || slices.Contains(watched, id) {
 			continue
 		}
-		if _, err := d.Tasks.Task(ctx, id, 0); err != nil {
+		if _, err := d.Tasks.Task(ctx, id, 0); err != nil || !d.watched.take(share) {
 			continue
 		}
 		watched = append(watched, id)
 		watching.Go(func() {
+			defer d.watched.give(share, 1)
 			var told Task
 			for wait := time.Duration(0); ctx.Err() == nil && (told.ID == "" || !told.Status.over()); wait = watchInterval {
 				t, err := d.Tasks.Task(ctx, id, wait)

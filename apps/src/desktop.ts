@@ -1,6 +1,6 @@
 // The desktop of an instance: the person sees it live, and may take it over.
 import "./desktop.css";
-import { call, type Data, find, follow, open, say, sentence, tell } from "./page";
+import { call, type Data, find, follow, onPress, open, Refusal, restIfHidden, say, sentence, tell, unsay, wait } from "./page";
 
 const screen = find<HTMLCanvasElement>("screen"), turn = find<HTMLButtonElement>("turn"), whose = find("whose"), pointer = find("pointer");
 const pen = screen.getContext("2d")!;
@@ -8,7 +8,8 @@ const pen = screen.getContext("2d")!;
 let instance = "";
 let started = false;
 let seen = "";
-let mine = false;
+let person = false; // has it
+let mine = false; // and that is the one here
 
 const names: Record<string, string> = {
   ArrowUp: "up", ArrowDown: "down", ArrowLeft: "left", ArrowRight: "right", PageUp: "pageup", PageDown: "pagedown", Control: "ctrl", Meta: "super",
@@ -21,17 +22,19 @@ function nameOf(key: string): string {
   return names[key] ?? (known.test(key) ? key.toLowerCase() : "");
 }
 
-function showTurn(person: boolean): void {
+/** Shows whether a person has the desktop, who is another one where nobody took over here. */
+function showTurn(now: boolean): void {
+  person = now;
   if (mine && !person) tell(`the user’s turn at the desktop of instance ${instance} is over (${whatWasDone()}); the assistant may use it again; take_screenshot shows it`);
-  mine = person;
-  document.body.classList.toggle("mine", person);
+  mine &&= person;
+  document.body.classList.toggle("mine", mine);
   turn.disabled = !instance;
-  turn.textContent = person ? "Hand back" : "Take over";
+  turn.textContent = mine ? "Hand back" : "Take over";
   whose.hidden = !instance;
   whose.classList.toggle("person", person);
-  whose.textContent = person
+  whose.textContent = mine
     ? "Your turn: the assistant can only look. It goes back to the assistant when you hand back, or a minute after you last did something."
-    : "The assistant’s turn. Take over, and it waits for you.";
+    : person ? "A person uses the desktop in another page: the assistant can only look." : "The assistant’s turn. Take over, and it waits for you.";
 }
 
 let clicks = 0;
@@ -45,6 +48,8 @@ function whatWasDone(): string {
 // Events are sent one call after the other; of moves that wait, the last is enough.
 let waiting: string[] = [];
 let sending = false;
+let sent = 0; // calls
+let complaint = ""; // about the last one that failed
 async function send(events: string[] = [], to = ""): Promise<void> {
   for (const e of events) {
     const last = waiting.at(-1);
@@ -56,17 +61,43 @@ async function send(events: string[] = [], to = ""): Promise<void> {
   sending = true;
   try {
     do {
-      const batch = waiting.splice(0, 200);
+      const batch = [...(lost ? releases() : []), ...waiting.splice(0, 200)];
       if (!batch.length && !to) break;
+      press(batch, false);
+      sent++;
       const result = await call("use_desktop", { instance, ...(batch.length ? { events: batch } : {}), ...(to ? { turn: to } : {}) });
+      press(batch, true);
+      lost = false;
+      unsay(complaint);
+      if (to === "take") mine = true;
       showTurn(result.person);
       to = "";
     } while (waiting.length);
   } catch (error) {
     waiting = [];
-    say(sentence(error), true);
+    down.clear();
+    lost = true;
+    say((complaint = sentence(error)), true);
+    if (!(error instanceof Refusal)) setTimeout(() => releases().length && void send([], mine ? "" : "give"), 2000);
   }
   sending = false;
+}
+
+// What may be down on the desktop: a call that got no answer may have been done or not,
+// so that the next one lets go of everything.
+const pressed = new Set<string>();
+let held = ""; // where buttons were down last
+let lost = false;
+function press(events: string[], done: boolean): void {
+  for (const e of events) {
+    const [kind, ...rest] = e.split(" ");
+    if (kind === "down") pressed.add(rest.join(" "));
+    else if (kind === "up" && done) pressed.delete(rest.join(" "));
+    else if (kind === "at" && (rest[2] !== "0" || done)) held = rest[2] === "0" ? "" : `${rest[0]} ${rest[1]}`;
+  }
+}
+function releases(): string[] {
+  return [...[...pressed].map((key) => `up ${key}`), ...(held ? [`at ${held} 0`] : [])];
 }
 
 function place(e: MouseEvent): [number, number] {
@@ -81,6 +112,7 @@ function buttonsOf(e: MouseEvent): number {
   return (e.buttons & 1) | (e.buttons & 4 ? 2 : 0) | (e.buttons & 2 ? 4 : 0);
 }
 
+let buttons = 0; // that the pointer holds: not all wheel events say
 for (const kind of ["pointermove", "pointerdown", "pointerup", "pointercancel"] as const) {
   screen.addEventListener(kind, (e) => {
     if (kind === "pointerdown") {
@@ -94,16 +126,25 @@ for (const kind of ["pointermove", "pointerdown", "pointerup", "pointercancel"] 
     }
     if (!mine) return;
     e.preventDefault();
-    void send([`at ${place(e).join(" ")} ${buttonsOf(e)}`]);
+    buttons = buttonsOf(e);
+    void send([`at ${place(e).join(" ")} ${buttons}`]);
   });
 }
 screen.addEventListener("contextmenu", (e) => e.preventDefault());
+const turned = [0, 0]; // parts of notches, across and down: touchpads send many
 screen.addEventListener("wheel", (e) => {
   if (!mine) return;
   e.preventDefault();
   const at = place(e).join(" ");
-  const bit = Math.abs(e.deltaY) >= Math.abs(e.deltaX) ? (e.deltaY < 0 ? 8 : 16) : (e.deltaX < 0 ? 32 : 64);
-  void send([`at ${at} ${bit}`, `at ${at} 0`]);
+  for (const [i, delta, back, on] of [[0, e.deltaX, 32, 64], [1, e.deltaY, 8, 16]]) {
+    const notches = delta / (e.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? 100 : e.deltaMode === WheelEvent.DOM_DELTA_LINE ? 3 : 1);
+    if (turned[i] * notches < 0) turned[i] = 0; // the other way
+    turned[i] += notches;
+    const whole = Math.trunc(turned[i]);
+    turned[i] -= whole;
+    const bit = whole < 0 ? back : on;
+    for (let n = Math.min(10, Math.abs(whole)); n > 0; n--) void send([`at ${at} ${buttons | bit}`, `at ${at} ${buttons}`]);
+  }
 }, { passive: false });
 
 const down = new Set<string>();
@@ -118,6 +159,8 @@ screen.addEventListener("keydown", (e) => {
   const name = nameOf(e.key);
   if (!name || e.isComposing) return;
   e.preventDefault();
+  // Windows has AltGr begin with a control key that nobody pressed.
+  if (name === "altgr" && down.delete("ctrl")) void send(["up ctrl"]);
   if (!down.has(name)) keys++;
   down.add(name);
   void send([`down ${name}`]);
@@ -131,13 +174,17 @@ screen.addEventListener("keyup", (e) => {
   down.delete(held);
   void send([`up ${held}`]);
 });
+/** Lets go of all keys and buttons. */
 function release(): void {
-  if (down.size) void send([...down].map((d) => `up ${d}`));
+  const events = new Set([...[...down].map((d) => `up ${d}`), ...(mine ? releases() : [])]);
   down.clear();
+  if (events.size) void send([...events]);
 }
 screen.addEventListener("blur", release);
+addEventListener("pagehide", release);
+document.addEventListener("visibilitychange", () => document.hidden && release());
 
-turn.addEventListener("click", async () => {
+onPress(turn, async () => {
   if (mine) {
     release();
     await send([], "give");
@@ -173,12 +220,14 @@ void open((data) => {
   if (started) return;
   started = true;
   void follow(async () => {
-    const frame = await call("follow_desktop", { ...(instance ? { instance } : {}), seen, wait_seconds: 15 });
+    const before = sent;
+    const frame = await call("follow_desktop", { ...(instance ? { instance } : {}), seen, wait_seconds: wait(15) });
     instance = frame.instance;
     await draw(frame);
     seen = frame.seen;
     find("state").textContent = `instance ${instance} · ${frame.screen.width}×${frame.screen.height}`;
-    if (frame.person !== mine || turn.disabled) showTurn(frame.person);
+    // Of whose turn it is, a call that began later knows more.
+    if (!sending && sent === before && (frame.person !== person || turn.disabled)) showTurn(frame.person);
     return true;
-  });
+  }, restIfHidden);
 }).catch((error) => say(`The page could not connect to the client: ${error.message}`, true));

@@ -26,6 +26,13 @@ export function find<T extends HTMLElement>(id: string): T {
   return found as T;
 }
 
+/** Has a button do something when it is pressed. Who double-clicks means one press, not to and fro. */
+export function onPress(button: HTMLElement, press: () => unknown): void {
+  button.addEventListener("click", (e) => {
+    if (e.detail < 2) void press();
+  });
+}
+
 /** The data of a result: all of it for the tools of pages, the short facts for others. */
 export function dataOf(result: Result): Data {
   return (result.structuredContent ?? result._meta?.["openclaw-mcp/result"] ?? {}) as Data;
@@ -42,6 +49,17 @@ export function say(text: string, bad = false): void {
   if (said.textContent === text) return; // nobody wants to hear it again
   said.textContent = text;
   said.classList.toggle("bad", bad);
+}
+
+/** Takes back what was said, or says something instead, unless something else was said since. */
+export function unsay(text: string, instead = ""): void {
+  if (said.textContent === text) say(instead);
+}
+
+/** Has the host open a web address; it may ask the person, or refuse. */
+export async function openLink(url: string): Promise<void> {
+  const answer = await app.openLink({ url }).catch(() => ({ isError: true }));
+  if (answer.isError) say(`This page may not open ${url}: copy the address.`, true);
 }
 
 const app = new App({ name: "openclaw-mcp", version: "1" }, { availableDisplayModes: ["inline", "fullscreen"] });
@@ -95,7 +113,7 @@ export async function open(onData: (data: Data) => void): Promise<void> {
   const full = document.getElementById("full");
   if (full && context.availableDisplayModes?.includes("fullscreen")) {
     full.hidden = false;
-    full.addEventListener("click", async () => {
+    onPress(full, async () => {
       const { mode } = await app.requestDisplayMode({ mode: context.displayMode === "fullscreen" ? "inline" : "fullscreen" });
       look({ displayMode: mode });
     });
@@ -104,37 +122,91 @@ export async function open(onData: (data: Data) => void): Promise<void> {
 
 let closed = false;
 
+const slow = "The server takes long to answer. Waiting for it…";
+
+/** Says so where there is no answer within five seconds of when it is due; gives what takes that back. */
+function sayIfSlow(due: number): () => void {
+  let before: [string, boolean] | undefined;
+  const timer = setTimeout(() => {
+    if (said.textContent === slow) return;
+    before = [said.textContent!, said.classList.contains("bad")];
+    say(slow);
+  }, due * 1000 + 5000);
+  return () => {
+    clearTimeout(timer);
+    if (before && said.textContent === slow) say(...before);
+  };
+}
+
 /** Calls a tool of the server. */
 export async function call(name: string, args: Data): Promise<Data> {
-  const result = (await app.callServerTool({ name, arguments: args }, { timeout: 60_000 })) as Result;
-  if (result.isError) throw new Refusal(textOf(result));
+  const answered = sayIfSlow(args.wait_seconds ?? 0);
+  const result = (await app.callServerTool({ name, arguments: args }, { timeout: 60_000 }).finally(answered)) as Result;
+  if (result.isError) {
+    const text = textOf(result);
+    if (/context canceled/.test(text)) throw new Error("it is being stopped"); // it ended the call, nobody else can
+    throw new Refusal(text);
+  }
   return { ...dataOf(result), text: textOf(result) };
 }
 
 /** What a failed call says to a person. */
 export function sentence(error: unknown): string {
-  if (error instanceof Refusal) return error.message.split("\n").filter((l) => !l.startsWith("Repeat:")).join(" ");
+  if (error instanceof Refusal) return plain(error.message);
   const why = error instanceof Error ? error.message : String(error);
   if (/session/i.test(why)) return "The client’s session with the server has ended: connect the server again in your client";
+  if (/too many requests/i.test(why)) return "The server takes no more requests for the moment";
   return `The server can’t be reached: ${why}`;
+}
+
+/** The words of a refusal or a failure that are for a person, who knows no tools and no endpoints. */
+export function plain(text: string): string {
+  const told = text.split("\n").filter((l) => !/^(Repeat|Next): /.test(l));
+  const words = told.map((l) => l.replace(/^[a-z_]+ failed: /, "").replace(/^(What happened|[A-Z]{3,6} \/\S*): /, "").replace(/^[a-z_]+ is not allowed/, "this is not allowed").trim());
+  return words.filter(Boolean).map((l) => l[0].toUpperCase() + l.slice(1) + (/[.!?…]$/.test(l) ? "" : ".")).join(" ");
+}
+
+/** Rests for a while, or until the page is hidden or seen again. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((go) => {
+    const end = () => {
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", end);
+      go();
+    };
+    const timer = setTimeout(end, ms);
+    document.addEventListener("visibilitychange", end);
+  });
+}
+
+/** How long a call may wait for news: a hidden page keeps no connection, of which a browser has few for all its pages. */
+export const wait = (seconds: number) => (document.hidden ? 0 : seconds);
+
+/** Rests where nobody looks. */
+export const restIfHidden = async () => document.hidden && pause(20_000);
+
+/** A text as it stands in a note: the model is to know what is not all. */
+export function quoted(text: string): string {
+  return text.length > 2000 ? `‘${text.slice(0, 2000)}…’ (the first 2,000 of its ${text.length.toLocaleString("en")} characters)` : `‘${text}’`;
 }
 
 const retry = find<HTMLButtonElement>("retry");
 
 /**
  * Calls step again and again, with a rest between, until it gives false or the host takes the page away. Where the server can't be reached it
- * goes on after a while; where the server refuses, when the person asks for it.
+ * goes on after a while; where the server refuses, when the person asks for it: refused is called before.
  */
-export async function follow(step: () => Promise<boolean>, rest?: () => Promise<unknown>): Promise<void> {
-  let failures = 0;
+export async function follow(step: () => Promise<boolean>, rest?: () => Promise<unknown>, refused?: () => void): Promise<void> {
+  let failures = 0, told = "";
   while (!closed) {
     try {
       if (!(await step())) return;
-      if (failures > 0) say("The server is back.");
+      if (failures > 0) unsay(told, "The server is back.");
       failures = 0;
       await rest?.();
     } catch (error) {
       if (error instanceof Refusal) {
+        refused?.();
         say(sentence(error), true);
         retry.hidden = false;
         await new Promise((go) => retry.addEventListener("click", go, { once: true }));
@@ -142,9 +214,9 @@ export async function follow(step: () => Promise<boolean>, rest?: () => Promise<
         say("");
         continue;
       }
-      const pause = Math.min(30, 2 ** failures++);
-      say(`${sentence(error)}. Trying again every ${pause} s.`, true);
-      await new Promise((go) => setTimeout(go, pause * 1000));
+      const seconds = Math.min(30, 2 ** failures++);
+      say((told = `${sentence(error)}. Trying again every ${seconds} s.`), true);
+      await pause(seconds * 1000); // who comes back to the page does not wait
     }
   }
 }

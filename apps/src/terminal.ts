@@ -3,7 +3,7 @@ import "@xterm/xterm/css/xterm.css";
 import "./terminal.css";
 import { Terminal, type ITheme } from "@xterm/xterm";
 import { Echo } from "./echo";
-import { call, calm, type Data, find, follow, fullHeight, isDark, onLook, open, say, sentence, tell } from "./page";
+import { call, calm, type Data, find, follow, fullHeight, isDark, onLook, onPress, open, openLink, Refusal, restIfHidden, say, sentence, tell, unsay, wait } from "./page";
 
 const dark: ITheme = { background: "#161618", foreground: "#ececf0", cursor: "#ececf0", cursorAccent: "#161618", selectionBackground: "#3d5a80" };
 const light: ITheme = {
@@ -18,6 +18,7 @@ const box = find("terminal"), turn = find<HTMLButtonElement>("turn"), fit = find
 const term = new Terminal({
   cols: 80, rows: 24, scrollback: 5000, fontFamily: face, fontSize: 13, screenReaderMode: true, cursorBlink: !calm(), allowProposedApi: false,
   minimumContrastRatio: 4.5,
+  linkHandler: { activate: (_, url) => void openLink(url) },
 });
 term.open(box);
 term.textarea?.setAttribute("aria-label", "Terminal: type here");
@@ -39,7 +40,7 @@ let cursor = -1;
 let seen = "";
 let fills = false; // opened for this page alone: it gets the page's size as soon as it can
 let given = 0; // which terminal the page is about, counted
-const echo = new Echo();
+const echo = new Echo(term);
 
 const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
 const edge = 8 + 16; // of the box, and the scroll bar
@@ -100,8 +101,8 @@ function show(next: Data): void {
   const openNow = next.status === "open";
   const words = [openNow ? (next.connecting ? "connecting again" : "open") : next.status, `${next.cols}×${next.rows}`];
   if (next.exit_code !== undefined) words.push(`exit code ${next.exit_code}`);
-  if (next.title) words.push(next.title);
-  find("state").textContent = words.join(" · ");
+  if (next.title) words.push(next.title.slice(0, 200));
+  find("state").textContent = find("state").title = words.join(" · ");
   find("hint").hidden = !openNow;
   turn.disabled = !openNow;
   fit.disabled = !openNow || !next.can_resize;
@@ -116,6 +117,10 @@ function show(next: Data): void {
   whose.textContent = next.person
     ? "Your turn: the assistant can only look. It goes back to the assistant when you hand back, or a minute after your last key."
     : "The assistant’s turn. Type, or take over, and it waits for you.";
+  if (was.person && !next.person) {
+    report(0);
+    echo.clear();
+  }
   if (was.person && !next.person && openNow) tell("the user’s turn at the terminal is over; the assistant may type again");
   if (!openNow) {
     const why = next.reason && next.reason !== next.status ? `: ${next.reason}` : "";
@@ -123,71 +128,113 @@ function show(next: Data): void {
   }
 }
 
-async function use(what: Data): Promise<void> {
+let complaint = ""; // about a call, until one works again
+function complain(text: string): void {
+  complaint = text;
+  say(text, true);
+}
+
+/** Reports whether the server did it. */
+async function use(what: Data): Promise<boolean> {
   try {
     const { text: _, ...next } = await call("use_terminal", { terminal: handle, ...what });
+    if (complaint) unsay(complaint);
+    complaint = "";
     show(next);
+    return true;
   } catch (error) {
-    say(sentence(error), true);
+    if (what.data) lost(error);
+    else complain(sentence(error));
+    return false;
   }
 }
 
 // Keys are sent one call after the other, so that they keep their order.
 let typed = "";
-let sending = false;
+let putting = ""; // what is said of much that is on its way
+let sending: Promise<void> | undefined;
 let quiet: ReturnType<typeof setTimeout> | undefined;
-async function send(): Promise<void> {
-  if (sending) return;
-  sending = true;
-  while (typed) {
-    const data = typed.slice(0, 4000);
-    typed = typed.slice(4000);
-    echo.typed(data);
-    await use({ data });
-  }
-  sending = false;
-  clearTimeout(quiet);
-  quiet = setTimeout(report, 900);
+function send(): Promise<void> {
+  sending ??= (async () => {
+    while (typed) {
+      const cut = /[\uD800-\uDBFF]/.test(typed[3999] ?? "") && typed.length > 4000 ? 3999 : 4000; // never within a character
+      const data = typed.slice(0, cut);
+      typed = typed.slice(cut);
+      if (!(await use({ data }))) typed = "";
+      const before = putting;
+      putting = typed.length > 20_000 ? `Sending what you put in: ${typed.length.toLocaleString("en")} characters are left.` : "";
+      if (putting) say(putting);
+      else unsay(before);
+    }
+    sending = undefined;
+    clearTimeout(quiet);
+    quiet = setTimeout(report, 900);
+  })();
+  return sending;
 }
 
-// The line of the cursor, with the rows that it wraps from, and the newest lines.
-function lookForEcho(): void {
-  const buffer = term.buffer.active;
-  const at = buffer.baseY + buffer.cursorY;
-  const lines: string[] = [];
-  let before: string[] = [];
-  for (let y = Math.max(0, at - 100); y < buffer.length; y++) {
-    const row = buffer.getLine(y);
-    if (!row) break;
-    const wrapped = row.isWrapped && lines.length > 0;
-    const whole = row.translateToString(true);
-    if (y === at) before = [0, 1].map((more) => (wrapped ? lines[lines.length - 1] : "") + row.translateToString(false, 0, buffer.cursorX + more));
-    if (wrapped) lines[lines.length - 1] += whole;
-    else lines.push(whole);
-  }
-  echo.look(before, lines);
+// Where keys may be missing, those after them would be another command. Nothing is sent
+// until the person has stopped typing, and so had a chance to see that.
+let deaf: ReturnType<typeof setTimeout> | undefined;
+let pause = () => {};
+function lost(error: unknown): void {
+  const what = (error instanceof Refusal ? "Your last keys were not delivered: " : "Whether your last keys were delivered is unknown: ") + sentence(error).replace(/\.$/, "");
+  complain(`${what}. Nothing that you type now is sent: stop for a moment.`);
+  const hear = () => {
+    deaf = undefined;
+    complain(`${what}. What you typed after them was not sent. Look at the line, and go on typing.`);
+  };
+  pause = () => {
+    clearTimeout(deaf);
+    deaf = setTimeout(hear, 1000);
+  };
+  pause();
 }
 
-let reported = ""; // in this turn
 function report(patience = 4): void {
   clearTimeout(quiet);
-  if (!state.person || echo.empty) return;
-  lookForEcho();
+  echo.look();
   if (echo.expects && patience > 0) {
     quiet = setTimeout(report, 900, patience - 1);
     return;
   }
-  const { shown, unshown } = echo.take();
-  const again = reported !== "";
-  reported = `${reported}${shown}${unshown ? "…" : ""}`.slice(-600);
-  const rest = reported.includes("…") ? " (‘…’ stands for keys that the terminal did not show)" : "";
-  tell(`the user typed ‘${reported}’ in terminal ${name}${rest}; read_terminal shows what it looks like now`, again);
+  const news = echo.take();
+  if (!news) return;
+  const rest = news.words.includes("…") ? " (‘…’ stands for what the terminal did not show)" : "";
+  tell(`the user ${news.words} in terminal ${name}${rest}; read_terminal shows what it looks like now`, news.again);
 }
 
-term.onData((data) => {
+function type(data: string): void {
   if (!handle || state.status !== "open" || data === "\x1b[I" || data === "\x1b[O") return;
+  const mouse = /^\x1b\[(?:<(\d+);|M([^]))/.exec(data);
+  if (mouse) { // a pointer that only moves does not take the turn
+    const button = mouse[1] ? Number(mouse[1]) : mouse[2].charCodeAt(0) - 32;
+    if (!state.person && button & 32 && (button & 3) === 3) return;
+  }
+  if (deaf) {
+    if (!mouse) pause();
+    return;
+  }
+  if (!mouse) echo.typed(data);
   typed += data;
   void send();
+}
+term.onData(type);
+// Clicks as old programs want them. What is no ASCII would arrive as other bytes: far columns are left out.
+term.onBinary((data) => {
+  if (/^[\x00-\x7f]*$/.test(data)) type(data);
+});
+
+// With its mode for screen readers, xterm leaves out what is put in without keys: by emoji panels, and by dictation.
+let held = false, composing = false;
+for (const kind of ["keydown", "keyup", "blur"]) term.textarea?.addEventListener(kind, () => (held = kind === "keydown"), true);
+term.textarea?.addEventListener("compositionstart", () => (composing = true));
+term.textarea?.addEventListener("compositionend", () => setTimeout(() => (composing = false))); // xterm reads the field until then
+term.textarea?.addEventListener("input", (e) => {
+  const { inputType, data, isComposing } = e as InputEvent;
+  if (inputType !== "insertText" || !data || held || composing || isComposing) return;
+  term.input(data.replace(/\r?\n/g, "\r"));
+  term.textarea!.value = ""; // a composition counts from where the field's text ends
 });
 term.attachCustomKeyEventHandler((e) => {
   if (e.key !== "F6" || !e.ctrlKey) return true;
@@ -195,17 +242,16 @@ term.attachCustomKeyEventHandler((e) => {
   e.preventDefault();
   return false;
 });
-turn.addEventListener("click", async () => {
+onPress(turn, async () => {
   const take = !state.person;
-  if (!take) report(0);
-  await use({ turn: take ? "take" : "give" });
-  reported = "";
-  if (take) {
+  if (!take) await sending; // what comes later takes the turn again
+  const done = await use({ turn: take ? "take" : "give" });
+  if (take && done) {
     tell(`the user took over terminal ${name}: it can be read but not written until they hand back`);
     term.focus();
   }
 });
-fit.addEventListener("click", () => setFit(fit.ariaPressed !== "true"));
+onPress(fit, () => setFit(fit.ariaPressed !== "true"));
 let width = 0;
 new ResizeObserver(() => {
   if (box.clientWidth === width) return; // the height follows the rows
@@ -233,7 +279,7 @@ function about(data: Data): void {
   cursor = -1;
   const mine = ++given;
   void follow(async () => {
-    const piece = await call("follow_terminal", { terminal: handle, cursor, seen, wait_seconds: 20 });
+    const piece = await call("follow_terminal", { terminal: handle, cursor, seen, wait_seconds: wait(20) });
     if (mine !== given) return false;
     if (piece.reset) term.reset();
     cursor = piece.cursor;
@@ -242,9 +288,14 @@ function about(data: Data): void {
     show(next);
     if (output) {
       await new Promise<void>((written) => term.write(output, written));
-      if (!echo.empty) lookForEcho();
+      if (!echo.empty) echo.look();
     }
     return state.status === "open" || piece.more;
+  }, restIfHidden, () => {
+    find("state").textContent = "not followed";
+    state = {};
+    whose.hidden = find("hint").hidden = true;
+    turn.disabled = fit.disabled = term.options.disableStdin = true;
   });
 }
 

@@ -21,9 +21,9 @@ const claude = fileURLToPath(new URL("node_modules/.bin/claude", import.meta.url
 const patience = 120_000;
 const key = "sk-ant-of-nobody-0000000000000000000000";
 
-// A person at Claude Code, whose model calls send_chat_message once.
+// A person at Claude Code, whose model calls one tool once.
 class Person {
-  static async start(t, message, install) {
+  static async start(t, tool, args, install) {
     assert.ok(existsSync(claude) && existsSync(binary), "make agents installs and builds all");
     const p = Object.assign(new Person(), { home: mkdtempSync(join(tmpdir(), "openclaw-interactive-")), children: [] });
     p.project = join(p.home, "project");
@@ -31,8 +31,8 @@ class Person {
     p.socket = join(p.home, "tmux");
     t.after(() => p.end());
     p.model = await Model.start("messages", {
-      names: ["send_chat_message"], tool: "send_chat_message", args: { message },
-      final: (conversation) => (/task-notification.*Done waiting/.test(conversation) ? "The reply has woken me." : "I go on meanwhile."),
+      names: [tool], tool, args,
+      final: (conversation) => (/task-notification.*Done waiting/.test(conversation) ? "The reply has woken me." : /all linked/.test(conversation) ? "The build has ended." : "I go on meanwhile."),
     });
     p.env = {
       PATH: process.env.PATH, HOME: p.home, TMPDIR: p.home, TERM: "xterm-256color",
@@ -126,7 +126,7 @@ async function freePort() {
 }
 
 test("Claude Code: the end of a task wakes the model", { timeout: 2 * patience }, async (t) => {
-  const p = await Person.start(t, "wait 12 s", async (p) => {
+  const p = await Person.start(t, "send_chat_message", { message: "wait 12 s" }, async (p) => {
     p.env.OPENCLAW_MCP_TASK_AFTER = "5s";
     p.run("install", "claude-code", "--local");
   });
@@ -136,11 +136,19 @@ test("Claude Code: the end of a task wakes the model", { timeout: 2 * patience }
   assert.deepEqual(p.model.problems, []);
 });
 
+test("Claude Code: a build shows the line that it is at", { timeout: 2 * patience }, async (t) => {
+  const command = 'for part in 1 2 3 4 5; do echo "compiling part $((part * 11)) of the program"; sleep 1.6; done; echo all linked';
+  const p = await Person.start(t, "exec_command", { command }, async (p) => p.run("install", "claude-code", "--local"));
+  for (const part of [11, 33, 55]) await p.sees(new RegExp(`^ *⎿ +compiling part ${part} of the program$`, "m"));
+  await p.sees(/The build has ended\./);
+  assert.deepEqual(p.model.problems, []);
+});
+
 test("Claude Code: also when the server was killed and started again", { timeout: 2 * patience }, async (t) => {
   const port = await freePort();
   const address = ["--local", "--http", `127.0.0.1:${port}`];
   let server;
-  const p = await Person.start(t, "wait 12 s", async (p) => {
+  const p = await Person.start(t, "send_chat_message", { message: "wait 12 s" }, async (p) => {
     await p.serve("--local"); // has the instance, and outlives the other
     server = await p.serve(...address);
     p.run("install", "claude-code", "--http", `http://127.0.0.1:${port}/mcp`);

@@ -74,6 +74,74 @@ test("taken over, used, and handed back", async (t) => {
   assert.deepEqual(page.complaints.filter((c) => !c.includes("willReadFrequently")), []);
 });
 
+// drive takes the desktop over, with the focus on a program that writes its keys to a file.
+async function drive(page, file) {
+  await program(page, `exec xterm -geometry 100x30+0+0 -e sh -c 'stty raw -echo; cat -v > ${file}'`);
+  const calls = [];
+  page.on("request", (r) => r.postData()?.includes('"use_desktop"') && calls.push(...(JSON.parse(r.postData()).params.arguments.events ?? [])));
+  await page.app.getByRole("button", { name: "Take over" }).click();
+  await page.app.getByText("Your turn").waitFor();
+  const box = await screen(page).boundingBox();
+  await page.mouse.click(box.x + 200, box.y + 150);
+  return { calls, box, wrote: (what) => until(`${what} in the file`, async () => (await page.text("exec_command", { command: `cat ${file}` })).startsWith(what)) };
+}
+
+test("a lost call leaves no key down; AltGr of Windows; the wheel", async (t) => {
+  const page = await open(t, server);
+  await desktop(page);
+  const { calls, box, wrote } = await drive(page, "keys.txt");
+  let lost = 0;
+  await page.route("**/mcp", (r) => (r.request().postData()?.includes("up ctrl") && lost++ === 0 ? r.abort() : r.fallback()));
+  await page.keyboard.down("Control");
+  await page.keyboard.up("Control");
+  await page.app.getByText(/^The server can’t be reached/).waitFor();
+  await page.keyboard.type("b");
+  await wrote("b");
+  await until("no complaint of what works again", async () => (await page.app.locator("#say").innerText()) === "");
+  await page.unrouteAll();
+
+  await screen(page).evaluate((c) => {
+    for (const [kind, key] of [["keydown", "Control"], ["keydown", "AltGraph"], ["keydown", "@"], ["keyup", "@"], ["keyup", "Control"], ["keyup", "AltGraph"]]) {
+      c.dispatchEvent(new KeyboardEvent(kind, { key, bubbles: true, cancelable: true }));
+    }
+  });
+  await wrote("b@");
+
+  const notches = () => calls.filter((e) => / (16|17)$/.test(e)).length;
+  await screen(page).evaluate((c) => {
+    for (let i = 0; i < 30; i++) c.dispatchEvent(new WheelEvent("wheel", { deltaY: 5, clientX: 300, clientY: 200, bubbles: true, cancelable: true }));
+  });
+  await page.mouse.move(box.x + 100, box.y + 100);
+  await until("the move", () => calls.some((e) => e === "at 100 100 0" || /^at 9\d|^at 10\d/.test(e)));
+  assert.equal(notches(), 1, "150 pixels");
+  await page.mouse.down();
+  await page.mouse.wheel(0, 100);
+  await until("the notch", () => notches() === 2);
+  assert.ok(calls.slice(calls.findLastIndex((e) => e.endsWith(" 17"))).every((e) => !e.endsWith(" 0")), "the button stays down");
+  await page.mouse.up();
+});
+
+test("another page has no turn, and says whose it is", async (t) => {
+  const [page, other] = [await open(t, server), await open(t, server)];
+  await desktop(page);
+  await desktop(other);
+  await page.app.getByRole("button", { name: "Take over" }).click();
+  await page.app.getByText("Your turn").waitFor();
+  await program(page, "exec xterm -geometry 60x20+100+100 -e sh"); // what changes has the pages look
+  await other.app.getByText("A person uses the desktop in another page").waitFor();
+  let used = 0;
+  other.on("request", (r) => r.postData()?.includes('"use_desktop"') && used++);
+  const box = await screen(other).boundingBox();
+  await other.mouse.move(box.x + 50, box.y + 50);
+  await other.mouse.click(box.x + 60, box.y + 60);
+  await other.app.getByText("Take over first").waitFor();
+  assert.equal(used, 0);
+  await other.app.getByRole("button", { name: "Take over" }).click();
+  await other.app.getByText("Your turn").waitFor();
+  await other.app.getByRole("button", { name: "Hand back" }).click();
+  await other.app.getByText("The assistant’s turn").waitFor();
+});
+
 test("five pictures a second and more", async (t) => {
   const page = await open(t, server);
   await desktop(page);
@@ -92,6 +160,26 @@ test("five pictures a second and more", async (t) => {
   });
   t.diagnostic(`${frames / 5} pictures a second`);
   assert.ok(frames >= 25, `${frames} pictures in 5 seconds`);
+});
+
+test("a hidden page rests, and goes on when it is seen again", async (t) => {
+  const page = await open(t, server);
+  await desktop(page);
+  await program(page, "exec xterm -geometry 100x30+50+50 -e sh -c 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.02; done'");
+  const hide = (hidden) => screen(page).evaluate((_, hidden) => {
+    Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+  const follows = (r) => r.postData()?.includes('"follow_desktop"');
+  let asked = 0;
+  page.on("request", (r) => follows(r) && asked++);
+  await hide(true);
+  await page.evaluate(() => new Promise((go) => setTimeout(go, 3000)));
+  t.diagnostic(`hidden: ${asked} requests in 3 s`);
+  assert.ok(asked <= 3, `${asked} requests in 3 seconds`);
+  const next = page.waitForRequest(follows, { timeout: 10_000 });
+  await hide(false);
+  await next;
 });
 
 test("a server that is gone says so", async (t) => {

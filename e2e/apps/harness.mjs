@@ -90,7 +90,7 @@ export async function open(t, server, { width = 1280, height = 900, colorScheme 
 /** Opens the console of a server in a browser. */
 export async function console_(t, server, options) {
   const page = await open(t, server, { ...options, connect: false });
-  page.page = page.frameLocator("#console-page iframe");
+  page.page = page.frameLocator("#console-page iframe:not([hidden])");
   await page.addInitScript(() => {
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (e) => window.violations.push(`${e.violatedDirective}: ${e.blockedURI}`));

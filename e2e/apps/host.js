@@ -47,6 +47,11 @@ host.show = async (name, args = {}, { theme = "light" } = {}) => {
     told.push(content.map((c) => c.text).join("\n"));
     return {};
   };
+  host.links = [];
+  bridge.onopenlink = async ({ url }) => {
+    host.links.push(url);
+    return {};
+  };
   bridge.onsizechange = ({ height }) => {
     if (height !== undefined) frame.style.height = `${height}px`;
   };

@@ -18,7 +18,7 @@ export function each(test, what, f) {
 
 /** The frame of the page that the window shows. */
 export async function frameOf(page) {
-  const frame = await (await page.locator("iframe").elementHandle()).contentFrame();
+  const frame = await (await page.locator("iframe:visible").elementHandle()).contentFrame();
   return frame;
 }
 

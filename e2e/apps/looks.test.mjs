@@ -74,6 +74,13 @@ each(test, "console", async (t, options, name) => {
   await page.getByRole("button", { name: "Terminal", exact: true }).click();
   await page.page.getByText(/^open ·/).waitFor();
   await looks(page, `console-terminal-${name}`);
+  if (options.width >= 1280) {
+    const free = await page.evaluate(() => {
+      const frame = document.querySelector("iframe:not([hidden])").getBoundingClientRect();
+      return [document.documentElement.scrollHeight - innerHeight, innerWidth - frame.width < 60, innerHeight - frame.bottom < 60];
+    });
+    assert.deepEqual(free, [0, true, true], "the page in the console takes the window, and no more");
+  }
   await looks(page, `console-terminal-inside-${name}`, await frameOf(page));
   await page.getByRole("button", { name: "Desktop" }).click();
   await page.page.getByText(/^instance .* · \d+×\d+$/).waitFor();
@@ -95,6 +102,15 @@ test("each control is reached with the Tab key, and shows that it is", async (t)
   await reachable(page, await frameOf(page));
   const front = await console_(t, server);
   await reachable(front);
+});
+
+test("what is chosen can be read in forced colours", async (t) => {
+  const page = await open(t, server);
+  await page.emulateMedia({ forcedColors: "active" });
+  await page.show("list_runs");
+  const chip = page.app.locator("#instances button[aria-pressed=true]");
+  const [name, status] = await chip.evaluate((b) => [b, b.querySelector("small")].map((e) => getComputedStyle(e).color));
+  assert.equal(status, name);
 });
 
 test("nothing moves for who wants that", async (t) => {

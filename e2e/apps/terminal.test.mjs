@@ -1,6 +1,7 @@
 // The terminal page in the official bridge: a person types into vim there while the
 // model reads the same screen.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { open, picture, serve, start, stop, until } from "./harness.mjs";
@@ -49,7 +50,7 @@ test("vim by hand, read by the model, who waits for its turn", async (t) => {
   assert.match(await until("the note", async () => {
     const told = await page.told();
     return told.includes("person wrote") && told;
-  }), /the user typed ‘.*the person wrote this.*’ in terminal/s);
+  }), /the user typed ‘.*the person wrote this’, pressed Esc in terminal/s);
 
   await page.app.getByRole("button", { name: "Hand back" }).click();
   await page.app.getByText("The assistant’s turn").waitFor();
@@ -90,16 +91,161 @@ test("colours, paste, scrollback and the size of the page", async (t) => {
 
 test("a password that is typed is not told to the model", async (t) => {
   const page = await open(t, server);
-  await shell(page, { command: "PS1='$ '; clear" });
+  await shell(page, { command: "PS1='$ '; clear; echo files of horse-77" });
   await type(page, "read -rsp 'Password: ' p; echo; echo ${#p}\n");
   await until("the question", async () => /Password: *$/m.test(await rows(page)));
   await type(page, "correct-horse-77\n");
   await until("its length", async () => /^16/m.test(await rows(page)));
   const told = await until("the note", async () => {
     const told = await page.told();
-    return told.includes("…’") && told;
+    return told.includes("…⏎’") && told;
   });
   assert.doesNotMatch(told, /correct|horse|77/);
+});
+
+test("the model is told what a line was when it was entered, and what was pressed", async (t) => {
+  const page = await open(t, server);
+  await shell(page, { command: "PS1='$ '; clear; cat" });
+  const told = (what) => until(what, async () => (await page.told()).includes(what));
+  const shows = (what) => until(`${what} on the screen`, async () => what.test(await rows(page)));
+  await type(page, "seen");
+  await shows(/seen/);
+  await page.keyboard.press("Control+c");
+  await told("typed ‘seen’, pressed Ctrl+C in terminal");
+  await shows(/\^C\n\$/);
+  await type(page, "rm -rf /important");
+  await shows(/important/);
+  await page.keyboard.press("Control+u");
+  await type(page, "echo x\n");
+  await shows(/\nx\n\$/);
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("Enter");
+  await told("pressed Ctrl+C, typed ‘echo x⏎echo x⏎’ in terminal");
+  assert.doesNotMatch(await page.told(), /important/);
+});
+
+const uses = (route) => route.request().postData()?.includes('"use_terminal"');
+
+test("nothing is sent behind keys that were lost, until the person has stopped", async (t) => {
+  const page = await open(t, server);
+  await shell(page, { command: "PS1='$ '; clear" });
+  await type(page, "echo");
+  await until("the echo", async () => (await rows(page)).includes("$ echo"));
+  let lost = 0;
+  await page.route("**/mcp", (route) => (uses(route) && lost++ === 0 ? route.abort() : route.fallback()));
+  await type(page, " ");
+  const say = page.app.locator("#say");
+  await say.getByText("Nothing that you type now is sent: stop for a moment.").waitFor();
+  await type(page, "rm -rf ./build\n");
+  await say.getByText(/^Whether your last keys were delivered is unknown: .* Look at the line, and go on typing\.$/).waitFor();
+  assert.equal(lost, 1);
+  assert.equal((await rows(page)).trim(), "$ echo");
+  await type(page, " on-$((20+3))\n");
+  await until("the output", async () => /^on-23/m.test(await rows(page)));
+  await until("no complaint", async () => (await say.innerText()) === "");
+});
+
+test("hand back comes behind the keys that are on their way", async (t) => {
+  const page = await open(t, server);
+  await shell(page, { command: "PS1='$ '; clear" });
+  await type(page, "a");
+  await page.app.getByText("Your turn").waitFor();
+  let go;
+  const held = new Promise((done) => (go = done)), sent = [];
+  await page.route("**/mcp", async (route) => {
+    if (uses(route)) {
+      sent.push(route.request().postData());
+      await held;
+    }
+    await route.fallback();
+  });
+  await type(page, "bcd");
+  await page.app.getByRole("button", { name: "Hand back" }).click();
+  go();
+  await page.app.getByText("The assistant’s turn").waitFor();
+  assert.match(sent.at(-1), /"turn":"give"/);
+  await until("the keys", async () => (await rows(page)).includes("$ abcd"));
+});
+
+test("text that is put in without keys arrives once, whole", async (t) => {
+  const page = await open(t, server);
+  await shell(page, { command: "PS1='$ '; clear; stty -icanon -echo; cat" });
+  await type(page, "<");
+  for (const text of ["é", "😀", "dictated words"]) await page.keyboard.insertText(text);
+  const composed = await page.context().newCDPSession(page);
+  await composed.send("Input.imeSetComposition", { text: "にほ", selectionStart: 2, selectionEnd: 2 });
+  await composed.send("Input.insertText", { text: "日本" });
+  await until("the composition", async () => (await rows(page)).includes("日本"));
+  await type(page, ">\n");
+  await until("all of it", async () => (await rows(page)).includes(">"));
+  assert.match(await rows(page), /^<é😀dictated words日本>/);
+});
+
+test("no character is cut in two where much is pasted", async (t) => {
+  const page = await open(t, server);
+  const terminal = await shell(page, { command: "PS1='$ '; clear; stty -echo -icanon; head -c 10001 | sha256sum" });
+  const text = `a${"😀".repeat(2500)}`;
+  await page.app.getByRole("textbox", { name: "Terminal: type here" }).evaluate((field, text) => {
+    const data = new DataTransfer();
+    data.setData("text/plain", text);
+    field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+  }, text);
+  const sum = createHash("sha256").update(text).digest("hex");
+  assert.match(await until("the sum", async () => (await page.text("read_terminal", { terminal })).match(/[0-9a-f]{64}/)?.[0]), new RegExp(sum));
+});
+
+test("much that is put in is counted down", async (t) => {
+  const page = await open(t, server);
+  await shell(page, { command: "PS1='$ '; clear; stty -echo -icanon; head -c 60000 | wc -c" });
+  let go;
+  const held = new Promise((done) => (go = done));
+  let calls = 0;
+  await page.route("**/mcp", async (route) => {
+    if (uses(route) && ++calls === 3) await held;
+    await route.fallback();
+  });
+  await page.app.getByRole("textbox", { name: "Terminal: type here" }).evaluate((field) => {
+    const data = new DataTransfer();
+    data.setData("text/plain", "x".repeat(60_000));
+    field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+  });
+  await page.app.getByText("Sending what you put in: 52,000 characters are left.").waitFor();
+  go();
+  await until("all of it", async () => (await rows(page)).includes("60000"));
+  await until("nothing more to say", async () => (await page.app.locator("#say").innerText()) === "");
+});
+
+test("a pointer clicks, and does not take the turn by moving; a long title is one line", async (t) => {
+  const page = await open(t, server);
+  const terminal = await shell(page, { command: "PS1='$ '; clear" });
+  const high = (await page.app.locator(".bar").boundingBox()).height;
+  await page.text("write_terminal", { terminal, text: "printf '\\033]0;'; printf 'T%.0s' $(seq 3000); printf '\\007\\033[?1003h\\033[?1006h'; clear; cat -v", keys: ["enter"] });
+  await page.app.locator("#state", { hasText: "TTT" }).waitFor();
+  assert.equal((await page.app.locator(".bar").boundingBox()).height, high);
+  const screen = await page.app.locator(".xterm-screen").boundingBox();
+  await until("the mode", () => page.app.locator(".xterm.enable-mouse-events").count());
+  await page.mouse.move(screen.x + 50, screen.y + 50);
+  await page.mouse.move(screen.x + 90, screen.y + 70);
+  assert.ok(!(await page.model("write_terminal", { terminal, keys: ["ctrl+c"] })).isError);
+  await page.text("write_terminal", { terminal, text: "printf '\\033[?1003l\\033[?1006l\\033[?1000h'; clear; cat -v", keys: ["enter"] });
+  await until("a click", async () => {
+    await page.mouse.click(screen.x + 100, screen.y + 80);
+    return (await rows(page)).includes("^[[M ");
+  });
+});
+
+test("a link that a program writes is opened by the host", async (t) => {
+  const page = await open(t, server);
+  await shell(page, { command: "PS1='$ '; clear; printf '\\033]8;;https://example.org/x\\007linked\\033]8;;\\007\\n'" });
+  await until("the link", async () => (await rows(page)).includes("linked"));
+  const screen = await page.app.locator(".xterm-screen").boundingBox();
+  await until("the host to be asked", async () => {
+    await page.mouse.move(screen.x + 12, screen.y + 8);
+    await page.mouse.move(screen.x + 14, screen.y + 9);
+    await page.mouse.click(screen.x + 14, screen.y + 9);
+    return page.evaluate(() => window.host.links.includes("https://example.org/x"));
+  });
+  assert.deepEqual(page.complaints, []);
 });
 
 test("an echo takes less than 150 ms, an idle page less than a request a second", async (t) => {
@@ -179,6 +325,69 @@ test("a server that comes back is gone on with", async (t) => {
   const again = await serve({}, ["--local", "--http", new URL(first.origin).host]);
   t.after(() => again.end());
   await page.app.getByText("The server is back.").waitFor();
+});
+
+test("a terminal's page goes on with a server that was stopped and started again", async (t) => {
+  const first = await serve();
+  t.after(() => first.end());
+  const page = await open(t, first);
+  await shell(page, {});
+  first.child.kill("SIGTERM");
+  await once(first.child, "exit");
+  await page.app.getByText(/The server can’t be reached: .*Trying again every \d+ s/).waitFor();
+  const again = await serve({}, ["--local", "--http", new URL(first.origin).host]);
+  t.after(() => again.end());
+  await page.app.locator("#say", { hasNotText: "The server can’t be reached" }).waitFor();
+});
+
+test("a hidden page holds no connection, and goes on when it is seen again", async (t) => {
+  const page = await open(t, server);
+  const terminal = await shell(page, { command: "PS1='$ '; clear" });
+  const hide = (hidden) => page.app.locator("html").evaluate((_, hidden) => {
+    Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+  const waits = (r) => (r.postData()?.includes('"follow_terminal"') ? JSON.parse(r.postData()).params.arguments.wait_seconds : undefined);
+  await hide(true);
+  const next = page.waitForRequest((r) => waits(r) !== undefined);
+  await page.text("write_terminal", { terminal, text: "echo un''seen", keys: ["enter"] }); // ends the call that waits
+  assert.equal(waits(await next), 0);
+  await page.text("write_terminal", { terminal, text: "echo and mo''re", keys: ["enter"] });
+  const again = page.waitForRequest((r) => waits(r) > 0, { timeout: 15_000 });
+  await hide(false);
+  await again;
+  await until("what came meanwhile", async () => (await rows(page)).includes("and more"));
+});
+
+test("a double click on Take over takes over", async (t) => {
+  const page = await open(t, server);
+  await shell(page, {});
+  const used = [];
+  page.on("request", (r) => r.postData()?.includes('"use_terminal"') && used.push(JSON.parse(r.postData()).params.arguments.turn));
+  const turn = page.app.locator("#turn");
+  await turn.click({ clickCount: 2 });
+  await page.app.getByText("Your turn").waitFor();
+  await turn.focus();
+  await page.keyboard.press("Enter");
+  await page.app.getByText("The assistant’s turn").waitFor();
+  assert.deepEqual(used, ["take", "give"]);
+});
+
+test("a server that does not answer is said to be slow, until it answers", async (t) => {
+  const own = await serve();
+  t.after(async () => {
+    own.child.kill("SIGCONT");
+    await own.end();
+  });
+  const page = await open(t, own);
+  await shell(page, { command: "PS1='$ '; clear" });
+  own.child.kill("SIGSTOP");
+  await type(page, "echo late-$((20+3))\n");
+  const slow = page.app.getByText("The server takes long to answer. Waiting for it…");
+  await slow.waitFor();
+  own.child.kill("SIGCONT");
+  await until("the output", async () => (await rows(page)).includes("late-23"));
+  await slow.waitFor({ state: "detached" });
 });
 
 test("with the keyboard alone", async (t) => {

@@ -187,7 +187,7 @@ func (w *world) noFacts() {
 		return
 	}
 	defer engine.Close()
-	shared, err := fleet.Sealed(engine, serviceKey, "local")
+	shared, err := fleet.Sealed(engine, serviceKey, "local\x00"+serviceURL)
 	if err != nil {
 		w.violation("harness: %v", err)
 		return

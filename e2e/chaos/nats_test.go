@@ -4,8 +4,10 @@ package chaos
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -17,15 +19,20 @@ import (
 	"time"
 )
 
-// freePort gives a port of this machine that nobody listens on now.
+// freePort gives a port for a process that may end and begin again: none of those that
+// systems give out by themselves (32768 to 60999 on Linux), which another program could
+// get meanwhile.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 20000 + rand.IntN(12000)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 // natsServer is a real nats-server with JetStream, in a directory of its own that
@@ -33,7 +40,7 @@ func freePort(t testing.TB) int {
 type natsServer struct {
 	config string
 	port   int
-	cmd    *exec.Cmd
+	stop   context.CancelFunc
 	done   chan struct{}
 }
 
@@ -67,18 +74,24 @@ func newNATS(t testing.TB, n int) []*natsServer {
 	return servers
 }
 
-// start runs the server until it takes connections.
+// start runs the server until it takes connections. Should it end by itself, it is started
+// again, as whoever runs it does.
 func (s *natsServer) start(t testing.TB) {
 	t.Helper()
-	s.cmd, s.done = exec.Command("nats-server", "-c", s.config), make(chan struct{})
-	var log bytes.Buffer
-	s.cmd.Stdout, s.cmd.Stderr = &log, &log
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	s.stop, s.done = stop, done
 	go func() {
-		_ = s.cmd.Wait()
-		close(s.done)
+		defer close(done)
+		for ctx.Err() == nil {
+			cmd := exec.CommandContext(ctx, "nats-server", "-c", s.config)
+			var log bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &log, &log
+			if err := cmd.Run(); ctx.Err() == nil {
+				fmt.Fprintf(os.Stderr, "nats-server ended by itself: %v\n%s", err, &log)
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
 	}()
 	end := time.Now().Add(patience)
 	for {
@@ -87,11 +100,7 @@ func (s *natsServer) start(t testing.TB) {
 			_ = conn.Close()
 			return
 		}
-		select {
-		case <-s.done:
-			t.Fatalf("nats-server ended: %s", &log)
-		case <-time.After(20 * time.Millisecond):
-		}
+		time.Sleep(20 * time.Millisecond)
 		if time.Now().After(end) {
 			t.Fatalf("nats-server does not listen: %v", err)
 		}
@@ -101,7 +110,7 @@ func (s *natsServer) start(t testing.TB) {
 func (s *natsServer) address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
 
 func (s *natsServer) kill() {
-	_ = s.cmd.Process.Kill()
+	s.stop()
 	<-s.done
 }
 

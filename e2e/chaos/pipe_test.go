@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"openclaw-mcp/e2e/program"
 )
 
 // pipe is a server over stdio, as each client of one user starts one for itself, again
@@ -26,7 +28,7 @@ type pipe struct {
 	w      *world
 	name   string
 	env    []string
-	log    *log
+	log    *program.Log
 	deaths atomic.Int64
 
 	starting sync.Mutex
@@ -53,7 +55,7 @@ type awaited struct {
 }
 
 func (w *world) newPipe(name string) *pipe {
-	p := &pipe{w: w, name: name, log: &log{}}
+	p := &pipe{w: w, name: name, log: &program.Log{}}
 	server := &http.Server{ErrorLog: quietLog, Handler: w.serveTo(func(at place) { w.reached(p, at) })}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

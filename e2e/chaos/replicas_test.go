@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"openclaw-mcp/e2e/program"
 )
 
 // binary builds the program, once, or takes the one that OPENCLAW_CHAOS_BINARY names,
@@ -29,32 +31,8 @@ var binary = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("OPENCLAW_CHAOS_BINARY"); path != "" {
 		return path, nil
 	}
-	path := filepath.Join(scratch, "openclaw-mcp")
-	build := exec.Command("go", "build", "-o", path, ".")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
+	return program.Build(scratch)
 })
-
-// log is what a process writes to its standard error.
-type log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
 
 // replica is one process of the deployment, which is started again whenever it ends.
 type replica struct {
@@ -64,7 +42,7 @@ type replica struct {
 	admin    string // address of its metrics
 	link     *link
 	began    size // when it had served one call
-	log      *log
+	log      *program.Log
 	env      []string
 	mu       sync.Mutex // guards cmd, done and stopped
 	cmd      *exec.Cmd

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"openclaw-mcp/e2e/program"
 	"openclaw-mcp/internal/emulator"
 	"openclaw-mcp/internal/emulator/emulatortest"
 )
@@ -160,7 +161,7 @@ func newWorld(t testing.TB, natsServers, replicas int) *world {
 }
 
 func (w *world) newReplica(i int) *replica {
-	r := &replica{t: w.t, name: fmt.Sprintf("replica%d", i), port: freePort(w.t), admin: fmt.Sprintf("127.0.0.1:%d", freePort(w.t)), log: &log{}}
+	r := &replica{t: w.t, name: fmt.Sprintf("replica%d", i), port: freePort(w.t), admin: fmt.Sprintf("127.0.0.1:%d", freePort(w.t)), log: &program.Log{}}
 	reached := func(p place) { w.reached(r, p) }
 	server := &http.Server{ErrorLog: quietLog, Handler: w.serveTo(reached)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -177,10 +178,15 @@ func (w *world) newReplica(i int) *replica {
 	return r
 }
 
-// environment is what all processes need, for whom the service is at an address.
-func (w *world) environment(service net.Addr) []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "OPENCLAW_API_KEY=" + serviceKey, "OPENCLAW_API_BASE_URL=http://" + service.String() + "/api",
-		"OPENCLAW_MCP_STRUCTURED=true", "OPENCLAW_MCP_LOG_LEVEL=debug"}
+// serviceURL is the address of the service for all processes: they share work only with those
+// that have the same one.
+const serviceURL = "http://service.test/api"
+
+// environment is what all processes need, of whom each reaches the service through a proxy of its
+// own, which knows who calls.
+func (w *world) environment(proxy net.Addr) []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "OPENCLAW_API_KEY=" + serviceKey, "OPENCLAW_API_BASE_URL=" + serviceURL,
+		"HTTP_PROXY=http://" + proxy.String(), "OPENCLAW_MCP_STRUCTURED=true", "OPENCLAW_MCP_LOG_LEVEL=debug"}
 }
 
 // within is the context of one thing to do: however much happens meanwhile, it has to come

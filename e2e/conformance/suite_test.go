@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"openclaw-mcp/e2e/program"
 	"openclaw-mcp/transport"
 )
 
@@ -232,11 +233,9 @@ func node(t *testing.T) string {
 // startProgram builds the program and serves the embedded service over HTTP.
 func startProgram(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "openclaw-mcp")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	binary, err := program.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	cmd := exec.Command(binary, "--local", "--http", "127.0.0.1:0")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "OPENCLAW_MCP_LOG_FORMAT=json"}

@@ -25,6 +25,12 @@ func TestBodiesThatNeverCome(t *testing.T) {
 		"foreign page":      {mcp, "POST", "/mcp", "Origin: https://evil.example\r\n", "403"},
 		"foreign name":      {mcp, "POST", "/mcp", "Host: evil.example\r\n", "403"},
 		"another method":    {mcp, "PUT", "/mcp", alice, "405"},
+		"DELETE":            {mcp, "DELETE", "/mcp", alice, "4"},
+		"OPTIONS":           {mcp, "OPTIONS", "/mcp", "Origin: https://evil.example\r\nAccess-Control-Request-Method: POST\r\n", "40"},
+		"TRACE":             {mcp, "TRACE", "/mcp", "", "40"},
+		"asks first":        {mcp, "POST", "/mcp", "Expect: 100-continue\r\n", "401"},
+		"a long name":       {mcp, "POST", "/" + strings.Repeat("x", 8000), "", "404"},
+		"profiles":          {admin, "POST", "/debug/pprof/heap", "", "405"},
 		"another type":      {mcp, "POST", "/mcp", alice + "Content-Type: text/plain\r\n", "415"},
 		"GET":               {mcp, "GET", "/mcp", alice, "40"},
 		"the page":          {mcp, "GET", "/", "", "200"},
@@ -43,6 +49,15 @@ func TestBodiesThatNeverCome(t *testing.T) {
 				got, err := raw(tt.addr, fmt.Appendf(nil, "%s %s HTTP/1.1\r\n%s%s%s\r\n", tt.method, tt.path, host, tt.header, length), 30*time.Second)
 				if err != nil || !strings.HasPrefix(got, "HTTP/1.1 "+tt.want) {
 					t.Errorf("%s, %s: %v, %.100q", name, strings.TrimSpace(length), err, got)
+				}
+			})
+		}
+	}
+	for _, addr := range []string{mcp, admin} {
+		for name, head := range map[string]string{"nothing": "", "half a line": "POST /m", "half a header": "POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-", "no end": "GET / HTTP/1.1\r\nHost: localhost\r\n"} {
+			wg.Go(func() {
+				if _, err := raw(addr, []byte(head), patience); err != nil {
+					t.Errorf("%s at %s: %v", name, addr, err)
 				}
 			})
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,6 +49,16 @@ func endless(w http.ResponseWriter, r *http.Request) {
 			return fmt.Sprintf("event: delta\ndata: {\"delta\":%q}\n\n", text)
 		case "tools":
 			return fmt.Sprintf("event: tool\ndata: {\"id\":\"t%d\",\"name\":\"exec\",\"args\":{\"a\":%q},\"result\":%q}\n\n", n, text, text)
+		case "names":
+			return fmt.Sprintf("event: tool\ndata: {\"id\":\"t%d\",\"name\":\"n%d %s\"}\n\n", n, n, text)
+		case "segments":
+			var b strings.Builder
+			for i := range 100 {
+				fmt.Fprintf(&b, "event: message\ndata: {\"id\":\"%d.%d %s\",\"role\":\"assistant\",\"content\":\"%d\"}\n\n", n, i, text[:480], i%10)
+			}
+			return b.String()
+		case "ids":
+			return fmt.Sprintf("id: %d %s\nevent: delta\ndata: {\"delta\":\"x\"}\n\n", n, strings.Repeat(text, 100))
 		}
 		return "event: message\ndata: {\"id\":\"m" + fmt.Sprint(n) + "\",\"role\":\"assistant\",\"content\":\"" + text[:4000] + "\"}\n\n"
 	}
@@ -66,7 +77,7 @@ func endless(w http.ResponseWriter, r *http.Request) {
 func TestEndlessReplies(t *testing.T) {
 	const enough = 450 << 20
 	url := service(t, endless)
-	for _, way := range []string{"delta", "tools", "messages"} {
+	for _, way := range []string{"delta", "tools", "messages", "names", "segments", "ids"} {
 		h := newHost(t, "OPENCLAW_API_BASE_URL="+url, "OPENCLAW_INSTANCE_ID=i1")
 		before := h.memory(t)
 		flood.Store(0)
@@ -251,5 +262,122 @@ func TestHugeDesktops(t *testing.T) {
 	time.Sleep(4 * time.Second) // the time that is measured
 	if spent := h.cpu(t) - before; spent > time.Second {
 		t.Errorf("nobody looks, but %s were spent in 4 s", spent)
+	}
+}
+
+// talkative is a service whose agent says 7 MiB to each message and is not done then.
+func talkative(w http.ResponseWriter, r *http.Request) {
+	at := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/api"), "/instances/i1")
+	w.Header().Set("Content-Type", "application/json")
+	if at != "/chat/stream" {
+		instances(anyKey)(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	text := strings.Repeat("words and more words. ", 2900) // 64 KiB
+	for range 7 << 20 / len(text) {
+		if _, err := fmt.Fprintf(w, "event: delta\ndata: {\"delta\":%q}\n\n", text); err != nil {
+			return
+		}
+		flood.Add(int64(len(text)))
+	}
+	_ = http.NewResponseController(w).Flush()
+	<-r.Context().Done()
+}
+
+// Many long replies at once share what memory there is for them, whoever they belong to. A
+// short one is whole all the same, and one that is not says where the rest is. A hundred
+// once took 1.9 GB.
+func TestManyLongReplies(t *testing.T) {
+	flood.Store(0)
+	var names, tokens []string
+	for i := range 4 {
+		names = append(names, fmt.Sprint("caller", i))
+		tokens = append(tokens, names[i]+":"+tokenOf(names[i]))
+	}
+	s := serve(t, "OPENCLAW_API_KEY="+serverKey, "OPENCLAW_API_BASE_URL="+service(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/instances/short/") {
+			chats(w, r)
+			return
+		}
+		talkative(w, r)
+	}), "OPENCLAW_MCP_AUTH=token", "OPENCLAW_MCP_TOKENS="+strings.Join(tokens, ","))
+	var texts []string
+	for i := range 100 {
+		_, text := named(t, s, names[i%4]).call(t, "send_chat_message", params{"instance": "i1", "session": fmt.Sprint("s", i), "message": "hello", "wait_seconds": 0})
+		texts = append(texts, text)
+	}
+	const all = 100 * (7<<20 - 64<<10)
+	for end := time.Now().Add(patience); flood.Load() < all && s.memory(t) < 1000 && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Logf("%d MiB when %d MiB were said", s.memory(t), flood.Load()>>20)
+	if m := s.memory(t); m > 400 {
+		t.Errorf("it took %d MiB", m)
+	}
+	_, text := named(t, s, names[0]).call(t, "send_chat_message", params{"instance": "short", "session": "s", "message": "hello"})
+	if !strings.Contains(text, "echo of hello") || strings.Contains(text, "no memory") {
+		t.Errorf("a short reply: %s", text)
+	}
+	word := regexp.MustCompile(`run-\w+|run_[\w-]+`).FindString(texts[99])
+	_, text = named(t, s, names[3]).call(t, "wait_run", params{"runs": []string{word}, "wait_seconds": 0})
+	t.Logf("%.300s … %s", text, text[max(0, len(text)-600):])
+	if !strings.Contains(text, "words and more words") {
+		t.Errorf("the last reply: %.600s", text)
+	}
+}
+
+// The ends of large files, where there are no commands to find them with, take little memory,
+// also for many calls at once. Sixty of them once took 1.9 GB.
+func TestManyLargeReads(t *testing.T) {
+	line := strings.Repeat("words and more words. ", 3) + "\n"
+	url := service(t, func(w http.ResponseWriter, r *http.Request) {
+		switch at := strings.TrimPrefix(r.URL.Path, "/api/instances/i1"); at {
+		case "/files/read":
+			w.Header().Set("Content-Type", "application/octet-stream")
+			for range (20 << 20) / len(line) / 100 {
+				if _, err := io.WriteString(w, strings.Repeat(line, 100)); err != nil {
+					return
+				}
+			}
+		case "/terminal/exec":
+			w.WriteHeader(http.StatusForbidden)
+		default:
+			instances(anyKey)(w, r)
+		}
+	})
+	for _, c := range []struct {
+		tool string
+		args params
+	}{
+		{"read_file", params{"instance": "i1", "path": "/workspace/f", "line": -1}},
+		{"read_file", params{"instance": "i1", "path": "/workspace/f", "offset": -100}},
+	} {
+		s := serve(t, "OPENCLAW_API_KEY="+serverKey, "OPENCLAW_API_BASE_URL="+url)
+		var wg sync.WaitGroup
+		for range 60 {
+			wg.Go(func() { newCaller(t, s.url).call(t, c.tool, c.args) })
+		}
+		wg.Wait()
+		t.Logf("%s %v: %d MiB", c.tool, c.args, s.memory(t))
+		if m := s.memory(t); m > 300 {
+			t.Errorf("%s %v: it took %d MiB", c.tool, c.args, m)
+		}
+	}
+}
+
+// Long histories are read one after the other: 24 at once once took 1.3 GB.
+func TestManyLongHistories(t *testing.T) {
+	s := serve(t, "OPENCLAW_API_BASE_URL="+service(t, large), "OPENCLAW_MCP_AUTH=key")
+	var wg sync.WaitGroup
+	for range 12 {
+		wg.Go(func() {
+			newCaller(t, s.url, "X-Openclaw-Api-Key", "many-of-the-service").call(t, "read_chat_history", params{"instance": "i1", "session": "s1"})
+		})
+	}
+	wg.Wait()
+	t.Logf("%d MiB", s.memory(t))
+	if m := s.memory(t); m > 400 {
+		t.Errorf("it took %d MiB", m)
 	}
 }

@@ -61,6 +61,42 @@ func TestInventedKeys(t *testing.T) {
 	eventually(t, "few descriptors are open", func() bool { return s.descriptors(t) <= before+40 })
 }
 
+// Nothing is left of callers with an invented key, whatever they began: the memory of
+// many is that of few. Each of them once left some 15 KiB for ever.
+func TestInventedKeysLeaveNothing(t *testing.T) {
+	s := serve(t, "OPENCLAW_API_BASE_URL="+service(t, instances(func(string) bool { return false })), "OPENCLAW_MCP_AUTH=key")
+	known := newCaller(t, s.url)
+	crowd := func(from, to int) int {
+		var wg sync.WaitGroup
+		for worker := range 8 {
+			wg.Go(func() {
+				for i := from + worker; i < to; i += 8 {
+					c := newCaller(t, s.url, "X-Openclaw-Api-Key", fmt.Sprint("invented-", i))
+					c.http = known.http
+					switch i % 4 {
+					case 0:
+						c.call(t, "list_runs", nil)
+					case 1:
+						c.call(t, "exec_command", params{"instance": "i1", "command": "true"})
+					case 2:
+						c.call(t, "send_chat_message", params{"instance": "i1", "message": "hello"})
+					case 3:
+						c.call(t, "take_screenshot", params{"instance": "i1"})
+					}
+				}
+			})
+		}
+		wg.Wait()
+		return s.memory(t)
+	}
+	few := crowd(0, 1500)
+	many := crowd(1500, 8000)
+	t.Logf("%d MiB after 1500 callers, %d after 8000", few, many)
+	if many > few+few/2 {
+		t.Errorf("%d MiB after 1500 callers, %d after 8000", few, many)
+	}
+}
+
 // What a caller has open ends soon after its token is revoked: its streams, what it
 // listens to, and the run that is followed with its key. Another caller's goes on.
 func TestRevokedToken(t *testing.T) {

@@ -25,6 +25,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"openclaw-mcp/e2e/program"
 )
 
 // patience is how long a test waits for what must come.
@@ -50,39 +52,15 @@ var binary = sync.OnceValues(func() (string, error) {
 	if *given != "" {
 		return filepath.Abs(*given)
 	}
-	path := filepath.Join(scratch, "openclaw-mcp")
-	build := exec.Command("go", "build", "-o", path, ".")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
+	return program.Build(scratch)
 })
-
-// log is what a process writes to its standard error.
-type log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
 
 // process is a running binary.
 type process struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	stdout *bufio.Reader
-	log    *log
+	log    *program.Log
 	done   chan struct{}
 }
 
@@ -94,7 +72,7 @@ func start(t testing.TB, env []string, args ...string) *process {
 		t.Fatal(err)
 	}
 	tmp := t.TempDir()
-	p := &process{cmd: exec.Command(path, args...), log: &log{}, done: make(chan struct{})}
+	p := &process{cmd: exec.Command(path, args...), log: &program.Log{}, done: make(chan struct{})}
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + tmp, "TMPDIR=" + tmp}, env...)
 	p.cmd.Stderr = p.log
 	p.cmd.WaitDelay = 10 * time.Second

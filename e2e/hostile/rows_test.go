@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -154,7 +155,7 @@ func TestSpelledInstances(t *testing.T) {
 	const prod = "7c0e1f52-9a3b-4c5d-8e6f-0123456789ab"
 	var mu sync.Mutex
 	var reached []string
-	url := service(t, func(w http.ResponseWriter, r *http.Request) {
+	upstream := service(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/api/instances" && !strings.HasSuffix(r.URL.Path, "/openapi.json") {
 			mu.Lock()
 			reached = append(reached, r.Method+" "+r.RequestURI)
@@ -170,7 +171,7 @@ func TestSpelledInstances(t *testing.T) {
 	ids := []string{prod, strings.ToUpper(prod), "{" + prod + "}", "urn:uuid:" + prod, strings.ReplaceAll(prod, "-", ""), "dev-1/../" + prod, "dev-1/reboot?x=", "dev-1#", "dev-1%2f..%2f" + prod,
 		" " + prod, prod + "\u200b", "..", ".", strings.Repeat("i", 1<<20), `dev-1\..\` + prod}
 	for _, limit := range []string{"OPENCLAW_MCP_EXCLUDE_INSTANCES=" + prod, "OPENCLAW_MCP_INSTANCES=dev-*"} {
-		h := newHost(t, "OPENCLAW_API_BASE_URL="+url, limit)
+		h := newHost(t, "OPENCLAW_API_BASE_URL="+upstream, limit)
 		for _, id := range ids {
 			for _, tool := range []string{"get_instance", "reboot_instance", "exec_command"} {
 				args := params{"instance": id}
@@ -180,6 +181,12 @@ func TestSpelledInstances(t *testing.T) {
 				text, failed := h.tool(tool, args)
 				if !failed || len(text) > 4000 {
 					t.Errorf("%s: %s of %.60q: %.300s", limit, tool, id, text)
+				}
+			}
+			for _, uri := range []string{"openclaw://instances/" + id, "openclaw://instances/" + url.PathEscape(id), "openclaw://instances/" + id + "/files/workspace/f",
+				"openclaw://instances/" + url.PathEscape(id) + "/sessions/s1/messages", "OPENCLAW://instances/" + id, "openclaw://instances//" + id} {
+				if answer, _ := h.request("resources/read", params{"uri": uri}); !strings.Contains(string(answer), `"code"`) || len(answer) > 4000 {
+					t.Errorf("%s: %.100q: %.300s", limit, uri, answer)
 				}
 			}
 		}

@@ -32,6 +32,9 @@ func TestSoak(t *testing.T) {
 	})
 	upstream := service(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case strings.Contains(r.Header.Get("Authorization"), "-of-the-service"):
+			large(w, r)
+			return
 		case strings.HasSuffix(r.URL.Path, "/reboot"):
 			reboots.Add(1)
 		case strings.HasSuffix(r.URL.Path, "/terminal/exec"):
@@ -162,6 +165,11 @@ func TestSoak(t *testing.T) {
 		for _, spelling := range []string{m[1], m[1], " " + m[1], m[1] + "=", m[1] + "\n"} {
 			mallory.call(t, "reboot_instance", params{"instance": "i1", "confirm": spelling})
 		}
+	})
+	attack(2*time.Second, func(i int) { // answers as large as they may be
+		c := newCaller(t, s.url, "X-Openclaw-Api-Key", []string{"zip", "many", "base64"}[i%3]+"-of-the-service")
+		c.http = mallory.http
+		c.call(t, []string{"exec_command", "read_chat_history"}[i%2], []params{{"instance": "i1", "command": "true"}, {"instance": "i1", "session": "s1"}}[i%2])
 	})
 	loud := p99(end)
 	close(stop)

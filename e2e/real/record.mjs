@@ -169,8 +169,11 @@ function clean(text) {
   ]) {
     text = text.replaceAll(path, neutral);
   }
-  for (const trace of [claw.token, String(claw.port), `${tmpdir()}/`, import.meta.dirname, userInfo().homedir + "/", `host=${hostname()}`]) {
+  for (const trace of [claw.token, `${tmpdir()}/`, import.meta.dirname, userInfo().homedir + "/", `host=${hostname()}`]) {
     if (text.includes(trace)) throw new Error(`the recording holds ${JSON.stringify(trace)} of this machine`);
   }
+  // The port's digits alone may be a part of any id or time.
+  const port = new RegExp(`(?:127\\.0\\.0\\.1|localhost|\\[::1\\]):${claw.port}\\b|\\bport\\W{1,4}${claw.port}\\b`, "i").exec(text);
+  if (port) throw new Error(`the recording holds ${JSON.stringify(port[0])} of this machine`);
   return text;
 }

@@ -63,7 +63,7 @@ var jobs = []job{
 				d.Errorf("%v: %s; the proof: %s", err, out, answer)
 			}
 		},
-		limits: limits{5, 1, 1400},
+		limits: limits{5, 0, 1400},
 	},
 	{
 		name: "rename across files",

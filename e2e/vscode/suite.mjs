@@ -228,7 +228,7 @@ async function works(t, name, args, { tools, prompts }) {
 
   // Its prompts are commands of the chat.
   await page.locator(".interactive-input-part .monaco-editor").first().click();
-  await page.keyboard.type(`/mcp.${name}.`); // the list has more than it shows at once
+  await page.keyboard.type("/mcp.openclaw"); // the list has more than it shows at once; a hyphen closes it
   for (const prompt of prompts) await page.locator(".suggest-widget").getByText(`/mcp.${name}.${prompt.name}`, { exact: true }).waitFor();
   await picture("prompts");
   await page.keyboard.press("Escape");

@@ -5,6 +5,7 @@ package apps
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -50,6 +51,8 @@ type Info struct {
 	// Issuer is where the console signs in, with OAuth, and OAuthClient its client there;
 	// "": it registers one.
 	Issuer, OAuthClient string
+	// SignInURLs lists what else the console asks there, which may be elsewhere; nil: nothing.
+	SignInURLs func() []string
 
 	Version string // of the program
 	Local   bool   // the service is the embedded one
@@ -84,12 +87,31 @@ var security = map[string]string{
 // policy is for the front page and its assets. The console calls this server, and
 // with OAuth the authorization server.
 func (h *handler) policy() string {
-	connect := "'self'"
-	if u, err := url.Parse(h.info.Issuer); err == nil && u.Host != "" && h.info.Auth == OAuth {
-		connect += " " + u.Scheme + "://" + u.Host
-	}
+	connect := strings.Join(append([]string{"'self'"}, signInOrigins(h.info)...), " ")
 	return "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src " + connect + "; frame-src 'self'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+// signInOrigins lists the origins that the console may ask to sign in with OAuth.
+func signInOrigins(info Info) []string {
+	if info.Auth != OAuth {
+		return nil
+	}
+	urls := []string{info.Issuer}
+	if info.SignInURLs != nil {
+		urls = append(urls, info.SignInURLs()...)
+	}
+	var origins []string
+	for _, s := range urls {
+		u, err := url.Parse(s)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || !safeHost().MatchString(u.Host) {
+			continue
+		}
+		if origin := u.Scheme + "://" + u.Host; !slices.Contains(origins, origin) {
+			origins = append(origins, origin)
+		}
+	}
+	return origins
 }
 
 var assets = map[string]string{
@@ -157,7 +179,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "This page only takes GET; MCP clients connect to "+h.info.Path+".", http.StatusMethodNotAllowed)
 	case isPage:
-		h.framed(w, name)
+		h.framed(w, r, name)
 	case isAsset:
 		body, err := files.ReadFile(r.URL.Path[1:])
 		if err != nil {
@@ -165,7 +187,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		w.Header().Set("Cache-Control", "public, max-age=300")
-		send(w, kind, body)
+		send(w, r, kind, body)
 	default:
 		h.page(w, r)
 	}
@@ -173,7 +195,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // framed gives a page for the console to show. It has no origin of its own, also when
 // it is opened by itself, and talks to the window around it alone.
-func (h *handler) framed(w http.ResponseWriter, name string) {
+func (h *handler) framed(w http.ResponseWriter, r *http.Request, name string) {
 	body, err := Page(name)
 	if err != nil {
 		h.info.Log.Error("a page could not be made", "error", err)
@@ -189,7 +211,7 @@ func (h *handler) framed(w http.ResponseWriter, name string) {
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts allow-forms")
 	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
 	w.Header().Set("Cache-Control", "public, max-age=300")
-	send(w, "text/html; charset=utf-8", []byte(body))
+	send(w, r, "text/html; charset=utf-8", []byte(body))
 }
 
 var inlineScripts = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?s)<script>(.*?)</script>`) })
@@ -205,13 +227,32 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 	_ = page.Render(&body) // a buffer takes everything
 	// It depends on the Host and on the moment.
 	w.Header().Set("Cache-Control", "no-store")
-	send(w, "text/html; charset=utf-8", body.Bytes())
+	send(w, r, "text/html; charset=utf-8", body.Bytes())
 }
 
-func send(w http.ResponseWriter, kind string, body []byte) {
+// send compresses the body for browsers. That is safe: no page has a secret in it whose
+// length could tell something.
+func send(w http.ResponseWriter, r *http.Request, kind string, body []byte) {
 	w.Header().Set("Content-Type", kind)
+	w.Header().Add("Vary", "Accept-Encoding")
+	if takesGzip(r) {
+		var b bytes.Buffer // which takes everything
+		z := gzip.NewWriter(&b)
+		_, _ = z.Write(body)
+		_ = z.Close()
+		body = b.Bytes()
+		w.Header().Set("Content-Encoding", "gzip")
+	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // net/http leaves a HEAD's body out
+}
+
+// takesGzip leaves out who weighs it, as in gzip;q=0: no browser does, and everybody
+// takes what is not compressed.
+func takesGzip(r *http.Request) bool {
+	return slices.ContainsFunc(strings.Split(strings.Join(r.Header.Values("Accept-Encoding"), ","), ","), func(name string) bool {
+		return strings.EqualFold(strings.TrimSpace(name), "gzip")
+	})
 }
 
 // What a visitor's browser sends ends up in commands that people paste into a

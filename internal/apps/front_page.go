@@ -1,6 +1,8 @@
 package apps
 
 import (
+	"strings"
+
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 )
@@ -96,7 +98,7 @@ func consoleSection(info Info) g.Node {
 	view := func(view, tool, name string) g.Node {
 		return h.Button(h.Type("button"), h.Data("view", view), g.If(tool != "", h.Data("tool", tool)), h.Aria("pressed", "false"), g.Text(name))
 	}
-	return h.Section(h.Class("console"), h.ID("console"), h.Data("auth", string(info.Auth)), h.Data("client", info.OAuthClient),
+	return h.Section(h.Class("console"), h.ID("console"), h.Data("auth", string(info.Auth)), h.Data("client", info.OAuthClient), h.Data("origins", strings.Join(signInOrigins(info), " ")),
 		h.Aria("labelledby", "console-name"), hidden(),
 		h.H2(h.ID("console-name"), g.Text("Console")),
 		h.Form(h.ID("console-form"),

@@ -1,17 +1,21 @@
 package apps
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"html"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -159,6 +163,42 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// Lines are slow, and the pages long.
+func TestCompressed(t *testing.T) {
+	t.Parallel()
+	h := newPage(t, Info{})
+	for _, path := range []string{"/", "/front.css", "/console.js", "/pages/desktop", "/pages/terminal", "/pages/work"} {
+		plain := get(t, h, func(r *http.Request) { r.URL.Path = path })
+		for accepted, want := range map[string]string{"gzip, deflate, br, zstd": "gzip", "br,GZIP": "gzip", "": "", "br": "", "gzip;q=0": "", "identity": ""} {
+			w := get(t, h, func(r *http.Request) {
+				r.URL.Path = path
+				r.Header.Set("Accept-Encoding", accepted)
+			})
+			header := w.Header()
+			if got := header.Get("Content-Encoding"); got != want || header.Get("Vary") != "Accept-Encoding" || header.Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
+				t.Errorf("%s for %q: Content-Encoding %q, want %q; of %d bytes: %v", path, accepted, got, want, w.Body.Len(), header)
+				continue
+			}
+			body := w.Body.Bytes()
+			if want == "gzip" {
+				if 2*len(body) > plain.Body.Len() {
+					t.Errorf("%s: %d bytes of %d", path, len(body), plain.Body.Len())
+				}
+				z, err := gzip.NewReader(w.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if body, err = io.ReadAll(z); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !bytes.Equal(body, plain.Body.Bytes()) || header.Get("Content-Security-Policy") != plain.Header().Get("Content-Security-Policy") {
+				t.Errorf("%s for %q is another page, or has another policy", path, accepted)
+			}
+		}
+	}
+}
+
 // Who may frame what, and what a page may reach.
 func TestPolicies(t *testing.T) {
 	t.Parallel()
@@ -171,6 +211,12 @@ func TestPolicies(t *testing.T) {
 		t.Error(front)
 	}
 	if got := policy(Info{Auth: OAuth, Issuer: "https://login.example.org/realm"}, "/"); !strings.Contains(got, "connect-src 'self' https://login.example.org;") {
+		t.Error(got)
+	}
+	elsewhere := func() []string {
+		return []string{"https://tokens.example.org/t", "https://login.example.org/register", "https://a;b/", ""}
+	}
+	if got := policy(Info{Auth: OAuth, Issuer: "https://login.example.org/realm", SignInURLs: elsewhere}, "/"); !strings.Contains(got, "connect-src 'self' https://login.example.org https://tokens.example.org;") {
 		t.Error(got)
 	}
 	for _, name := range Pages() {

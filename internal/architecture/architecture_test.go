@@ -140,6 +140,7 @@ var mayImport = map[string][]string{
 	"docs":                           {"tools", "internal/config"},
 	"e2e":                            {"client", "transport", "internal/config", "internal/observe", "prompts", "tools"}, // drives the built binary
 	"e2e/conformance":                {"transport"},
+	"e2e/program":                    {},
 	"e2e/tasks":                      {},                                                                     // drives the built binary
 	"e2e/hostile":                    {},                                                                     // drives the built binary
 	"e2e/chaos":                      {"internal/fleet", "internal/fleet/files", "internal/fleet/natsfleet"}, // drives the built binary, and looks for facts that are left
@@ -159,7 +160,7 @@ var programs = []string{"main.go", "bench/bare/main.go", "examples/go/main.go", 
 
 // testMayImport says what tests may import besides: the real service's stand-in, and
 // the terminal that shows what a program draws.
-var testMayImport = []string{"internal/fleet", "internal/emulator", "internal/emulator/emulatortest", "internal/fleet/fleettest", "internal/golden", "internal/rfb/rfbtest", "internal/runs/runstest", "internal/terminals"}
+var testMayImport = []string{"internal/fleet", "internal/emulator", "internal/emulator/emulatortest", "internal/fleet/fleettest", "internal/golden", "internal/rfb/rfbtest", "internal/runs/runstest", "internal/terminals", "e2e/program"}
 
 // withoutMCP are the packages that know nothing of the protocol.
 var withoutMCP = []string{"client", "internal/rfb", "internal/desktops", "internal/terminals", "internal/runs", "internal/runs/chat", "internal/runs/command", "internal/runs/create", "internal/transfers", "internal/sandbox", "internal/fleet", "internal/fleet/files", "internal/fleet/natsfleet", "internal/install", "internal/doctor", "internal/auth", "internal/apps", "internal/emulator", "internal/emulator/emulatortest"}

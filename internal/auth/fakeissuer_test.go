@@ -115,7 +115,7 @@ func (f *fakeIssuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		writeJSON(w, map[string]any{"keys": all})
 	case f.server.URL+r.URL.Path == f.url+"/.well-known/openid-configuration":
-		writeJSON(w, map[string]any{"issuer": f.url, "jwks_uri": f.server.URL + "/keys"})
+		writeJSON(w, map[string]any{"issuer": f.url, "jwks_uri": f.server.URL + "/keys", "token_endpoint": "https://tokens.example.org/t"})
 	default:
 		http.NotFound(w, r)
 	}

@@ -13,9 +13,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"openclaw-mcp/internal/filewatch"
 )
 
 const (
@@ -35,6 +38,7 @@ var algorithms = []jose.SignatureAlgorithm{
 type issuer struct {
 	url    string
 	client *http.Client
+	signIn atomic.Pointer[[]string] // where a browser gets tokens and clients; nil: not known yet
 }
 
 func newIssuer(url string, client *http.Client) *issuer {
@@ -51,7 +55,7 @@ func newIssuer(url string, client *http.Client) *issuer {
 		}
 		return nil
 	}
-	return &issuer{url, &own}
+	return &issuer{url: url, client: &own}
 }
 
 // fetchKeys finds out where the keys are and gets them. It looks up the address
@@ -105,6 +109,8 @@ func (i *issuer) discover(ctx context.Context) (jwksURI string, err error) {
 		var doc struct {
 			Issuer  string `json:"issuer"`
 			JWKSURI string `json:"jwks_uri"`
+			Token   string `json:"token_endpoint"`
+			Client  string `json:"registration_endpoint"`
 		}
 		err := i.get(ctx, at, &doc)
 		if err == nil && doc.Issuer != i.url {
@@ -116,6 +122,7 @@ func (i *issuer) discover(ctx context.Context) (jwksURI string, err error) {
 			}
 		}
 		if err == nil {
+			i.signIn.Store(&[]string{doc.Token, doc.Client})
 			return doc.JWKSURI, nil
 		}
 		failures = append(failures, err)
@@ -144,7 +151,7 @@ func (i *issuer) get(ctx context.Context, at string, into any) error {
 	if len(body) > maxDocument {
 		return fmt.Errorf("%s has more than %d bytes", at, maxDocument)
 	}
-	if err := json.Unmarshal(body, into); err != nil {
+	if err := json.Unmarshal(filewatch.WithoutMark(body), into); err != nil {
 		return fmt.Errorf("%s: %w", at, err)
 	}
 	return nil

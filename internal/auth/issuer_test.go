@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -222,6 +223,13 @@ func TestDiscovery(t *testing.T) {
 			}
 			return true
 		}, ""},
+		{"a byte order mark", func(f *fakeIssuer, w http.ResponseWriter, r *http.Request) bool {
+			fmt.Fprint(w, "\ufeff")
+			if r.URL.Path == oidc {
+				writeJSON(w, map[string]any{"issuer": f.url, "jwks_uri": f.server.URL + "/keys"})
+			}
+			return r.URL.Path == oidc
+		}, ""},
 		{"redirect on the same host", func(f *fakeIssuer, w http.ResponseWriter, r *http.Request) bool {
 			if r.URL.Path == oidc {
 				http.Redirect(w, r, "/moved", http.StatusFound)
@@ -310,5 +318,14 @@ func TestOneBadKeyDoesNotCostTheOthers(t *testing.T) {
 	o := f.newOAuth(t, OAuthConfig{Log: slog.New(slog.NewTextHandler(&log, nil))}, standardPace)
 	if got := status(o, f.sign("ec", jose.ES256, nil)); got != 401 || !strings.Contains(log.String(), "has no usable key") {
 		t.Errorf("without a usable key: got %d and the log\n%s", got, &log)
+	}
+}
+
+func TestSignInURLs(t *testing.T) {
+	t.Parallel()
+	o := newFakeIssuer(t, "", "rsa").newOAuth(t, OAuthConfig{}, standardPace)
+	<-o.keys.state.Load().next
+	if got := o.SignInURLs(); !slices.Contains(got, "https://tokens.example.org/t") {
+		t.Error(got)
 	}
 }

@@ -82,6 +82,15 @@ func newOAuth(ctx context.Context, cfg OAuthConfig, p pace) (*OAuth, error) {
 	}, nil
 }
 
+// SignInURLs lists where a browser gets tokens and registers, as far as the issuer has
+// said so yet.
+func (o *OAuth) SignInURLs() []string {
+	if urls := o.keys.issuer.signIn.Load(); urls != nil {
+		return *urls
+	}
+	return nil
+}
+
 // Authenticate implements Authenticator.
 func (o *OAuth) Authenticate(r *http.Request) (Caller, error) {
 	token, refusal := bearer(r.Header)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,18 +28,21 @@ func callCommand(c *console) *cobra.Command {
 		Short: "Call a tool from the shell",
 		Long: `Call a tool from the shell.
 
-KEY=VALUE gives an argument as text, a number, true or false, whichever the tool
-takes. Repeat KEY to add to a list. KEY:=JSON gives an argument as JSON.
-'openclaw-mcp call TOOL --help' explains a tool.
+KEY=VALUE passes an argument as text, as a number, or as true or false,
+whichever the tool takes. Repeat KEY to add to a list. KEY:=JSON passes an
+argument as JSON. 'openclaw-mcp call TOOL --help' explains a tool.
 
-The result goes to standard output as a model reads it; progress and failures go
-to standard error, failures in fewer words where that is a terminal. Destructive
-tools ask for confirmation. Ctrl-C cancels the call; a second Ctrl-C ends the
-program at once.
+The result goes to standard output, as a model reads it; at a terminal,
+exec_command shows its output as it comes. Progress and failures go to standard
+error; at a terminal, error messages are shorter. Destructive tools ask for
+confirmation. Ctrl-C cancels the call; a second Ctrl-C quits at once.
 
 Exit codes: 0 success, 1 the tool failed, 2 wrong usage or configuration,
-130 cancelled. exec_command ends with the exit code of its command, 124 if that
-was ended at its time limit.`,
+130 cancelled. exec_command exits with the code of its command, or with 124 if
+the command reached its time limit.`,
+		Example: `  openclaw-mcp call exec_command command='uname -a'
+  openclaw-mcp call read_file path=/workspace/notes.md
+  openclaw-mcp call list_files path=/workspace --local`,
 		ValidArgsFunction: completeCall,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.list {
@@ -50,8 +54,8 @@ was ended at its time limit.`,
 	}
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the structured result as JSON")
 	cmd.Flags().BoolVar(&o.list, "list", false, "list the tools")
-	cmd.Flags().BoolVar(&o.yes, "yes", false, "confirm a destructive tool in advance")
-	cmd.Flags().BoolVar(&o.quiet, "quiet", false, "show no progress")
+	cmd.Flags().BoolVar(&o.yes, "yes", false, "confirm in advance what a destructive tool asks")
+	cmd.Flags().BoolVar(&o.quiet, "quiet", false, "don't show progress")
 	commandHelp := cmd.HelpFunc()
 	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		if words := cmd.Flags().Args(); len(words) > 0 {
@@ -91,16 +95,22 @@ func runCall(ctx context.Context, c *console, o callOptions, words []string) err
 		return err
 	}
 	defer func() { _ = s.close() }()
-	// The text itself is not shown as it comes: the result has all of it.
+	live := &liveOutput{console: c}
+	// Elsewhere, the text is not shown as it comes: the result has all of it.
+	showText := slices.Contains([]string{"exec_command", "send_chat_message", "wait_run"}, tool.Name) && !o.json && isTerminal(c.stdout)
 	res, err := s.call(ctx, tool.Name, args, func(p progress) {
 		switch {
 		case o.quiet:
 		case len(p.events) > 0:
 			c.say(dim, strings.Join(p.events, "\n"))
-		case p.text == "" && p.message != "" && isTerminal(c.stderr):
+		case p.text == "" && p.line == "" && p.message != "" && live.nothing() && isTerminal(c.stderr):
 			c.say(dim, p.message)
 		}
+		if showText && !o.quiet {
+			live.show(p.text, p.line)
+		}
 	})
+	s.listen(nil) // what comes late is in the result
 	if err != nil {
 		return err
 	}
@@ -114,13 +124,13 @@ func runCall(ctx context.Context, c *console, o callOptions, words []string) err
 		// An agent or a script reads it.
 		c.say("", textOf(res))
 	case res.IsError:
-		text := c.failure(cfg, res)
-		if choices, ok := needsInstance(res); ok {
-			text = "Pass instance=ID: " + choices
-		}
-		c.say(red, text)
+		named, _ := args["instance"].(string)
+		c.say(red, cmp.Or(c.instanceTrouble(cfg, res, named, "instance=ID"), c.failure(cfg, res)))
 	default:
 		text := textOf(res)
+		if live.shown.Len() > 0 {
+			text = live.rest(res)
+		}
 		if field(res, "status") == "running" && (isTerminal(c.stdout) || endsHere) {
 			text, _, _ = strings.Cut(text, "\nNext: ") // what is next is told below
 		}
@@ -135,19 +145,25 @@ func runCall(ctx context.Context, c *console, o callOptions, words []string) err
 	}
 	if run := field(res, "run"); run != "" && field(res, "status") == "running" {
 		if endsHere {
-			c.say(red, "it ends here: the local instance runs in this process. Pass a longer wait_seconds, or leave \"openclaw-mcp chat --local\" open in another terminal")
+			c.say(red, "this ends here, because the local instance runs in this process. Pass a longer wait_seconds, or leave \"openclaw-mcp chat --local\" open in another terminal")
 			return nil
 		}
 		if strings.Contains(textOf(res), tools.NoteQueued) {
-			c.say(red, "it waits for its turn, and is not sent once this program has ended: repeat it later, or pass if_busy=send")
+			c.say(red, "the message was still waiting for its turn, and will not be sent: repeat it later, or pass if_busy=send")
 			return nil
+		}
+		if begun, err := s.working(ctx); err == nil && len(begun) == 1 {
+			run = begun[0] // from its start, for what the call has shown may be out of sight
 		}
 		title, _ := args["command"].(string)
 		number, err := c.keep(cfg, keptRun{
 			Run: run, Kind: field(res, "kind"), Instance: field(res, "instance"), Session: field(res, "session"),
 			Title: cmp.Or(title, tool.Name), Since: time.Now(),
 		})
-		if err == nil && !o.quiet {
+		switch {
+		case err != nil:
+			c.say(red, fmt.Sprintf("still running, but status won't list it: %v\nopenclaw-mcp logs -f %s follows it", err, run))
+		case !o.quiet:
 			c.say(dim, fmt.Sprintf("openclaw-mcp logs -f %d%s follows it", number, c.flagLocal()))
 		}
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -71,7 +72,7 @@ func toolHelp(w io.Writer, name string) error {
 	for _, name := range names {
 		p := t.Input.Properties[name]
 		label := fmt.Sprintf("  %-*s  ", width, name+"="+argumentKind(p))
-		writeWrapped(w, label, argumentDoc(p, slices.Contains(t.Input.Required, name)))
+		writeWrapped(w, label, argumentDoc(name, p, slices.Contains(t.Input.Required, name)))
 	}
 	return nil
 }
@@ -101,29 +102,42 @@ func argumentKind(s *jsonschema.Schema) string {
 	return "TEXT"
 }
 
-func argumentDoc(p *jsonschema.Schema, required bool) string {
-	doc := p.Description
-	add := func(format string, a ...any) {
-		if doc != "" {
-			doc += "; "
-		}
-		doc += fmt.Sprintf(format, a...)
-	}
+// forPeople describes arguments of several tools, whose own descriptions are as short as
+// models can take.
+var forPeople = map[string]string{
+	"instance":        "ID of the instance; needed if several are ready",
+	"wait_seconds":    "longest time to wait, in seconds",
+	"timeout_seconds": "end the command after this many seconds",
+	"idempotency_key": "any text: calls with the same text do the work once",
+	"if_match":        "do it only if the file's SHA-256 is this",
+}
+
+func argumentDoc(name string, p *jsonschema.Schema, required bool) string {
+	var notes []string
 	if len(p.Enum) > 0 {
 		var all []string
 		for _, v := range p.Enum {
 			all = append(all, fmt.Sprint(v))
 		}
-		add("%s", strings.Join(all, ", "))
+		last := len(all) - 1
+		notes = append(notes, strings.TrimPrefix(strings.Join(all[:last], ", ")+" or "+all[last], " or "))
 	}
 	if p.Minimum != nil && p.Maximum != nil {
-		add("%v to %v", strconv.FormatFloat(*p.Minimum, 'f', -1, 64), strconv.FormatFloat(*p.Maximum, 'f', -1, 64))
+		notes = append(notes, strconv.FormatFloat(*p.Minimum, 'f', -1, 64)+" to "+strconv.FormatFloat(*p.Maximum, 'f', -1, 64))
 	}
 	if len(p.Default) > 0 {
-		add("default %s", strings.Trim(string(p.Default), `"`))
+		notes = append(notes, "default "+strings.Trim(string(p.Default), `"`))
 	}
 	if required {
-		add("required")
+		notes = append(notes, "required")
 	}
-	return doc
+	doc := cmp.Or(forPeople[name], p.Description)
+	switch note := strings.Join(notes, "; "); {
+	case note == "":
+		return doc
+	case doc == "":
+		return note
+	default:
+		return doc + " (" + note + ")"
+	}
 }

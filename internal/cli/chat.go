@@ -23,20 +23,20 @@ func chatCommand(c *console) *cobra.Command {
 		Long: `Talk to an instance's agent.
 
 With a MESSAGE, or if standard input is not a terminal, it sends one message and
-prints the reply as it arrives. Otherwise, it asks for messages until Ctrl-D;
-/help lists what else you can type. The reply goes to standard output, what the
-agent does to standard error.
+prints the reply as it arrives. Otherwise, it asks for messages until you press
+Ctrl-D; /help lists what else you can type. The reply goes to standard output;
+what the agent does meanwhile is shown on standard error.
 
-Ctrl-C stops waiting for a reply, and the agent works on: --resume takes the
-reply up again. At the prompt, it clears the line.`,
+Ctrl-C stops waiting for a reply, but the agent keeps working: --resume shows
+the rest of the reply later. At the prompt, Ctrl-C clears the line.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runChat(cmd.Context(), c, o, strings.Join(args, " "))
 		},
 	}
-	cmd.Flags().StringVar(&o.instance, "instance", "", "instance `ID` (default: the configured or only ready one)")
-	cmd.Flags().StringVar(&o.session, "session", "", "session `ID` (default: the newest, or a new one)")
+	cmd.Flags().StringVar(&o.instance, "instance", "", "`ID` of the instance (default: the only one that is ready)")
+	cmd.Flags().StringVar(&o.session, "session", "", "`ID` of the session (default: the newest, or a new one)")
 	cmd.Flags().BoolVar(&o.newSession, "new", false, "start a new session")
-	cmd.Flags().BoolVar(&o.resume, "resume", false, "go on with the last reply that was left running")
+	cmd.Flags().BoolVar(&o.resume, "resume", false, "show the last reply that you stopped waiting for")
 	return cmd
 }
 
@@ -60,7 +60,7 @@ func runChat(ctx context.Context, c *console, o chatOptions, message string) err
 		return usagef("chat takes --new or --session, not both")
 	}
 	if o.resume && (message != "" || o.newSession || o.session != "" || o.instance != "") {
-		return usagef("chat --resume goes on with a reply; it takes no message, --new, --session or --instance")
+		return usagef("chat --resume shows an earlier reply; it takes no message, --new, --session or --instance")
 	}
 	loop := message == "" && isTerminal(c.stdin)
 	if message == "" && !loop && !o.resume {
@@ -136,15 +136,15 @@ func (t *conversation) resume(ctx context.Context) error {
 		t.say(dim, "the reply to: "+kept.Title)
 		return t.follow(ctx, kept.Title, "wait_run", map[string]any{"runs": []string{kept.Run}})
 	}
-	return errors.New("no reply was left running here")
+	return errors.New("there is no reply that you stopped waiting for")
 }
 
 // follow prints what comes of a message's reply. If the person stops waiting, it
 // notes where to go on.
 func (t *conversation) follow(ctx context.Context, message, tool string, args map[string]any) error {
 	reply := replyPrinter{console: t.console}
-	if t.colours && isTerminal(t.stdout) {
-		reply.markdown = new(markdown)
+	if isTerminal(t.stdout) {
+		reply.markdown = &markdown{plain: !t.colours}
 	}
 	for {
 		res, left, err := t.mcp.follow(ctx, tool, args, reply.progress)
@@ -167,7 +167,7 @@ func (t *conversation) follow(ctx context.Context, message, tool string, args ma
 		}
 		t.endLine()
 		if err == nil && t.over(message) != nil {
-			t.say(dim, "the list of runs could not be changed")
+			t.say(dim, "the list of unfinished runs could not be updated")
 		}
 		switch {
 		case err != nil:
@@ -184,19 +184,19 @@ func (t *conversation) follow(ctx context.Context, message, tool string, args ma
 // leave notes that a reply goes on without the person.
 func (t *conversation) leave(message, run string) error {
 	if !t.asking && t.service != nil && t.service.Serves() {
-		t.say(dim, "the reply ends here: the local instance runs in this process")
+		t.say(dim, "the reply ends here, because the local instance runs in this process")
 		return errLeft
 	}
 	_, err := t.keep(t.cfg, keptRun{Run: run, Kind: "chat", Title: message, Instance: t.instance, Session: t.session, Since: time.Now()})
 	switch {
 	case err != nil:
-		t.say(red, "still running, but it could not be noted: "+err.Error())
+		t.say(red, "still running, but --resume won't find it: "+err.Error())
 	case t.asking:
 		later := ""
 		if t.service == nil || !t.service.Serves() { // else it ends with the chat
-			later = ", and after the chat openclaw-mcp chat --resume" + t.flagLocal()
+			later = "; after this chat, use openclaw-mcp chat --resume" + t.flagLocal()
 		}
-		t.say(bold, "still running: /resume takes it up again"+later)
+		t.say(bold, "still running: /resume shows the rest"+later)
 	default:
 		t.say(bold, "still running: openclaw-mcp chat --resume"+t.flagLocal())
 	}
@@ -205,12 +205,16 @@ func (t *conversation) leave(message, run string) error {
 
 // failure is a failed result in words about this conversation.
 func (t *conversation) failure(res *mcp.CallToolResult) string {
-	if choices, ok := needsInstance(res); ok {
-		return "Say which instance: --instance ID. " + choices
+	if said := t.instanceTrouble(t.cfg, res, t.instance, "--instance ID"); said != "" {
+		return said
 	}
 	said := t.console.failure(t.cfg, res)
 	if t.session != "" && strings.Contains(said, "ession not found") {
-		return fmt.Sprintf("There is no session %s; /sessions lists them.", t.session)
+		list := "`openclaw-mcp call list_chat_sessions" + t.flagLocal() + "` lists them."
+		if t.asking {
+			list = "/sessions lists them."
+		}
+		return fmt.Sprintf("There is no session %s; %s", t.session, list)
 	}
 	return said
 }
@@ -256,7 +260,7 @@ func firstRun(res *mcp.CallToolResult) *mcp.CallToolResult {
 type replyPrinter struct {
 	*console
 	streamed strings.Builder // what was printed since the last result
-	markdown *markdown       // nil where the reply is shown as it is
+	markdown *markdown       // nil where the reply is printed as it comes, not for a terminal
 }
 
 // show shows the next words of the reply.
@@ -264,6 +268,10 @@ func (p *replyPrinter) show(text string) {
 	if p.markdown == nil {
 		p.print(text)
 		return
+	}
+	p.markdown.wrap.width, p.markdown.wrap.eager = columns(p.stdout), true
+	if !p.isMidLine() {
+		p.markdown.wrap.column = 0
 	}
 	p.printStyled(p.markdown.write(withoutControls(text)))
 }
@@ -298,6 +306,7 @@ func (p *replyPrinter) progress(news progress) {
 func (p *replyPrinter) complete(reply string) {
 	rest, ok := strings.CutPrefix(reply, p.streamed.String())
 	if !ok {
+		p.flush()
 		p.say(dim, "(the complete reply:)")
 		rest = reply
 	}

@@ -22,11 +22,11 @@ import (
 // chatCommands are what a person can type instead of a message.
 var chatCommands = []struct{ name, help string }{
 	{"/help", "show this list"},
-	{"/sessions", "list the sessions; /sessions NUMBER switches to one"},
+	{"/sessions", "list the sessions; /sessions NUMBER switches to one of them"},
 	{"/new", "start a new session"},
 	{"/run", "/run COMMAND runs a command on the instance"},
-	{"/resume", "go on with the last reply that was left running"},
-	{"/exit", "end; so do exit, quit and Ctrl-D"},
+	{"/resume", "show the last reply that you stopped waiting for"},
+	{"/exit", "end the chat, as do exit, quit and Ctrl-D"},
 }
 
 // loop asks for messages until Ctrl-D. It handles signals itself: Ctrl-C stops
@@ -73,7 +73,8 @@ func (t *conversation) loop(ctx context.Context, resume bool) error {
 		if strings.TrimSpace(said) == "" {
 			continue
 		}
-		if slices.Contains([]string{"exit", "quit", "/exit", "/quit"}, strings.TrimSpace(said)) {
+		first, _, more := strings.Cut(strings.TrimSpace(said), " ")
+		if first == "/exit" || first == "/quit" || !more && (first == "exit" || first == "quit") {
 			return nil
 		}
 		_, err := untilSignal(ctx, signals, cancel, func(ctx context.Context) (struct{}, error) { return struct{}{}, t.hear(ctx, said) })
@@ -94,6 +95,9 @@ func (t *conversation) hear(ctx context.Context, line string) error {
 	}
 	name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 	rest = strings.TrimSpace(rest)
+	if rest != "" && slices.Contains([]string{"/help", "/new", "/resume"}, name) {
+		return fmt.Errorf("%s takes nothing after it, but got %q", name, rest)
+	}
 	switch name {
 	case "/help":
 		for _, c := range chatCommands {
@@ -170,7 +174,7 @@ func (t *conversation) showSessions(ctx context.Context, number string) error {
 		t.say("", fmt.Sprintf("%s %2d  %s  %s", mark, i+1, when, cmp.Or(titleOf(one), begins[i], text(one, "id"))))
 	}
 	if len(t.sessions) == 0 {
-		t.say(dim, "there is no session yet")
+		t.say(dim, "There are no sessions yet.")
 	}
 	return nil
 }

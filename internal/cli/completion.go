@@ -61,7 +61,7 @@ func completeArguments(t *tools.Tool, given []string) (all []cobra.Completion) {
 		if isGiven && p.Type != "array" {
 			continue
 		}
-		all = append(all, cobra.CompletionWithDesc(name+"=", argumentDoc(p, slices.Contains(t.Input.Required, name))))
+		all = append(all, cobra.CompletionWithDesc(name+"=", argumentDoc(name, p, slices.Contains(t.Input.Required, name))))
 	}
 	return all
 }

@@ -21,11 +21,12 @@ import (
 // connection is an MCP client and the real server in this process, joined by a
 // pipe.
 type connection struct {
-	client *mcpclient.Client
-	server *mcp.InitializeResult
-	ends   []func() error // close runs them, the last first
-	stop   func()         // stops serving at once; close does it at its end
-	left   bool           // a call goes on that nobody waits for; close does not either
+	client  *mcpclient.Client
+	server  *mcp.InitializeResult
+	ends    []func() error                          // close runs them, the last first
+	working func(context.Context) ([]string, error) // the runs that go on here
+	stop    func()                                  // stops serving at once; close does it at its end
+	left    bool                                    // a call goes on that nobody waits for; close does not either
 
 	calls   atomic.Int64
 	current atomic.Value // progress token of the newest call: nobody reads the progress of one that was left
@@ -35,6 +36,7 @@ type connection struct {
 type progress struct {
 	message string   // for a person to see now
 	text    string   // of the reply or the output that is new since the notification before
+	line    string   // of the output, that is still being written: its text comes once it is whole
 	events  []string // what else is new, a line each
 }
 
@@ -49,7 +51,7 @@ func connect(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog
 			err = errors.Join(err, c.close())
 		}
 	}()
-	obs, endObserving, err := server.Observe(cfg, stdout, log)
+	obs, endObserving, err := server.Observe(cfg, under(stdout), log)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +61,7 @@ func connect(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog
 		return nil, err
 	}
 	c.ends = append(c.ends, func() error { srv.Close(); return nil })
+	c.working = srv.Working
 
 	serverIn, clientOut := io.Pipe()
 	clientIn, serverOut := io.Pipe()
@@ -88,6 +91,7 @@ func connect(ctx context.Context, cfg config.Config, stdout io.Writer, log *slog
 		var p progress
 		p.message, _ = n.Params.AdditionalFields["message"].(string)
 		p.text, _ = n.Params.Meta["openclaw-mcp/text"].(string)
+		p.line, _ = n.Params.Meta["openclaw-mcp/line"].(string)
 		events, _ := n.Params.Meta["openclaw-mcp/events"].([]any)
 		for _, e := range events {
 			line, _ := e.(string)

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -35,8 +33,9 @@ type console struct {
 
 	mu      sync.Mutex
 	midLine bool // the last text on standard output did not end its line
-	lines   chan typedLine
-	editor  *editor // reads the lines, where there is one
+	typed   *bufio.Reader
+	reading chan typedLine // of the read that is under way; nil for none
+	editor  *editor        // reads the lines, where there is one
 }
 
 // typedLine is a line that was typed, or the error of reading it.
@@ -54,8 +53,8 @@ func newConsole(version string, environ []string, stdin io.Reader, stdout, stder
 }
 
 func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	f := file(stream)
+	return f != nil && term.IsTerminal(int(f.Fd()))
 }
 
 // variables is the environment.
@@ -124,40 +123,6 @@ func (c *console) afterCtrlC() {
 	c.midLine = c.midLine && !isTerminal(c.stdout)
 }
 
-// wrapped breaks lines that are too long for the terminal between words. Where stream
-// is no terminal, it leaves the text as it is.
-func wrapped(stream any, text string) string {
-	f, ok := stream.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return text
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || width <= 0 {
-		width = helpWidth
-	}
-	return wrapWords(text, width)
-}
-
-// wrapWords breaks lines of more than width characters between words, and indents what
-// follows as the line was.
-func wrapWords(text string, width int) string {
-	var out []string
-	for line := range strings.SplitSeq(text, "\n") {
-		indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
-		for utf8.RuneCountInString(line) > width {
-			head := string([]rune(line)[:width+1])
-			at := strings.LastIndexByte(head, ' ')
-			if at <= len(indent) {
-				break // one word
-			}
-			out = append(out, strings.TrimRight(line[:at], " "))
-			line = indent + strings.TrimLeft(line[at:], " ")
-		}
-		out = append(out, line)
-	}
-	return strings.Join(out, "\n")
-}
-
 // print writes a part of the result to standard output. On a terminal it removes
 // control characters: what comes from an instance must not control the terminal.
 func (c *console) print(text string) {
@@ -180,12 +145,15 @@ func (c *console) printStyled(text string) {
 
 // endLine ends the line that print left open, if any.
 func (c *console) endLine() {
-	c.mu.Lock()
-	open := c.midLine
-	c.mu.Unlock()
-	if open {
+	if c.isMidLine() {
 		c.print("\n")
 	}
+}
+
+func (c *console) isMidLine() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.midLine
 }
 
 func (c *console) shown(text string) string {
@@ -205,51 +173,44 @@ func withoutControls(text string) string {
 }
 
 // readLine waits for the person to type a line. At the end of the input it
-// returns io.EOF. leave is what an editor says at Ctrl-C, see there.
+// returns io.EOF. leave is what an editor says at Ctrl-C, see there. A read from a
+// terminal can't be cancelled: one that is under way when ctx ends is for the next call.
 func (c *console) readLine(ctx context.Context, prompt, leave string) (string, error) {
 	if c.editor != nil {
 		return c.editor.readLine(ctx, prompt, leave)
 	}
 	c.mu.Lock()
 	fmt.Fprint(c.stderr, prompt)
-	if c.lines == nil {
-		c.lines = make(chan typedLine)
-		go c.readLines(c.lines)
+	if c.typed == nil {
+		c.typed = bufio.NewReader(c.stdin)
 	}
+	if c.reading == nil {
+		c.reading = make(chan typedLine, 1)
+		go func(to chan<- typedLine) {
+			text, err := c.typed.ReadString('\n')
+			if errors.Is(err, io.EOF) && text != "" {
+				err = nil
+			}
+			to <- typedLine{strings.TrimRight(text, "\r\n"), err}
+		}(c.reading)
+	}
+	reading := c.reading
 	c.mu.Unlock()
 	select {
-	case l, ok := <-c.lines:
-		if !ok {
-			return "", io.EOF
-		}
+	case l := <-reading:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.reading = nil
 		return l.text, l.err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
 }
 
-// readLines reads one line ahead, until the end of the input. A read from a
-// terminal can't be cancelled, so it may outlive the command.
-func (c *console) readLines(to chan<- typedLine) {
-	defer close(to)
-	r := bufio.NewReader(c.stdin)
-	for {
-		text, err := r.ReadString('\n')
-		if err == nil || (errors.Is(err, io.EOF) && text != "") {
-			to <- typedLine{text: strings.TrimRight(text, "\r\n")}
-		} else if !errors.Is(err, io.EOF) {
-			to <- typedLine{err: err}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
 // confirm asks a question. Only y or yes confirms.
 func (c *console) confirm(ctx context.Context, question string) (bool, error) {
 	c.say(bold, question)
-	answer, err := c.readLine(ctx, "Continue? [y/N] ", "")
+	answer, err := c.readLine(ctx, "[y/N] ", "")
 	if err != nil {
 		fmt.Fprintln(c.stderr)
 		if errors.Is(err, io.EOF) {

@@ -23,8 +23,8 @@ import (
 func demoCommand(c *console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "Show a whole session on a local instance",
-		Long: `Show a whole session on a local instance.
+		Short: "Show a complete session on a local instance",
+		Long: `Show a complete session on a local instance.
 
 A real MCP client talks to the real server, and the server to an instance on
 this machine. The demo needs no account and leaves nothing behind.`,
@@ -233,9 +233,10 @@ func (d *demonstration) tour(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "\n%s\n\n  %s\n  %s\n\n", d.paint(bold, "Done. Now from your own client:"),
-		"openclaw-mcp install --list             the clients on this machine",
-		"openclaw-mcp install CLIENT --local     add it to one; leave out --local if you have an API key")
+	fmt.Fprintf(d.out, "\n%s\n\n  %s\n  %s\n  %s\n\n", d.paint(bold, "Done. Now from your own client:"),
+		"openclaw-mcp install --list            the clients on this machine",
+		"openclaw-mcp install CLIENT --local    add it to one",
+		"openclaw-mcp install CLIENT            the same, if you have an API key")
 	return nil
 }
 

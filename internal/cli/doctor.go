@@ -22,11 +22,11 @@ func doctorCommand(c *console) *cobra.Command {
 		Short: "Check the configuration, the key and the service",
 		Long: `Check the configuration, the key and the service, and print a report.
 
-It reads, runs 'echo ok', sends the agent "Reply with OK" and opens the
-terminal and the desktop for up to 3 seconds. It never creates, reboots or shuts
-down an instance. The report on standard output has the names of keys but no
-values, so you can paste it into a bug report. Error messages of the service
-itself go to standard error.
+It reads what is there, runs 'echo ok', sends the agent "Reply with OK" and
+opens the terminal and the desktop for up to 3 seconds. It never creates,
+reboots or shuts down an instance. The report on standard output has the names
+of keys but no values, so you can paste it into a bug report. The service's own
+error messages go to standard error.
 
 Exit codes: 0 all is well, 1 there is a problem, 2 the service can't be used, or
 wrong usage or configuration, 130 cancelled.`,
@@ -39,11 +39,11 @@ wrong usage or configuration, 130 cancelled.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
-	cmd.Flags().BoolVar(&o.SkipChat, "no-chat", false, "send the agent no message")
-	cmd.Flags().BoolVar(&o.SkipExec, "no-exec", false, "run no command")
-	cmd.Flags().BoolVar(&o.SkipSockets, "no-sockets", false, "open neither the terminal nor the desktop")
+	cmd.Flags().BoolVar(&o.SkipChat, "no-chat", false, "don't send the agent a message")
+	cmd.Flags().BoolVar(&o.SkipExec, "no-exec", false, "don't run a command")
+	cmd.Flags().BoolVar(&o.SkipSockets, "no-sockets", false, "don't open the terminal or the desktop")
 	o.Patience = 15 * time.Second
-	cmd.Flags().Var((*duration)(&o.Patience), "patience", "longest `TIME` to wait for one answer")
+	cmd.Flags().Var((*duration)(&o.Patience), "patience", "wait at most `TIME` for each answer")
 	return cmd
 }
 

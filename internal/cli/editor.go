@@ -34,6 +34,7 @@ type editor struct {
 	line    editedLine
 	recalls int    // how far back in the history the line is from; 0 for none
 	unsent  string // the line that was being typed before
+	lastCut string // what Ctrl-Y brings back
 
 	// What the terminal shows.
 	shown    string
@@ -216,11 +217,17 @@ func (e *editor) handle(key string) (sent bool, err error) {
 	case "\x7f", "\b":
 		l.before, _ = lastCharacter(l.before)
 	case "\x17", "\x1b\x7f": // Ctrl-W, Alt-Backspace
-		l.before = withoutLastWord(l.before)
+		rest := withoutLastWord(l.before)
+		e.cut(l.before[len(rest):])
+		l.before = rest
 	case "\x15": // Ctrl-U
+		e.cut(l.before)
 		l.before = ""
 	case "\x0b": // Ctrl-K
+		e.cut(l.after)
 		l.after = ""
+	case "\x19": // Ctrl-Y
+		l.before += e.lastCut
 	case "\x14": // Ctrl-T
 		l.transpose()
 	case "\x1b[D", "\x1bOD", "\x02":
@@ -254,6 +261,13 @@ func (e *editor) handle(key string) (sent bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// cut keeps what a key has removed, for Ctrl-Y.
+func (e *editor) cut(text string) {
+	if text != "" {
+		e.lastCut = text
+	}
 }
 
 // isText reports whether a key is a character to keep: no control, no sequence, and

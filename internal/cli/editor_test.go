@@ -84,6 +84,13 @@ func TestEditorColumns(t *testing.T) {
 			{"\x14", "> 日本", 1, 7},
 			{"\x01\x0b", ">", 1, 3},
 		}},
+		{"cut and brought back", nil, []step{
+			{"one 二 three\x17", "> one 二", 1, 10}, // a space follows
+			{"\x17\x17\x0b", ">", 1, 3},
+			{"\x19\x19", "> one one", 1, 11},
+			{"\x15x\x19", "> xone one", 1, 12},
+			{keyHome + keyRight + "\x0b\x19\x19", "> xone one o\nne one", 2, 8},
+		}},
 		{"marks", nil, []step{
 			{"a" + eAcute + "b", "> a" + eAcute + "b", 1, 6},
 			{keyLeft, "> a" + eAcute + "b", 1, 5},

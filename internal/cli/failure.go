@@ -12,7 +12,7 @@ import (
 
 // request is how an error begins that names the request it comes from.
 var request = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:[a-z_]+ failed: )?(?:(?:GET|HEAD|POST|PUT|PATCH|DELETE) /\S*: )?`)
+	return regexp.MustCompile(`^(?:[a-z_]+ failed: )?(?:no instance was named, and finding one failed: )?(?:(?:GET|HEAD|POST|PUT|PATCH|DELETE) /\S*: )?`)
 })
 
 // failure is a failed result as a person reads it: what was wrong, what happened if
@@ -44,13 +44,24 @@ func (c *console) failure(cfg config.Config, res *mcp.CallToolResult) string {
 			if untouched {
 				lines = append(lines, "Nothing was changed.")
 			}
-			lines = append(lines, "Run `openclaw-mcp doctor"+c.flagLocal()+"` to find out why OpenClaw can't be reached.")
+			lines = append(lines, strings.TrimSpace(c.whatToCheck(cfg)+" `openclaw-mcp doctor"+c.flagLocal()+"` finds out more."))
 		case strings.HasPrefix(line, "Next: "):
 		default:
 			lines = append(lines, line)
 		}
 	}
 	return request().ReplaceAllString(strings.Join(lines, "\n"), "")
+}
+
+// whatToCheck says what may be wrong where the service can't be reached.
+func (c *console) whatToCheck(cfg config.Config) string {
+	switch {
+	case c.local:
+		return ""
+	case cfg.BaseURL == config.DefaultBaseURL:
+		return "Check your network, and your proxy if you have one."
+	}
+	return "Check OPENCLAW_API_BASE_URL, which is " + cfg.BaseURL + ", and your network."
 }
 
 // rejectedKey says what to do about a key that the service refuses.
@@ -61,10 +72,21 @@ func (c *console) rejectedKey(cfg config.Config) string {
 	return "The API key was rejected (401). Run `openclaw-mcp login`."
 }
 
-// needsInstance tells whether a call failed since it named no instance, and gives
-// which there are.
-func needsInstance(res *mcp.CallToolResult) (choices string, ok bool) {
-	_, choices, ok = strings.Cut(textOf(res), `argument "instance" is needed, since `)
-	choices, _, _ = strings.Cut(choices, "\n")
-	return choices, ok && res.IsError
+// instanceTrouble says what to do about a call that named no instance where there are
+// several, or one that is not there; how is how the command names one. "" for other
+// failures.
+func (c *console) instanceTrouble(cfg config.Config, res *mcp.CallToolResult, named, how string) string {
+	said := textOf(res)
+	if _, choices, ok := strings.Cut(said, `argument "instance" is needed, since `); ok {
+		choices, _, _ = strings.Cut(choices, "\n")
+		return strings.ToUpper(choices[:1]) + choices[1:] + "\nChoose one with " + how + ", or set OPENCLAW_INSTANCE_ID to it."
+	}
+	from := ""
+	if named == "" {
+		named, from = cfg.Instance, " (OPENCLAW_INSTANCE_ID)"
+	}
+	if named != "" && strings.Contains(said, "nstance not found") {
+		return "There is no instance " + named + from + "; `openclaw-mcp status" + c.flagLocal() + "` shows yours."
+	}
+	return ""
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"log"
 	"log/slog"
 	"net/http/httptest"
 	"runtime"
@@ -46,12 +47,20 @@ func TestFailuresForPeople(t *testing.T) {
 	}
 
 	p = newPerson(t, accountOf(t, 1)...)
-	p.wants(1, "There is no session nope; /sessions lists them.", "", "chat", "--session", "nope", "hi")
+	p.wants(1, "There is no session nope; `openclaw-mcp call list_chat_sessions` lists them.", "", "chat", "--session", "nope", "hi")
+	p.wants(1, "There is no instance nope; `openclaw-mcp status` shows yours.", "", "chat", "--instance", "nope", "hi")
 	p.environ = append(p.environ, "OPENCLAW_MCP_READ_ONLY=true")
 	p.wants(1, "this server is read-only (OPENCLAW_MCP_READ_ONLY)", "", "call", "exec_command", "command=ls")
 
 	p = newPerson(t, accountOf(t, 2)...)
-	p.wants(1, "--instance ID. several instances are ready: ", "", "chat", "hi")
+	p.wants(1, "Several instances are ready: ", "", "chat", "hi")
+	p.wants(1, "Choose one with --instance ID, or set OPENCLAW_INSTANCE_ID to it.", "", "chat", "hi")
+	p.environ = append(p.environ, "OPENCLAW_INSTANCE_ID=nope")
+	p.wants(1, "There is no instance nope (OPENCLAW_INSTANCE_ID); ", "", "chat", "hi")
+	p.wants(0, "OPENCLAW_INSTANCE_ID is nope, which is not one of them", "", "status")
+	for _, run := range []string{"7", "nope"} {
+		p.wants(1, "openclaw-mcp: there is no run "+run+"; 'openclaw-mcp status' lists what was left running", "", "logs", run)
+	}
 }
 
 // What call prints is what a model reads, to the byte: of what it says and of failures.
@@ -110,10 +119,25 @@ func TestCallPrintsWhatAModelReads(t *testing.T) {
 // Where OpenClaw can't be reached, a person is told that nothing was done, and what finds out why.
 func TestUnreachableForPeople(t *testing.T) {
 	t.Parallel()
-	gone := httptest.NewServer(nil)
+	gone, plain, secure := httptest.NewServer(nil), httptest.NewServer(nil), httptest.NewTLSServer(nil)
 	gone.Close()
-	p := newPerson(t, "OPENCLAW_API_BASE_URL="+gone.URL, "OPENCLAW_API_KEY="+goodKey, "OPENCLAW_INSTANCE_ID=i")
-	p.wants(1, "connection refused\nNothing was changed.\nRun `openclaw-mcp doctor` to find out why", "", "chat", "hi")
+	defer plain.Close()
+	defer secure.Close()
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	for url, says := range map[string]string{
+		gone.URL:                     "nothing listens at " + strings.TrimPrefix(gone.URL, "http://") + " (connection refused)",
+		"http://nowhere.invalid/api": "the host nowhere.invalid can't be ", // found, or looked up where there is no network
+		strings.Replace(plain.URL, "http:", "https:", 1): "the server speaks http, not https",
+		secure.URL: "the server's certificate is not trusted (x509: ",
+	} {
+		p := newPerson(t, "OPENCLAW_API_BASE_URL="+url, "OPENCLAW_API_KEY="+goodKey)
+		for _, args := range [][]string{{"status"}, {"chat", "hi"}} {
+			code, _, stderr := p.runs("", args...)
+			if code != 1 || !strings.HasPrefix(stderr, says) || !strings.Contains(stderr, "\nNothing was changed.\nCheck OPENCLAW_API_BASE_URL, which is "+url+", and your network. `openclaw-mcp doctor` finds out more.") {
+				t.Errorf("%s, %v: exit code %d, %q", url, args, code, stderr)
+			}
+		}
+	}
 }
 
 // call ends as its command did.
@@ -130,6 +154,8 @@ func TestInstallRefuses(t *testing.T) {
 	t.Parallel()
 	p := newPerson(t)
 	p.wants(2, "OPENCLAW_MCP_CONFIRM is \"perhaps\"; it must be ask, allow or deny", "", "install", "cursor", "--local", "--env", "OPENCLAW_MCP_CONFIRM=perhaps")
+	p.environ = append(p.environ, "OPENCLAW_MCP_READ_ONLY=true", "OPENCLAW_MCP_CONFIRM=deny", "OPENCLAW_MCP_TOOLS=")
+	p.wants(1, "Set here, but not for the client: OPENCLAW_MCP_READ_ONLY. Use --env", "", "install", "cursor", "--local", "--env", "OPENCLAW_MCP_CONFIRM=deny", "--dry-run") // 1: the test binary is not a program to install
 	p.wants(2, `did you mean "claude-desktop" or "claude-code"?`, "", "install", "claude")
 	p.wants(2, "there is help for call, chat", "", "help", "foobarbaz")
 }

@@ -116,7 +116,11 @@ func TestCommandLineMistakes(t *testing.T) {
 	}{
 		{[]string{"docter"}, `unknown command "docter": did you mean "doctor"?`, "openclaw-mcp --help"},
 		{[]string{"chta", "hello"}, `unknown command "chta": did you mean "chat"?`, "openclaw-mcp --help"},
-		{[]string{"serve"}, `unknown command "serve"; the commands are call, chat, completion, config, demo, doctor, help, install, login, logout, logs, man, status, version`, "openclaw-mcp --help"},
+		{[]string{"serve"}, `unknown command "serve": did you mean "--http ADDR"?`, "openclaw-mcp --help"},
+		{[]string{"uninstall", "cursor"}, `unknown command "uninstall": did you mean "install CLIENT --uninstall"?`, "openclaw-mcp --help"},
+		{[]string{"exec", "ls"}, `unknown command "exec": did you mean "call exec_command command='ls -la'"?`, "openclaw-mcp --help"},
+		{[]string{"list_files"}, `unknown command "list_files": did you mean "call list_files"?`, "openclaw-mcp --help"},
+		{[]string{"update"}, `unknown command "update"; the commands are call, chat, completion, config, demo, doctor, help, install, login, logout, logs, man, status, version`, "openclaw-mcp --help"},
 		{[]string{"-locl"}, "unknown flag -locl: did you mean --local?", "openclaw-mcp --help"},
 		{[]string{"install", "curser"}, `unknown client "curser": did you mean "cursor"?`, "openclaw-mcp install --help"},
 		{[]string{"doctor", "--patience", "7200"}, "--patience is 2h0m0s; it must be from 100ms to 1h", "openclaw-mcp doctor --help"},
@@ -144,6 +148,10 @@ func TestCommandLineMistakes(t *testing.T) {
 		{[]string{"call"}, "call needs the name of a tool", "openclaw-mcp call --list"},
 		{[]string{"call", "exec_command", "x=1"}, `unknown argument "x"; exec_command takes command, background,`, "openclaw-mcp call exec_command --help"},
 		{[]string{"install", "cursor", "--env", "OPENCLAW_MCP_READONLY=true"}, "--env OPENCLAW_MCP_READONLY is not a setting of openclaw-mcp: did you mean OPENCLAW_MCP_READ_ONLY?", "openclaw-mcp install --help"},
+		{[]string{"install", "code"}, `unknown client "code": did you mean "claude-code" or "vscode" or "codex"?`, "openclaw-mcp install --help"},
+		{[]string{"call", "exec_command", "ls", "-la"}, "unknown flag -la; a tool's arguments are KEY=VALUE, in quotes if there are spaces: command='ls -la'", "openclaw-mcp call --help"},
+		{[]string{"call", "exec_command", "--yess"}, "unknown flag --yess: did you mean --yes?", "openclaw-mcp call --help"},
+		{[]string{"login", "--key", "x"}, "unknown flag --key; it asks for the key, or reads it from standard input", "openclaw-mcp login --help"},
 		{[]string{"install", "emacs"}, `unknown client "emacs"; the clients are claude-desktop, `, "openclaw-mcp install --help"},
 	} {
 		code, stdout, stderr := say(t, tt.args...)

@@ -28,7 +28,7 @@ func installCommand(c *console) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Clients, o.Local, o.CheckSettings = args, c.local, checkSettings
 			for _, name := range args {
-				if several := beginningWith(name, install.Clients()); len(several) > 1 {
+				if several := containing(name, install.Clients()); len(several) > 0 {
 					return usagef("unknown client %q: did you mean %s?", name, strings.Join(several, " or "))
 				}
 				if near := didYouMean(name, install.Clients()); near != "" && !slices.Contains(install.Clients(), name) {
@@ -43,12 +43,20 @@ func installCommand(c *console) *cobra.Command {
 				_, err := c.tryKey(cmd.Context(), c.serviceFor(o.Env), key)
 				return err
 			}
-			if c.interactive && len(args) == 1 && !o.List && !o.Uninstall && !o.DryRun && o.HTTP == "" {
-				if setup.Exe, err = c.offerCopy(cmd.Context(), setup.Exe); err != nil {
-					return err
-				}
+			asks := c.interactive && isTerminal(c.stdout) && !o.Yes // who can't see the change is not asked
+			if asks {
+				setup.Confirm = func(question string) (bool, error) { return c.confirm(cmd.Context(), question) }
 			}
-			err = install.Run(setup, o)
+			if asks && len(args) == 1 && !o.List && !o.Uninstall && !o.DryRun && o.HTTP == "" {
+				setup.Exe, err = c.offerCopy(cmd.Context(), setup.Exe)
+			}
+			if err == nil {
+				c.warnOfSettings(o)
+				err = install.Run(setup, o)
+			}
+			if errors.Is(err, context.Canceled) {
+				return errCancelled
+			}
 			if usage, ok := errors.AsType[install.UsageError](err); ok {
 				return usageError{error: usage}
 			}
@@ -60,19 +68,42 @@ func installCommand(c *console) *cobra.Command {
 	return cmd
 }
 
+// warnOfSettings names the settings that are set here and that the client will not pass
+// on: a limit, for example, which the person may rely on.
+func (c *console) warnOfSettings(o install.Options) {
+	if o.List || o.Uninstall || o.HTTP != "" {
+		return
+	}
+	given := func(name string) bool {
+		return slices.ContainsFunc(o.Env, func(setting string) bool { return strings.HasPrefix(setting, name+"=") })
+	}
+	var left []string
+	for _, variable := range c.environ {
+		name, value, _ := strings.Cut(variable, "=")
+		if value == "" || !strings.HasPrefix(name, "OPENCLAW_") || strings.HasPrefix(name, "OPENCLAW_API_KEY") || given(name) {
+			continue
+		}
+		left = append(left, name)
+	}
+	if len(left) > 0 {
+		slices.Sort(left)
+		c.say(dim, "Set here, but not for the client: "+strings.Join(left, ", ")+". Use --env NAME=VALUE to put a setting into the entry.")
+	}
+}
+
 // checkSettings refuses what the server would refuse when a client starts it.
 func checkSettings(env []string) error {
 	_, err := config.Read(append([]string{"OPENCLAW_API_KEY=none"}, env...))
 	return err
 }
 
-// beginningWith are the clients that a word begins, quoted; none where it is one.
-func beginningWith(word string, clients []string) (fit []string) {
+// containing are the clients that a word is a part of, quoted; none where it is one.
+func containing(word string, clients []string) (fit []string) {
 	for _, name := range clients {
 		if name == word {
 			return nil
 		}
-		if word != "" && strings.HasPrefix(name, word+"-") {
+		if len(word) > 2 && strings.Contains(name, word) {
 			fit = append(fit, fmt.Sprintf("%q", name))
 		}
 	}

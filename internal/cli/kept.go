@@ -94,7 +94,7 @@ func (c *console) forget(run string) error {
 func (c *console) writeKept(all []keptRun) error {
 	path := c.runsFile()
 	if path == "" {
-		return errors.New("there is no place to note it: no home folder is known")
+		return errors.New("no home folder is known")
 	}
 	b, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {

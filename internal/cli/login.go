@@ -28,13 +28,21 @@ func loginCommand(c *console) *cobra.Command {
 		Long: `Save your API key, for all commands and clients.
 
 It asks for the key, which isn't shown as you type, or reads it from standard
-input if that is not a terminal. It checks the key, and saves it only if the
-service accepts it: in a file that only you can read. The variables
-OPENCLAW_API_KEY and OPENCLAW_API_KEY_FILE still come first.`,
-		Args: noArguments,
+input if that is not a terminal. It checks the key and, if the service accepts
+it, saves it in a file that only you can read. The variables OPENCLAW_API_KEY
+and OPENCLAW_API_KEY_FILE take precedence over it.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 { // perhaps the key, which is not repeated
+				return usagef("login takes no arguments; %s", asksForKey)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return runLogin(cmd.Context(), c) },
 	}
 }
+
+// asksForKey says why login takes the key in no other way.
+const asksForKey = "it asks for the key, or reads it from standard input, so that it does not stay in your shell's history"
 
 func logoutCommand(c *console) *cobra.Command {
 	return &cobra.Command{
@@ -42,6 +50,9 @@ func logoutCommand(c *console) *cobra.Command {
 		Short: "Delete the API key that login saved",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
+			if c.local {
+				return usagef("--local needs no key, so there is nothing to log out of")
+			}
 			path, err := c.loginFile()
 			if err != nil {
 				return err
@@ -105,7 +116,7 @@ func runLogin(ctx context.Context, c *console) error {
 		return fmt.Errorf("the key can't be saved: %w", err)
 	}
 	fmt.Fprintf(c.stdout, "Logged in to %s with the key %s: %s.\nThe key is saved in %s.\n", cfg.BaseURL, keyfile.Masked(key), count(instances, "instance"), path)
-	c.warnOfVariables("is set, and comes first.")
+	c.warnOfVariables("is set, and takes precedence.")
 	return nil
 }
 
@@ -119,18 +130,27 @@ func count(n int, what string) string {
 // askKey asks the person for the API key, which isn't shown, or reads it from
 // what is no terminal.
 func (c *console) askKey(ctx context.Context, baseURL string) (string, error) {
-	key, err := c.readSecret(ctx, "API key (not shown as you type): ")
+	key, err := c.readSecret(ctx, "API key from "+account(baseURL)+" (not shown as you type): ")
 	if err != nil {
 		return "", err
 	}
 	key = strings.TrimSpace(key)
 	if key == "" {
-		return "", usagef("no key was given; yours is in your account at %s", host(baseURL))
+		return "", usagef("no key was given; yours is in your account at %s", account(baseURL))
 	}
 	if err := secret.CheckWord(key); err != nil {
 		return "", fmt.Errorf("the API key %w", err)
 	}
 	return key, keyfile.Check(key)
+}
+
+// account is where people get their keys: a page, or the host of a service whose pages
+// are not known.
+func account(baseURL string) string {
+	if baseURL == config.DefaultBaseURL {
+		return "https://" + host(baseURL) + "/account"
+	}
+	return host(baseURL)
 }
 
 // host is whom an address belongs to.
@@ -195,7 +215,11 @@ func (c *console) tryKey(ctx context.Context, baseURL, key string) (int, error) 
 		return 0, fmt.Errorf("%w (%d)", install.ErrRefused, failure.Status)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("the key could not be checked at %s: %w", baseURL, err)
+		at := baseURL
+		if at != config.DefaultBaseURL {
+			at += " (OPENCLAW_API_BASE_URL)"
+		}
+		return 0, fmt.Errorf("the key could not be checked at %s: %w", at, err)
 	}
 	return len(page.Items), nil
 }

@@ -70,6 +70,7 @@ func TestLogin(t *testing.T) {
 	p.wants(1, "one word", "two words\n", "login")
 	p.wants(2, "no key was given; yours is in your account at "+strings.TrimPrefix(url, "http://"), "\n", "login")
 	p.wants(2, "--local needs no key", goodKey, "login", "--local")
+	p.wants(2, "login takes no arguments; it asks for the key", "", "login", goodKey)
 	if left, err := os.ReadDir(p.home); err != nil || len(left) > 0 {
 		t.Fatalf("a refused key leaves %v, %v", left, err)
 	}
@@ -77,13 +78,14 @@ func TestLogin(t *testing.T) {
 
 	// Every command has the key now, and a variable still comes first.
 	p.wants(0, "inst_1  ready  mine", "", "status")
+	p.wants(2, "--local needs no key", "", "logout", "--local")
 	p.wants(0, "api-key", "", "status")
 	p.wants(0, "sk_…cdef", "", "config")
 	p.wants(0, "inst_1", "", "call", "list_instances")
 	p.environ = append(p.environ, "OPENCLAW_API_KEY=another_key_that_is_wrong")
 	p.wants(1, "401", "", "status")
 	p.wants(0, "ano…rong  ", "", "config")
-	p.wants(0, "OPENCLAW_API_KEY is set, and comes first", goodKey+"\n", "login")
+	p.wants(0, "OPENCLAW_API_KEY is set, and takes precedence", goodKey+"\n", "login")
 	p.environ = append(p.environ, "OPENCLAW_API_KEY=")
 
 	p.wants(0, "Logged out", "", "logout")
@@ -98,7 +100,7 @@ func TestLoginUntried(t *testing.T) {
 	url := srv.URL
 	srv.Close()
 	p := newPerson(t, "OPENCLAW_API_BASE_URL="+url)
-	p.wants(1, "could not be checked at "+url, goodKey, "login")
+	p.wants(1, "could not be checked at "+url+" (OPENCLAW_API_BASE_URL): ", goodKey, "login")
 	p.environ = nil
 	p.wants(1, "can't tell where to save the key", goodKey, "login")
 }
@@ -116,16 +118,38 @@ func TestConfigCommand(t *testing.T) {
 			t.Errorf("it lacks %q:\n%s", want, stdout)
 		}
 	}
+	// What most people need is shown although it is not set; with --local, what is used.
+	for _, want := range []string{"OPENCLAW_API_KEY not set OPENCLAW_API_KEY_FILE not set OPENCLAW_API_BASE_URL http://me:xxxxx@example.com environment", "OPENCLAW_INSTANCE_ID not set"} {
+		if !strings.Contains(got, want) || strings.Contains(got, "OPENCLAW_MCP_ADMIN") {
+			t.Errorf("it lacks %q, or has too much:\n%s", want, stdout)
+		}
+	}
+	_, stdout, _ = p.runs("", "config", "--local")
+	if got := strings.Join(strings.Fields(stdout), " "); !strings.Contains(got, "OPENCLAW_API_KEY not needed --local") || strings.Contains(got, "example.com") {
+		t.Errorf("with --local:\n%s", stdout)
+	}
 	for _, secret := range []string{"word", "0123456789"} {
 		if strings.Contains(stdout+stderr, secret) {
 			t.Errorf("it shows %q", secret)
 		}
 	}
-	p = newPerson(t, "OPENCLAW_MCP_READ_ONLY=perhaps", "OPENCLAW_MCP_SOFT_DEADLINE=soon")
-	_, _, stderr = p.runs("", "config")
-	for _, want := range []string{"OPENCLAW_MCP_READ_ONLY must be true or false (yes/no, on/off, 1/0 also work)", "OPENCLAW_MCP_SOFT_DEADLINE is not a valid duration: write 45s, 2m, 1h30m or a number of seconds"} {
-		if !strings.Contains(stderr, want) {
-			t.Errorf("it lacks %q: %s", want, stderr)
+	// Everything that is wrong is said at once, and each thing once.
+	p = newPerson(t, "OPENCLAW_MCP_READ_ONLY=perhaps", "OPENCLAW_MCP_SOFT_DEADLINE=soon", "OPENCLAW_MCP_RATE_LIMIT=x", "OPENCLAW_MCP_TERMINALS=x",
+		"OPENCLAW_MCP_CONFIRM=perhaps", "OPENCLAW_MCP_TOOLZ=chat", "OPENCLAW_MCP_AUTH=token")
+	for _, args := range [][]string{{"config"}, {"--http", "127.0.0.1"}} {
+		_, _, stderr = p.runs("", args...)
+		for _, want := range []string{
+			"OPENCLAW_MCP_READ_ONLY must be true or false (yes/no, on/off, 1/0 also work)",
+			"OPENCLAW_MCP_SOFT_DEADLINE is not a valid duration: write 45s, 2m, 1h30m or a number of seconds",
+			"OPENCLAW_MCP_RATE_LIMIT is not a valid number", "OPENCLAW_MCP_TERMINALS is not a valid whole number",
+			`OPENCLAW_MCP_CONFIRM is "perhaps"`, "OPENCLAW_MCP_TOOLZ is not a setting", "OPENCLAW_MCP_AUTH is token, which needs",
+		} {
+			if strings.Count(stderr, "\n"+want) != 1 {
+				t.Errorf("%v: it does not say %q once: %s", args, want, stderr)
+			}
+		}
+		if n := strings.Count(stderr, "\n"); n != 7+len(args) {
+			t.Errorf("%v: %d lines: %s", args, n, stderr)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,9 +19,10 @@ func logsCommand(c *console) *cobra.Command {
 		Short: "Show a run's output, or follow it",
 		Long: `Show a run's output: what a command printed, or a reply.
 
-RUN is the number that 'openclaw-mcp status' shows, or the handle that a result
-names; without it, the last run that 'chat' or 'call' left running. With -f, it
-goes on until the run ends; Ctrl-C stops that, and the run goes on.`,
+RUN is the number that 'openclaw-mcp status' shows, or the handle in a tool's
+result. Without RUN, it shows the last run that 'chat' or 'call' left running.
+With -f, it follows the output until the run ends; Ctrl-C stops following, not
+the run.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("logs takes one run, but got %q", args[1])
@@ -28,7 +30,7 @@ goes on until the run ends; Ctrl-C stops that, and the run goes on.`,
 			return runLogs(cmd.Context(), c, follow, args)
 		},
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the run ends")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "follow the output until the run ends")
 	return cmd
 }
 
@@ -37,7 +39,7 @@ func (c *console) findRun(cfg config.Config, args []string) (string, error) {
 	kept := c.keptRuns(cfg)
 	if len(args) == 0 {
 		if len(kept) == 0 {
-			return "", errors.New("no reply and no command was left running: there is nothing to show")
+			return "", errors.New("nothing was left running, so there is nothing to show")
 		}
 		return kept[0].Run, nil
 	}
@@ -50,7 +52,15 @@ func (c *console) findRun(cfg config.Config, args []string) (string, error) {
 			return k.Run, nil
 		}
 	}
-	return "", fmt.Errorf("there is no run %d; 'openclaw-mcp status%s' lists those that were left running", number, c.flagLocal())
+	return "", c.noRun(args)
+}
+
+func (c *console) noRun(args []string) error {
+	named := ""
+	if len(args) > 0 {
+		named = " " + args[0]
+	}
+	return fmt.Errorf("there is no run%s; 'openclaw-mcp status%s' lists what was left running", named, c.flagLocal())
 }
 
 func runLogs(ctx context.Context, c *console, follow bool, args []string) error {
@@ -77,10 +87,13 @@ func runLogs(ctx context.Context, c *console, follow bool, args []string) error 
 		if ctx.Err() != nil {
 			c.afterCtrlC()
 			c.endLine()
-			return errCancelled
+			return exitWith(130, "stopped following; the run goes on")
 		}
 		if err != nil {
 			return err
+		}
+		if res.IsError && strings.Contains(textOf(res), "not a run handle of yours") {
+			return c.noRun(args)
 		}
 		if res.IsError {
 			return exitWith(1, c.paint(red, c.shown(c.failure(cfg, res))))
@@ -88,6 +101,9 @@ func runLogs(ctx context.Context, c *console, follow bool, args []string) error 
 		res = firstRun(res)
 		c.print(field(res, "reply"))
 		c.print(field(res, "stdout"))
+		if err := c.lost(); err != nil { // nobody reads on
+			return err
+		}
 		if errs := field(res, "stderr"); errs != "" {
 			c.say("", errs)
 		}

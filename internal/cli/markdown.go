@@ -7,14 +7,18 @@ import (
 )
 
 // markdown makes the Markdown of a reply readable on a terminal while it arrives:
-// headings and **bold** words are bold, code has a colour, and lists have bullets.
+// headings and **bold** words are bold, code has a colour in place of its fences, and
+// lists have bullets. Its lines are broken between words, those of code are not.
 // Words are shown at once. Only what may turn out to be a mark is held back, until its
 // end or that of the line; what turns out to be none is shown as it came.
 type markdown struct {
+	plain bool   // there are no colours, so all marks stay
 	held  string // what was not shown yet
 	begun bool   // the beginning of the line was shown
 	style string // of the rest of the line
 	code  bool   // between fences
+	fence bool   // the line is one, and is not shown
+	wrap  wordWrap
 }
 
 // maxHeld bounds what is held back, so that a reply does not seem to stop.
@@ -26,21 +30,28 @@ func (m *markdown) write(text string) string {
 	var shown strings.Builder
 	for {
 		line, rest, ended := strings.Cut(m.held, "\n")
-		m.held = m.show(&shown, line, ended)
+		shown.WriteString(m.broken(line, ended))
 		if !ended {
 			return shown.String()
 		}
-		shown.WriteByte('\n')
-		m.held, m.begun, m.style = rest, false, ""
+		if !m.fence {
+			shown.WriteString(m.wrap.write("\n"))
+		}
+		m.held, m.begun, m.fence, m.style = rest, false, false, ""
 	}
 }
 
 // end gives what was held back.
-func (m *markdown) end() string {
+func (m *markdown) end() string { return m.broken(m.held, true) + m.wrap.end() }
+
+// broken shows a line, or the next part of one, in as many lines as the terminal needs.
+func (m *markdown) broken(line string, ended bool) string {
 	var shown strings.Builder
-	m.show(&shown, m.held, true)
-	m.held = ""
-	return shown.String()
+	m.held = m.show(&shown, line, ended)
+	if m.code {
+		return m.wrap.unbroken(shown.String())
+	}
+	return m.wrap.write(shown.String())
 }
 
 // undecided is the beginning of a line that may become that of a block.
@@ -54,6 +65,13 @@ func (m *markdown) show(shown *strings.Builder, line string, ended bool) (wait s
 		}
 		m.begun = line != ""
 		line = m.begin(shown, line)
+	}
+	if m.fence {
+		return ""
+	}
+	if m.plain {
+		shown.WriteString(line)
+		return ""
 	}
 	if m.style != "" {
 		shown.WriteString(styled(m.style, line))
@@ -69,7 +87,8 @@ func (m *markdown) begin(shown *strings.Builder, line string) string {
 	mark, rest, _ := strings.Cut(text, " ")
 	switch {
 	case strings.HasPrefix(text, "```"):
-		m.code, m.style = !m.code, dim
+		m.code, m.fence = !m.code, !m.plain
+	case m.plain:
 	case m.code:
 		m.style = cyan
 	case mark == text: // nothing that a space follows

@@ -19,6 +19,9 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return nil
 	case cmd.HasAvailableSubCommands():
+		if here := elsewhere(args[0]); here != "" && !cmd.HasParent() {
+			return usagef("unknown command %q: did you mean \"%s\"?", args[0], here)
+		}
 		names := names(visibleCommands(cmd))
 		if near := didYouMean(args[0], names); near != "" {
 			return usagef("unknown command %q%s", args[0], near)
@@ -27,6 +30,29 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	default:
 		return usagef("%s takes no arguments, but got %q", cmd.Name(), args[0])
 	}
+}
+
+// elsewhere is what to type here for a command that other programs have, or for the
+// name of a tool; "" for any other word.
+func elsewhere(word string) string {
+	switch word {
+	case "auth":
+		return "login"
+	case "exec", "run", "shell", "ssh":
+		return "call exec_command command='ls -la'"
+	case "instances", "list", "ls", "ps", "whoami":
+		return "status"
+	case "serve", "server", "start":
+		return "--http ADDR"
+	case "tools":
+		return "call --list"
+	case "uninstall", "remove":
+		return "install CLIENT --uninstall"
+	}
+	if tool, err := lookupTool(word); err == nil {
+		return "call " + tool.Name
+	}
+	return ""
 }
 
 // flagError says in our words what was wrong with a flag.
@@ -79,7 +105,15 @@ func unknownFlag(cmd *cobra.Command, err *pflag.NotExistError) error {
 	}
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
-	return usagef("unknown flag %s%s", name, didYouMean(name, known))
+	near := didYouMean(name, known)
+	switch {
+	case near != "":
+	case cmd.Name() == "call":
+		near = "; a tool's arguments are KEY=VALUE, in quotes if there are spaces: command='ls -la'"
+	case cmd.Name() == "login":
+		near = "; " + asksForKey
+	}
+	return usagef("unknown flag %s%s", name, near)
 }
 
 // didYouMean names the known word that is nearest to a misspelt one. It is

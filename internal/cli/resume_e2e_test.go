@@ -44,7 +44,7 @@ func TestChatResumes(t *testing.T) {
 	srv := httptest.NewServer(service)
 	defer srv.Close()
 	p := newPerson(t, "OPENCLAW_API_KEY="+key, "OPENCLAW_API_BASE_URL="+srv.URL)
-	p.wants(1, "no reply was left running here", "", "chat", "--resume")
+	p.wants(1, "there is no reply that you stopped waiting for", "", "chat", "--resume")
 
 	ctx, interrupt := context.WithCancel(t.Context())
 	out, errs := &notifying{wanted: "one", seen: interrupt}, new(bytes.Buffer)
@@ -66,8 +66,8 @@ func TestChatResumes(t *testing.T) {
 	if code != 0 || stdout != "one two three four\n" || !strings.Contains(stderr, "the reply to: count") {
 		t.Errorf("exit code %d, %q, %q", code, stdout, stderr)
 	}
-	p.wants(0, "unfinished nothing", "", "status")
-	p.wants(1, "no reply was left running here", "", "chat", "--resume")
+	p.wants(0, "running    nothing", "", "status")
+	p.wants(1, "there is no reply that you stopped waiting for", "", "chat", "--resume")
 	p.wants(2, "it takes no message", "", "chat", "--resume", "hello")
 }
 

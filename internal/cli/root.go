@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -20,8 +21,8 @@ func rootCommand(c *console) *cobra.Command {
 		Long: `openclaw-mcp lets MCP clients operate hosted OpenClaw instances.
 
 Without a command, it serves MCP on standard input and output, or with --http
-over streamable HTTP at http://ADDR/mcp. With --local, it uses a local
-instance, on this machine: no account needed.
+over streamable HTTP at http://ADDR/mcp. With --local, it uses a local instance
+on this machine, for which you need no account.
 
 The API key comes from OPENCLAW_API_KEY, from the file that
 OPENCLAW_API_KEY_FILE names, or from 'openclaw-mcp login', which saves it for
@@ -41,10 +42,10 @@ all commands and clients. Settings are environment variables;
 				return nil
 			}
 			cfg, err := config.Read(c.environ)
-			if err == nil && httpAddr != "" {
+			if httpAddr != "" {
 				cfg.HTTP, cfg.HTTPFrom = httpAddr, "--http"
-				if err = config.CheckListenAddress(cfg.HTTP, cfg.Auth); err != nil {
-					err = fmt.Errorf("--http %w", err)
+				if wrong := config.CheckListenAddress(cfg.HTTP, cfg.Auth); wrong != nil {
+					err = errors.Join(err, fmt.Errorf("--http %w", wrong))
 				}
 			}
 			if err != nil {
@@ -57,7 +58,7 @@ all commands and clients. Settings are environment variables;
 			if isTerminal(c.stderr) {
 				cfg.Listening = func(url string) { c.say(bold, "open "+url) }
 			}
-			return server.Serve(cmd.Context(), cfg, c.local, c.stdin, c.stdout, c.stderr)
+			return server.Serve(cmd.Context(), cfg, c.local, c.stdin, under(c.stdout), c.stderr)
 		},
 	}
 	root.SetIn(c.stdin)
@@ -65,7 +66,7 @@ all commands and clients. Settings are environment variables;
 	root.SetErr(c.stderr)
 	root.Flags().StringVar(&httpAddr, "http", "", "serve MCP over streamable HTTP on `ADDR`, at the path /mcp")
 	root.Flags().BoolVarP(&version, "version", "v", false, "print the version")
-	root.PersistentFlags().BoolVar(&c.local, "local", false, "use a local instance, on this machine: no account needed")
+	root.PersistentFlags().BoolVar(&c.local, "local", false, "use a local instance on this machine (no account needed)")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(helpCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
@@ -102,9 +103,8 @@ const noKey = `openclaw-mcp needs an OpenClaw service to connect to. You have tw
 
 // greet tells a person who starts the program alone what it is, and what to type.
 func (c *console) greet() {
-	c.print("openclaw-mcp " + c.version + `: lets MCP clients (Claude, Cursor, VS Code and others)
-operate OpenClaw instances in the cloud. Your client starts it, once you have
-set it up:
+	c.print(wrapped(c.stdout, `openclaw-mcp lets MCP clients (Claude, Cursor, VS Code and others) operate
+OpenClaw instances in the cloud. Your client starts it, once you have set it up:
 
   openclaw-mcp login            save your API key
   openclaw-mcp install CLIENT   add it to a client; --list shows the clients
@@ -119,7 +119,7 @@ No account? These work on this machine:
 
 'openclaw-mcp --help' shows everything. It serves MCP on standard input and
 output when a program starts it, and over HTTP with --http ADDR.
-`)
+`))
 }
 
 func versionCommand(c *console) *cobra.Command {

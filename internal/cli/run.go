@@ -15,13 +15,15 @@ import (
 // 2 for a wrong command line or configuration, 130 after Ctrl-C. The doctor has
 // codes of its own.
 func Run(ctx context.Context, version string, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	c := newConsole(version, environ, stdin, stdout, stderr)
+	out := &output{Writer: stdout}
+	c := newConsole(version, environ, stdin, out, stderr)
 	root := rootCommand(c)
 	root.SetArgs(append([]string{}, args...)) // for nil, cobra would read the process's arguments
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		err = c.helpErr
 	}
+	err = out.failed(err)
 	var usage usageError
 	var exit exitError
 	var wrong *config.Error

@@ -127,16 +127,13 @@ func (s *mcpSession) follow(ctx context.Context, tool string, args map[string]an
 	s.listen(nil)
 	asking, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer stop()
-	if list, err := s.connection.call(asking, "list_runs", map[string]any{}); err == nil && !list.IsError {
-		for _, run := range members(list, "runs") { // the newest first
-			if status := text(run, "status"); status == "running" || status == "stalled" {
-				s.left = true
-				return nil, text(run, "run"), errLeft
-			}
-		}
+	if runs, err := s.working(asking); err == nil && len(runs) > 0 {
+		s.left = true
+		return nil, runs[0], errLeft
 	}
 	cancel()
 	<-answered
+	s.left = true // the client tells the server later, perhaps after it is closed
 	return nil, "", errCancelled
 }
 
@@ -162,26 +159,17 @@ func (s *mcpSession) cancelRuns(ctx context.Context) {
 	s.listen(nil)
 	s.console.afterCtrlC()
 	s.console.say(dim, "cancelling; press Ctrl-C again to quit at once")
-	res, err := s.connection.call(ctx, "list_runs", map[string]any{})
+	runs, err := s.working(ctx)
 	if err != nil {
 		s.console.say(red, "the call's work may still be running: "+err.Error())
-		return
 	}
-	if res.IsError {
-		return // the configured limits exclude list_runs, and so the tools that start runs
-	}
-	data, _ := res.StructuredContent.(map[string]any)
-	list, _ := data["runs"].([]any)
-	for _, one := range list {
-		run, _ := one.(map[string]any)
-		if status, _ := run["status"].(string); status != "running" && status != "stalled" {
-			continue
-		}
-		res, err := s.connection.call(ctx, "cancel_run", map[string]any{"run": run["run"]})
+	for _, run := range runs {
+		res, err := s.connection.call(ctx, "cancel_run", map[string]any{"run": run})
 		if err != nil {
 			s.console.say(red, "the run could not be cancelled: "+err.Error())
 		} else {
-			s.console.say(dim, textOf(res))
+			said, _, _ := strings.Cut(textOf(res), "\nrun: ") // it has ended: nobody needs its handle
+			s.console.say(dim, said)
 		}
 	}
 }
@@ -210,7 +198,7 @@ func (p personAnswers) Elicit(ctx context.Context, req mcp.ElicitationRequest) (
 	switch {
 	case yes:
 	case !c.interactive:
-		p.s.decline(fmt.Errorf("nothing was done: this needs confirmation, and there is no terminal to ask on; pass --yes to confirm\n%s", req.Params.Message))
+		p.s.decline(fmt.Errorf("nothing was done: this needs confirmation, but there is no terminal to ask you at; pass --yes to confirm\n%s", req.Params.Message))
 	default:
 		var err error
 		if yes, err = c.confirm(ctx, req.Params.Message); err != nil {

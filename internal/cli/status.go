@@ -49,7 +49,7 @@ func runStatus(ctx context.Context, c *console) error {
 	if res.IsError {
 		return exitWith(1, c.paint(red, c.shown(c.failure(cfg, res))))
 	}
-	label := "instances"
+	label, chosen := "instances", cfg.Instance == ""
 	instances := members(res, "instances")
 	for _, one := range instances {
 		name := text(one, "name")
@@ -58,13 +58,16 @@ func runStatus(ctx context.Context, c *console) error {
 		}
 		used := ""
 		if text(one, "id") == cfg.Instance {
-			used = "  (OPENCLAW_INSTANCE_ID)"
+			used, chosen = "  (OPENCLAW_INSTANCE_ID)", true
 		}
 		row(label, "%s  %s%s%s", text(one, "id"), text(one, "status"), name, used)
 		label = ""
 	}
 	if len(instances) == 0 {
 		row(label, "none; 'openclaw-mcp call create_instance%s' creates one", c.flagLocal())
+	}
+	if !chosen {
+		row("", "OPENCLAW_INSTANCE_ID is %s, which is not one of them", cfg.Instance)
 	}
 	return c.showRuns(ctx, s, cfg, row)
 }
@@ -87,7 +90,7 @@ func stand(ctx context.Context, s *mcpSession, kept keptRun) (note string, goesO
 	case err == nil && strings.Contains(textOf(res), "not a run handle of yours"):
 		return "", false
 	}
-	return "  (OpenClaw does not say whether it still runs)", true
+	return "  (OpenClaw does not say whether it is still running)", true
 }
 
 // showRuns shows what this person's commands have left running.
@@ -114,7 +117,7 @@ func (c *console) showRuns(ctx context.Context, s *mcpSession, cfg config.Config
 		label = ""
 	}
 	if label != "" {
-		row(label, "nothing")
+		row("running", "nothing")
 	} else {
 		row("", "'openclaw-mcp logs -f NUMBER%s' follows one to its end", c.flagLocal())
 	}

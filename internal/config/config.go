@@ -42,6 +42,7 @@ type Config struct {
 	FindModel       bool                         // with --local and no model set: use one that runs on this machine
 	HTTPFrom        string                       // what set HTTP: the variable's name, or a flag
 	LocalDirDefault bool                         // LocalDir was not set
+	ServiceName     string                       // of the service among processes that share work; "": its address
 	Getenv          func(variable string) string // reads variables of standards that have no field here
 	KeyFrom         string                       // where APIKey is from: a variable's name, or the file of `openclaw-mcp login`
 
@@ -50,7 +51,7 @@ type Config struct {
 	BaseURL    string      `env:"OPENCLAW_API_BASE_URL" help:"main" envDefault:"https://openclaw-as-a-service.com/api" doc:"address of the OpenClaw API"`
 	Instance   string      `env:"OPENCLAW_INSTANCE_ID" help:"main" doc:"instance to use when a call names none"`
 
-	HTTP           string        `env:"OPENCLAW_MCP_HTTP" help:"main" doc:"address for streamable HTTP at /mcp; empty: stdio"`
+	HTTP           string        `env:"OPENCLAW_MCP_HTTP" help:"main" doc:"address to serve streamable HTTP on, at /mcp; empty: stdio"`
 	Auth           string        `env:"OPENCLAW_MCP_AUTH" envDefault:"none" help:"main" doc:"who may call over HTTP: none (this machine alone), token, key (each caller brings an OpenClaw key) or oauth"`
 	Tokens         secret.Text   `env:"OPENCLAW_MCP_TOKENS" doc:"with auth token: named tokens, as name:token, separated by commas"`
 	TokensFile     string        `env:"OPENCLAW_MCP_TOKENS_FILE" doc:"with auth token: file of name:token or name:token:OpenClaw-key lines, read again when it changes"`
@@ -68,38 +69,39 @@ type Config struct {
 	Concurrency    int           `env:"OPENCLAW_MCP_CONCURRENCY" envDefault:"4096" doc:"requests and streams that one caller may have at once; 0: no limit"`
 	SessionIdle    time.Duration `env:"OPENCLAW_MCP_SESSION_IDLE" envDefault:"1h" doc:"how long a session may go without a request before it expires (protocol versions up to 2025-11-25)"`
 
-	SoftDeadline     time.Duration `env:"OPENCLAW_MCP_SOFT_DEADLINE" help:"main" envDefault:"45s" doc:"how long one call waits at most"`
+	SoftDeadline     time.Duration `env:"OPENCLAW_MCP_SOFT_DEADLINE" help:"main" envDefault:"45s" doc:"longest time that one call waits"`
 	StallAfter       time.Duration `env:"OPENCLAW_MCP_STALL_AFTER" envDefault:"3m" doc:"how long a run may be silent before it is reported as stalled"`
-	TaskAfter        time.Duration `env:"OPENCLAW_MCP_TASK_AFTER" envDefault:"10s" doc:"how long a call waits before it goes on as a task, where the client takes tasks"`
+	Runs             int           `env:"OPENCLAW_MCP_RUNS" envDefault:"1024" doc:"replies and other runs that one caller may have under way in this process; 0: no limit"`
+	TaskAfter        time.Duration `env:"OPENCLAW_MCP_TASK_AFTER" envDefault:"10s" doc:"how long a call waits before it goes on as a task, if the client supports tasks"`
 	Structured       bool          `env:"OPENCLAW_MCP_STRUCTURED" doc:"give results as data, too, with output schemas and links to resources: for programs; models read the text"`
-	MaxResultChars   int           `env:"OPENCLAW_MCP_MAX_RESULT_CHARS" help:"main" envDefault:"20000" doc:"characters that one result may have, 1000 to 1048576"`
+	MaxResultChars   int           `env:"OPENCLAW_MCP_MAX_RESULT_CHARS" help:"main" envDefault:"20000" doc:"most characters that one result may have, 1000 to 1048576"`
 	ReadOnly         bool          `env:"OPENCLAW_MCP_READ_ONLY" help:"main" doc:"true: change nothing on the instances; offer only tools that read"`
 	Toolsets         []string      `env:"OPENCLAW_MCP_TOOLSETS" help:"main" doc:"families of tools to offer, separated by commas; empty: all"`
 	Tools            []string      `env:"OPENCLAW_MCP_TOOLS" doc:"tools to offer; empty: all"`
 	ExcludeTools     []string      `env:"OPENCLAW_MCP_EXCLUDE_TOOLS" doc:"tools not to offer"`
-	Instances        []string      `env:"OPENCLAW_MCP_INSTANCES" doc:"instances to use, * for any part; empty: all"`
-	ExcludeInstances []string      `env:"OPENCLAW_MCP_EXCLUDE_INSTANCES" doc:"instances not to use"`
+	Instances        []string      `env:"OPENCLAW_MCP_INSTANCES" doc:"instances that may be used; * stands for any part of an ID; empty: all"`
+	ExcludeInstances []string      `env:"OPENCLAW_MCP_EXCLUDE_INSTANCES" doc:"instances that may not be used"`
 	Commands         Regexp        `env:"OPENCLAW_MCP_COMMANDS" doc:"regular expression that commands must match"`
 	ExcludeCommands  Regexp        `env:"OPENCLAW_MCP_EXCLUDE_COMMANDS" doc:"regular expression that no command may match"`
 	Paths            []string      `env:"OPENCLAW_MCP_PATHS" doc:"folders or globs that file tools may touch; empty: all"`
 	ExcludePaths     []string      `env:"OPENCLAW_MCP_EXCLUDE_PATHS" doc:"folders or globs that file tools may not touch"`
 	TransferRoots    string        `env:"OPENCLAW_MCP_TRANSFER_ROOTS" help:"main" doc:"local folders that upload_files and download_files may touch, separated as in PATH; stdio only; empty: none"`
 	Confirm          string        `env:"OPENCLAW_MCP_CONFIRM" help:"main" envDefault:"ask" doc:"what to do before reboots, shutdowns and deletes: ask, allow or deny"`
-	VNCPassword      secret.Text   `env:"OPENCLAW_MCP_VNC_PASSWORD" doc:"password of desktops that ask for one; its first 8 bytes count"`
+	VNCPassword      secret.Text   `env:"OPENCLAW_MCP_VNC_PASSWORD" doc:"password of desktops that ask for one; only its first 8 bytes count"`
 	TerminalFamily   string        `env:"OPENCLAW_MCP_TERMINAL_FAMILY" envDefault:"auto" doc:"message format of terminals: auto finds out, T1 to T5 force one"`
 	Terminals        int           `env:"OPENCLAW_MCP_TERMINALS" envDefault:"8" doc:"open terminals that one caller may have, 1 to 100"`
-	TerminalIdle     time.Duration `env:"OPENCLAW_MCP_TERMINAL_IDLE" envDefault:"30m" doc:"how long a terminal may go without a call before it is closed; a shell that its instance keeps ends after as long again"`
-	LogLevel         string        `env:"OPENCLAW_MCP_LOG_LEVEL" help:"main" envDefault:"info" doc:"debug, info, warn or error"`
-	LogFormat        string        `env:"OPENCLAW_MCP_LOG_FORMAT" envDefault:"text" doc:"text or json"`
+	TerminalIdle     time.Duration `env:"OPENCLAW_MCP_TERMINAL_IDLE" envDefault:"30m" doc:"how long a terminal may go without a call before it is closed; a shell that the instance keeps ends after the same time again"`
+	LogLevel         string        `env:"OPENCLAW_MCP_LOG_LEVEL" help:"main" envDefault:"info" doc:"how much to log: debug, info, warn or error"`
+	LogFormat        string        `env:"OPENCLAW_MCP_LOG_FORMAT" envDefault:"text" doc:"format of the log: text or json"`
 
-	StateDir string `env:"OPENCLAW_MCP_STATE_DIR" doc:"over stdio: folder in which your processes agree who does what, so that nothing is done twice; empty: one of yours"`
+	StateDir string `env:"OPENCLAW_MCP_STATE_DIR" doc:"over stdio: folder in which your processes agree who does what, so that nothing is done twice; empty: one in your home folder"`
 
-	NATSURL      string `env:"OPENCLAW_MCP_NATS_URL" doc:"over HTTP: NATS with JetStream, through which replicas agree, such as tls://nats.example:4222; empty: this server has no others"`
+	NATSURL      string `env:"OPENCLAW_MCP_NATS_URL" doc:"over HTTP: NATS with JetStream, through which replicas agree, such as tls://nats.example:4222; empty: this is the only replica"`
 	NATSCreds    string `env:"OPENCLAW_MCP_NATS_CREDS" doc:"file of NATS credentials"`
 	NATSCA       string `env:"OPENCLAW_MCP_NATS_CA" doc:"file with the certificate authority of NATS (PEM); empty: the system's"`
 	NATSCert     string `env:"OPENCLAW_MCP_NATS_CERT" doc:"file with the certificate that NATS is shown (PEM)"`
 	NATSKey      string `env:"OPENCLAW_MCP_NATS_KEY" doc:"file with its private key (PEM)"`
-	NATSPrefix   string `env:"OPENCLAW_MCP_NATS_PREFIX" envDefault:"openclaw" doc:"what the names of subjects and of the bucket begin with"`
+	NATSPrefix   string `env:"OPENCLAW_MCP_NATS_PREFIX" envDefault:"openclaw" doc:"prefix of the names of subjects and of the bucket"`
 	NATSReplicas int    `env:"OPENCLAW_MCP_NATS_REPLICAS" envDefault:"1" doc:"NATS servers that keep each fact: 1, 3 or 5"`
 
 	Admin          string        `env:"OPENCLAW_MCP_ADMIN" doc:"address for /healthz, /readyz and /metrics, for those who run the server; empty: none"`
@@ -112,8 +114,8 @@ type Config struct {
 	TraceExporter  string        `env:"OTEL_TRACES_EXPORTER" doc:"otlp or none"`
 	TraceDisabled  string        `env:"OTEL_SDK_DISABLED" doc:"true: no traces"`
 
-	LocalVNC string `env:"OPENCLAW_LOCAL_VNC" doc:"with --local: host:port or socket of a VNC server to show as the desktop; empty: an Xvnc of its own, where installed"`
-	LocalDir string `env:"OPENCLAW_LOCAL_DIR" help:"main" doc:"with --local: folder that keeps workspaces and sessions; empty: one of yours"`
+	LocalVNC string `env:"OPENCLAW_LOCAL_VNC" doc:"with --local: host:port or socket of a VNC server to show as the desktop; empty: its own Xvnc, if that is installed"`
+	LocalDir string `env:"OPENCLAW_LOCAL_DIR" help:"main" doc:"with --local: folder that keeps workspaces and sessions; empty: one in your home folder"`
 
 	LocalModelURL   string      `env:"OPENCLAW_LOCAL_MODEL_URL" help:"main" doc:"with --local: OpenAI-compatible service whose model is the agent; empty: Ollama or LM Studio if one runs here, else an offline agent; none: the offline agent"`
 	LocalModel      string      `env:"OPENCLAW_LOCAL_MODEL" doc:"model to use there; empty: the first one listed"`
@@ -184,14 +186,14 @@ func Read(environ []string) (Config, error) {
 	set := env.ToMap(environ)
 	// Installers write variables for settings that the user left blank.
 	maps.DeleteFunc(set, func(_, value string) bool { return value == "" })
-	if err := env.ParseWithOptions(&c, env.Options{Environment: set, FuncMap: parsers}); err != nil {
-		return c, explainEnv(err)
-	}
+	unread, err := explainEnv(env.ParseWithOptions(&c, env.Options{Environment: set, FuncMap: parsers}))
 	c.HTTPFrom = "OPENCLAW_MCP_HTTP"
 	c.Getenv = func(variable string) string { return set[variable] }
-	errs := []error{checkNames(set)}
+	errs := []error{err, checkNames(set)}
 	bad := func(name, format string, a ...any) {
-		errs = append(errs, fmt.Errorf("%s %s", name, fmt.Sprintf(format, a...)))
+		if !unread[name] { // else its value is not the one that was set
+			errs = append(errs, fmt.Errorf("%s %s", name, fmt.Sprintf(format, a...)))
+		}
 	}
 	c.findKey(set, bad)
 	c.checkSpelling(set, cmp.Or(c.KeyFrom, "OPENCLAW_API_KEY"), bad)
@@ -203,6 +205,12 @@ func Read(environ []string) (Config, error) {
 	}
 	if c.StallAfter < time.Second {
 		bad("OPENCLAW_MCP_STALL_AFTER", "is %s; it must be a duration of at least 1s, such as 3m", c.StallAfter)
+	}
+	if c.TaskAfter < 0 || c.TaskAfter > time.Hour {
+		bad("OPENCLAW_MCP_TASK_AFTER", "is %s; it must be a duration from 0s (at once) to 1h, such as 10s", c.TaskAfter)
+	}
+	if c.Runs < 0 {
+		bad("OPENCLAW_MCP_RUNS", "is %d; it must be 0 or more", c.Runs)
 	}
 	if c.MaxResultChars < 1000 || c.MaxResultChars > 1<<20 {
 		bad("OPENCLAW_MCP_MAX_RESULT_CHARS", "is %d; it must be from 1000 to %d", c.MaxResultChars, 1<<20)
@@ -233,7 +241,7 @@ func Read(environ []string) (Config, error) {
 	}
 	for _, dir := range c.TransferFolders() {
 		if st, err := os.Stat(dir); !filepath.IsAbs(dir) || err != nil || !st.IsDir() {
-			bad("OPENCLAW_MCP_TRANSFER_ROOTS", "has %q; each must be the absolute path of a folder that exists; put %q between two of them", dir, string(os.PathListSeparator))
+			bad("OPENCLAW_MCP_TRANSFER_ROOTS", "has %q; each must be the absolute path of an existing folder; separate them with %q", dir, string(os.PathListSeparator))
 		}
 	}
 	if c.StateDir == "" {

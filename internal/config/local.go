@@ -37,7 +37,7 @@ func (c *Config) checkLocalModel(set map[string]string, bad func(name, format st
 		bad("OPENCLAW_LOCAL_MODEL_URL", "must be an http or https URL without a user name, query or fragment, such as http://127.0.0.1:11434")
 	}
 	if c.LocalDir == "" {
-		bad("OPENCLAW_LOCAL_DIR", "must be set: no home folder is known to keep sessions in")
+		bad("OPENCLAW_LOCAL_DIR", "must be set, because your home folder, which would keep the sessions, is not known")
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -34,10 +35,27 @@ func CheckName(name string) error {
 		return nil
 	}
 	const help = "'openclaw-mcp help settings' lists them all"
-	if near := nearest.Word(name, known, 6); near != "" {
+	if near := cmp.Or(withMoreWords(name, known), nearest.Word(name, known, 6)); near != "" {
 		return fmt.Errorf("%s is not a setting of openclaw-mcp: did you mean %s? (%s)", name, near, help)
 	}
 	return fmt.Errorf("%s is not a setting of openclaw-mcp; %s", name, help)
+}
+
+// withMoreWords gives the one setting that has all words of a name and more: an address
+// that was set as OPENCLAW_API_URL is no OPENCLAW_API_KEY. It is "" where there are several.
+func withMoreWords(name string, known []string) string {
+	words := strings.Split(name, "_")
+	var found []string
+	for _, setting := range known {
+		has := strings.Split(setting, "_")
+		if !slices.ContainsFunc(words, func(word string) bool { return !slices.Contains(has, word) }) {
+			found = append(found, setting)
+		}
+	}
+	if len(found) == 1 {
+		return found[0]
+	}
+	return ""
 }
 
 // checkNames does so for the environment.

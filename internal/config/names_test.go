@@ -19,6 +19,8 @@ func TestUnknownNames(t *testing.T) {
 		"OPENCLAW_KEY":                 "OPENCLAW_API_KEY",
 		"OPENCLAW_INSTANCE":            "OPENCLAW_INSTANCE_ID",
 		"OPENCLAW_APIKEY":              "OPENCLAW_API_KEY",
+		"OPENCLAW_API_URL":             "OPENCLAW_API_BASE_URL",
+		"OPENCLAW_LOG_LEVEL":           "OPENCLAW_MCP_LOG_LEVEL",
 		"openclaw_mcp_read_only":       "OPENCLAW_MCP_READ_ONLY",
 		"OPENCLAW_MCP_COMPLETELY_ELSE": "help settings",
 		"OPENCLAW_":                    "help settings",

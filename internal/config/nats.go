@@ -5,11 +5,11 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 
+	"openclaw-mcp/internal/filewatch"
 	"openclaw-mcp/internal/loopback"
 )
 
@@ -31,7 +31,7 @@ func (c Config) checkNATS(bad func(name, format string, a ...any)) {
 		case err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
 			bad("OPENCLAW_MCP_NATS_URL", "must be nats:// or tls:// and host:port, such as tls://nats.example:4222; several are separated by commas")
 		case u.User != nil:
-			bad("OPENCLAW_MCP_NATS_URL", "must hold no user name or password; use OPENCLAW_MCP_NATS_CREDS or OPENCLAW_MCP_NATS_CERT")
+			bad("OPENCLAW_MCP_NATS_URL", "must not contain a user name or password; use OPENCLAW_MCP_NATS_CREDS or OPENCLAW_MCP_NATS_CERT")
 		case u.Scheme == "nats" && !loopback.Host(u.Hostname()) && c.NATSCA == "" && c.NATSCert == "":
 			bad("OPENCLAW_MCP_NATS_URL", "has %s, which would be reached without encryption: write tls://, or set OPENCLAW_MCP_NATS_CA", u.Host)
 		}
@@ -48,10 +48,8 @@ func (c Config) checkNATS(bad func(name, format string, a ...any)) {
 		bad("OPENCLAW_MCP_NATS_CA", "or OPENCLAW_MCP_NATS_CERT can't be used: %v", err)
 	}
 	if c.NATSCreds != "" {
-		if f, err := os.Open(c.NATSCreds); err != nil {
+		if _, err := filewatch.Read(c.NATSCreds); err != nil {
 			bad("OPENCLAW_MCP_NATS_CREDS", "can't be used: %v", err)
-		} else {
-			_ = f.Close()
 		}
 	}
 }
@@ -64,21 +62,21 @@ func (c Config) NATSTLS() (*tls.Config, error) {
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.NATSCA != "" {
-		pem, err := os.ReadFile(c.NATSCA)
+		pem, err := filewatch.Read(c.NATSCA)
 		if err != nil {
 			return nil, err
 		}
 		if t.RootCAs = x509.NewCertPool(); !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate (PEM)", c.NATSCA)
+			return nil, fmt.Errorf("%s contains no certificate (PEM)", c.NATSCA)
 		}
 	}
 	if c.NATSCert != "" && c.NATSKey != "" {
-		if _, err := tls.LoadX509KeyPair(c.NATSCert, c.NATSKey); err != nil {
+		if _, err := filewatch.KeyPair(c.NATSCert, c.NATSKey); err != nil {
 			return nil, err
 		}
 		// Read again for each connection: certificates are renewed.
 		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(c.NATSCert, c.NATSKey)
+			pair, err := filewatch.KeyPair(c.NATSCert, c.NATSKey)
 			return &pair, err
 		}
 	}

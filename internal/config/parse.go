@@ -11,23 +11,26 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// explainEnv turns the library's error into one that names variables. It drops
-// the values: one of them may be a key.
-func explainEnv(err error) error {
+// explainEnv turns the library's error into one that names variables, and gives those
+// that could not be read. It drops the values: one of them may be a key.
+func explainEnv(err error) (unread map[string]bool, _ error) {
 	var all env.AggregateError
 	if !errors.As(err, &all) {
-		return err
+		return nil, err
 	}
+	unread = make(map[string]bool)
 	var errs []error
 	for _, e := range all.Errors {
 		var parse env.ParseError
 		if errors.As(e, &parse) {
-			errs = append(errs, fmt.Errorf("%s %s", variableOf(parse.Name), kindOf(parse)))
+			name := variableOf(parse.Name)
+			unread[name] = true
+			errs = append(errs, fmt.Errorf("%s %s", name, kindOf(parse)))
 			continue
 		}
 		errs = append(errs, e)
 	}
-	return errors.Join(errs...)
+	return unread, errors.Join(errs...)
 }
 
 // parsers read what people write for a switch and for a time.
@@ -62,6 +65,8 @@ func kindOf(e env.ParseError) string {
 		return "is not a valid duration: write 45s, 2m, 1h30m or a number of seconds"
 	case "int":
 		return "is not a valid whole number"
+	case "float64":
+		return "is not a valid number"
 	case "config.Regexp":
 		return "is not a valid regular expression: " + e.Err.Error()
 	case "bool":

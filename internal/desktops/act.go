@@ -73,7 +73,7 @@ func (l *Local) Act(ctx context.Context, instance string, a Action) (Outcome, er
 	}
 	err = l.use(ctx, instance, func(d *desktop) error {
 		if a.Kind != Wait {
-			if err := l.handOf(instance).Check("desktop"); err != nil {
+			if err := l.check(ctx, instance); err != nil {
 				return err
 			}
 		}

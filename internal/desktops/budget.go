@@ -27,10 +27,14 @@ type Budget struct {
 // NewBudget makes a budget.
 func NewBudget(pixels int) *Budget { return &Budget{limit: pixels} }
 
+// join has what l has open close for others. Whoever has nothing open yet stays out:
+// anybody may bring such ones, and no one closes them.
 func (b *Budget) join(l *Local) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.locals = append(b.locals, l)
+	if !slices.Contains(b.locals, l) {
+		b.locals = append(b.locals, l)
+	}
 }
 
 func (b *Budget) leave(l *Local) {

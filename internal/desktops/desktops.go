@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"openclaw-mcp/client"
-	"openclaw-mcp/internal/hand"
+	"openclaw-mcp/internal/fleet"
 	"openclaw-mcp/internal/rfb"
 )
 
@@ -25,7 +25,7 @@ type Desktops interface {
 	// Capture takes a picture of an instance's desktop.
 	Capture(ctx context.Context, instance string, r Request) (Picture, error)
 	// Act uses the pointer or the keyboard of a desktop, or waits for it.
-	// It is refused with a *[hand.HeldError] while a person has the desktop.
+	// It is refused with a *hand.HeldError while a person has the desktop.
 	Act(ctx context.Context, instance string, a Action) (Outcome, error)
 	// Live gives a page what has changed since what it has seen, and waits so long for it.
 	Live(ctx context.Context, instance string, seen Seen, wait time.Duration) (Frame, error)
@@ -50,6 +50,7 @@ type Config struct {
 	MaxOpen  int           // connections at a time (8)
 	Patience time.Duration // with a desktop that does not answer (10 s)
 	Budget   *Budget       // of pixels, shared by the process (one of its own)
+	Hands    fleet.Fleet   // says whose turn it is at the desktops of the key (of this Local alone)
 	Log      *slog.Logger
 }
 
@@ -61,7 +62,7 @@ type Local struct {
 	mu     sync.Mutex
 	closed bool
 	all    map[string]*desktop // by instance
-	hands  map[string]*hand.Hand
+	hands  map[string]*own
 	serial int // of the newest connection
 }
 
@@ -100,9 +101,10 @@ func NewLocal(cfg Config) *Local {
 	if cfg.Budget == nil {
 		cfg.Budget = NewBudget(DefaultPixels)
 	}
-	l := &Local{cfg: cfg, all: make(map[string]*desktop), serial: rand.IntN(1 << 30), hands: make(map[string]*hand.Hand)}
-	cfg.Budget.join(l)
-	return l
+	if cfg.Hands == nil {
+		cfg.Hands = fleet.Alone()
+	}
+	return &Local{cfg: cfg, all: make(map[string]*desktop), serial: rand.IntN(1 << 30), hands: make(map[string]*own)}
 }
 
 var errClosed = errors.New("desktops: closed")
@@ -244,10 +246,12 @@ func (l *Local) connect(ctx context.Context, instance string, d *desktop) error 
 		return err
 	}
 	l.set(d, conn)
+	l.cfg.Budget.join(l)
 	l.mu.Lock()
 	closed := l.closed
 	l.mu.Unlock()
 	if closed {
+		l.cfg.Budget.leave(l)
 		_ = l.set(d, nil).Close()
 		return errClosed
 	}

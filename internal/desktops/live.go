@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"openclaw-mcp/client"
-	"openclaw-mcp/internal/hand"
 	"openclaw-mcp/internal/rfb"
 )
 
@@ -58,11 +57,10 @@ func (l *Local) Live(ctx context.Context, instance string, seen Seen, wait time.
 		return Frame{}, err
 	}
 	defer done()
-	h := l.handOf(instance)
 	if seen.Connection != serial {
 		seen = Seen{Connection: serial}
 	}
-	if left := h.Left(); left > 0 {
+	if left := l.left(ctx, instance); left > 0 {
 		wait = min(wait, left+time.Millisecond) // the page is to know when it ends
 	}
 	if seen.Generation > 0 {
@@ -82,7 +80,7 @@ func (l *Local) Live(ctx context.Context, instance string, seen Seen, wait time.
 		}
 	}
 	part := conn.Since(seen.Generation)
-	f := Frame{Part: part.Image.Rect, Screen: part.Screen.Size(), Seen: Seen{serial, part.Generation}, Left: h.Left()}
+	f := Frame{Part: part.Image.Rect, Screen: part.Screen.Size(), Seen: Seen{serial, part.Generation}, Left: l.left(ctx, instance)}
 	if part.Pointer.In(part.Screen) {
 		f.Pointer = &part.Pointer
 	}
@@ -102,14 +100,13 @@ func (l *Local) Use(ctx context.Context, instance string, events []Event, take, 
 			}
 		}
 	}
-	h := l.handOf(instance)
 	if take || len(events) > 0 {
-		h.Take()
+		l.take(ctx, instance)
 	}
 	if len(events) > 0 {
 		conn, _, done, err := l.borrow(ctx, instance)
 		if err != nil {
-			return h.Left(), err
+			return l.left(ctx, instance), err
 		}
 		defer done()
 		for i, e := range events {
@@ -119,14 +116,14 @@ func (l *Local) Use(ctx context.Context, instance string, events []Event, take, 
 				err = conn.KeyEvent(ctx, keys[i], e.Down)
 			}
 			if err != nil {
-				return h.Left(), l.problem(err, fmt.Sprintf("%d of %d events were sent, and then the connection or the call ended", i, len(events)), client.OutcomeUnknown)
+				return l.left(ctx, instance), l.problem(err, fmt.Sprintf("%d of %d events were sent, and then the connection or the call ended", i, len(events)), client.OutcomeUnknown)
 			}
 		}
 	}
 	if give {
-		h.Give()
+		l.give(ctx, instance)
 	}
-	return h.Left(), nil
+	return l.left(ctx, instance), nil
 }
 
 func keyOf(name string) (rfb.Keysym, error) {
@@ -141,18 +138,6 @@ func keyOf(name string) (rfb.Keysym, error) {
 		return 0, err
 	}
 	return keys[0], nil
-}
-
-// handOf gives whose turn it is at a desktop.
-func (l *Local) handOf(instance string) *hand.Hand {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	h := l.hands[instance]
-	if h == nil {
-		h = new(hand.Hand)
-		l.hands[instance] = h
-	}
-	return h
 }
 
 // borrow gives a desktop's connection, beside a call that may be using it. Until done

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"openclaw-mcp/internal/desktops"
+	"openclaw-mcp/internal/fleet"
 	"openclaw-mcp/internal/hand"
 	"openclaw-mcp/internal/rfb/rfbtest"
 )
@@ -85,5 +86,36 @@ func TestDesktopPersonFirst(t *testing.T) {
 	want := []rfbtest.Key{{Sym: 0xe9, Down: true}, {Sym: 0xe9}, {Sym: 0xff0d, Down: true}, {Sym: 0xff0d}}
 	if !slices.Equal(keys, want) || len(points) < 3 || points[1] != (rfbtest.Pointer{At: image.Pt(10, 20), Buttons: 1}) {
 		t.Errorf("%v, %v", keys, points)
+	}
+}
+
+// The callers of a key share its desktops: the hand of one holds off the models of all,
+// of those that come later, too.
+func TestDesktopPersonOfAnotherCaller(t *testing.T) {
+	t.Parallel()
+	hands := fleet.Alone()
+	t.Cleanup(func() { _ = hands.Close() })
+	r := rigged(t, 800, 600, desktops.Config{Hands: hands})
+	if _, err := r.local.Use(t.Context(), r.id, nil, true, false); err != nil {
+		t.Fatal(err)
+	}
+	other := desktops.NewLocal(r.cfg)
+	t.Cleanup(other.Close)
+	key := desktops.Action{Kind: desktops.Key, Keys: "a"}
+	var held *hand.HeldError
+	if _, err := other.Act(t.Context(), r.id, key); !errors.As(err, &held) || held.Left <= 0 {
+		t.Fatalf("another caller's model was not refused: %v", err)
+	}
+	if f, err := other.Live(t.Context(), r.id, desktops.Seen{}, time.Minute); err != nil || f.Left <= 0 {
+		t.Errorf("another caller's page sees %v, %v", f.Left, err)
+	}
+	if _, err := r.local.Use(t.Context(), r.id, nil, false, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Act(t.Context(), r.id, key); err != nil {
+		t.Errorf("after it was handed back: %v", err)
+	}
+	if keys, _ := r.vnc.Input(); len(keys) != 2 {
+		t.Errorf("%v", keys)
 	}
 }

@@ -22,14 +22,18 @@ type Shared struct {
 	me    string
 	log   *slog.Logger
 
-	mu     sync.Mutex
-	served map[string]func() // by instance; calls end it
-	facts  map[string]fleet.Fact
+	mu        sync.Mutex
+	served    map[string]func()     // by instance: what ends that this process answers for it
+	facts     map[string]fleet.Fact // by instance: that this process has it
+	elsewhere map[string]bool       // by instance: another process had it when that was last looked at
 }
 
 // NewShared shares the desktops of a process with others. f is left open.
 func NewShared(l *Local, f fleet.Fleet) *Shared {
-	return &Shared{local: l, fleet: f, me: rand.Text(), log: l.cfg.Log, served: make(map[string]func()), facts: make(map[string]fleet.Fact)}
+	return &Shared{
+		local: l, fleet: f, me: rand.Text(), log: l.cfg.Log,
+		served: make(map[string]func()), facts: make(map[string]fleet.Fact), elsewhere: make(map[string]bool),
+	}
 }
 
 var _ Desktops = (*Shared)(nil)
@@ -99,6 +103,11 @@ const maxTurns = 5
 // ask has the owner of a desktop answer, and becomes it where there is none.
 func (s *Shared) ask(ctx context.Context, instance string, q question) (answer, error) {
 	for range maxTurns {
+		if !s.isElsewhere(instance) {
+			if err := s.serve(instance); err != nil {
+				return s.alone(ctx, instance, q, err)
+			}
+		}
 		fact, _, err := s.fleet.Create(ctx, "desktop/"+instance, []byte(s.me))
 		if err != nil {
 			return s.alone(ctx, instance, q, err)
@@ -126,7 +135,11 @@ func (s *Shared) ask(ctx context.Context, instance string, q question) (answer, 
 			return a, err
 		}
 		// It has ended. Whoever changes the fact comes after it; the others ask that one.
-		if _, err := s.fleet.Change(ctx, fact, []byte(s.me)); err != nil && !errors.Is(err, fleet.ErrChanged) {
+		err = s.serve(instance)
+		if err == nil {
+			_, err = s.fleet.Change(ctx, fact, []byte(s.me))
+		}
+		if err != nil && !errors.Is(err, fleet.ErrChanged) {
 			return s.alone(ctx, instance, q, err)
 		}
 	}
@@ -149,11 +162,12 @@ func (s *Shared) alone(ctx context.Context, instance string, q question, why err
 	return s.here(ctx, instance, q)
 }
 
-// own answers for a desktop from now on.
-func (s *Shared) own(instance string, fact fleet.Fact) error {
+// serve answers questions about a desktop from now on: before the fact says that this
+// process has it, since others ask as soon as they read that.
+func (s *Shared) serve(instance string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.facts[instance] = fact
+	delete(s.elsewhere, instance)
 	if s.served[instance] != nil {
 		return nil
 	}
@@ -174,15 +188,34 @@ func (s *Shared) own(instance string, fact fleet.Fact) error {
 	return err
 }
 
-// disown ends that: another process took this one for dead.
+// own notes the fact that this process has a desktop.
+func (s *Shared) own(instance string, fact fleet.Fact) error {
+	s.mu.Lock()
+	s.facts[instance] = fact
+	s.mu.Unlock()
+	return s.serve(instance) // another call of this process may have ended that meanwhile
+}
+
+// isElsewhere reports whether another process had the desktop when that was last looked at.
+func (s *Shared) isElsewhere(instance string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.elsewhere[instance]
+}
+
+// disown ends that: another process has the desktop, perhaps since it took this one for
+// dead.
 func (s *Shared) disown(instance string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if stop := s.served[instance]; stop != nil {
+	s.elsewhere[instance] = true
+	if _, owned := s.facts[instance]; owned {
 		s.log.Debug("another process has taken over a desktop of this one", "instance", instance)
+		delete(s.facts, instance)
+	}
+	if stop := s.served[instance]; stop != nil {
 		stop()
 		delete(s.served, instance)
-		delete(s.facts, instance)
 	}
 }
 
@@ -217,7 +250,9 @@ func (s *Shared) Close() {
 	s.mu.Lock()
 	for instance, stop := range s.served {
 		stop()
-		_ = s.fleet.Forget(ctx, s.facts[instance])
+		if fact, owned := s.facts[instance]; owned {
+			_ = s.fleet.Forget(ctx, fact)
+		}
 	}
 	clear(s.served)
 	s.mu.Unlock()

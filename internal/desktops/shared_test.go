@@ -114,10 +114,42 @@ func TestSharedAtOnce(t *testing.T) {
 	}
 }
 
+// One that is slow to begin has not said yet that it has the desktop.
+func TestSharedSlowBegin(t *testing.T) {
+	r := rigged(t, 400, 200, desktops.Config{})
+	f := fleet.Alone()
+	t.Cleanup(func() { _ = f.Close() })
+	serving, serve := make(chan struct{}), make(chan struct{})
+	slow := &engine{Fleet: f, serving: sync.OnceFunc(func() { close(serving); <-serve })}
+	a, b := r.process(slow), r.process(f)
+	done := make(chan error)
+	go func() {
+		_, err := a.Capture(t.Context(), r.id, desktops.Request{})
+		done <- err
+	}()
+	<-serving
+	_, err := b.Capture(t.Context(), r.id, desktops.Request{})
+	close(serve)
+	if err := errors.Join(err, <-done); err != nil {
+		t.Error(err)
+	}
+	if n := r.srv.Calls("GET /instances/{instance}/vnc/ws"); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
 // engine fails where a test says so.
 type engine struct {
 	fleet.Fleet
-	away bool
+	away    bool
+	serving func() // before anything is served; nil: nothing is done
+}
+
+func (e *engine) Serve(name string, h fleet.Handler) (func(), error) {
+	if e.serving != nil {
+		e.serving()
+	}
+	return e.Fleet.Serve(name, h)
 }
 
 func (e *engine) Create(ctx context.Context, name string, value []byte) (fleet.Fact, bool, error) {

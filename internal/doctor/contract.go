@@ -48,7 +48,7 @@ func (e *examination) described(ctx context.Context) {
 		c := compare(client.Endpoints(), api)
 		e.report.Contract = c
 		if n := c.broken(); n > 0 {
-			return "", fmt.Sprintf("the service describes its API otherwise than this program uses it, in %s: see below", text.Count(n, "place", "places")), nil
+			return "", fmt.Sprintf("the service describes its API differently from how this program uses it, in %s: see below", text.Count(n, "place", "places")), nil
 		}
 		return fmt.Sprintf("its OpenAPI document has all %d endpoints as this program uses them", len(client.Endpoints())), "", nil
 	})
@@ -77,7 +77,7 @@ func compare(used, described []client.Endpoint) *Contract {
 			taken[described[i].Place()] = true
 			note := ""
 			if belief.Path != "" {
-				note = ", used there where it is not here"
+				note = ", and used at the new path if the old one is missing"
 			}
 			c.Moved = append(c.Moved, fmt.Sprintf("%s %s -> %s%s", u.Method, u.Path, safePath(described[i].Path), note))
 		}
@@ -104,7 +104,7 @@ func (c *Contract) names(u, d client.Endpoint, belief client.Belief) {
 			}
 			note := name + " is not described"
 			if other := belief.Names[name]; other != "" {
-				note = fmt.Sprintf("%s is called %s, and sent so where it is refused", name, safe(other))
+				note = fmt.Sprintf("%s is called %s, and sent under that name if it is refused", name, safe(other))
 			}
 			c.Names = append(c.Names, at+note)
 		}

@@ -67,6 +67,8 @@ func statusAdvice(status int, page bool, wrongPlace string) string {
 		return "the API key was rejected: run 'openclaw-mcp login', or correct OPENCLAW_API_KEY if that is set"
 	case page:
 		return wrongPlace
+	case status >= 300 && status < 400:
+		return "the service is elsewhere: OPENCLAW_API_BASE_URL has to be the address that it redirects to"
 	case status == http.StatusForbidden:
 		return "the key is known, but has no access: check the subscription of its user"
 	case status == http.StatusNotFound:

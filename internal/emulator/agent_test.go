@@ -33,6 +33,8 @@ func TestOfflineAgent(t *testing.T) {
 		{"wait 20ms", []string{"I wait for 20ms. Done waiting."}, ""},
 		{"say  two  spaces\nand a line ", []string{"two  spaces\nand a line"}, ""},
 		{"Reply with OK", []string{"OK"}, ""},
+		{"run: printf x > one", []string{"Exit code: 0"}, "exec"},
+		{"list", []string{"one (1 byte)"}, "list_files"},
 	}
 	for _, test := range tests {
 		st := f.stream("POST", f.in("/chat/stream"), toJSON(map[string]any{"message": test.message}))

@@ -70,7 +70,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Sandbox = SandboxAuto
 	case SandboxAuto, SandboxOff:
 	default:
-		return o, fmt.Errorf("emulator: unknown sandbox mode %q", o.Sandbox)
+		return o, fmt.Errorf("local instance: unknown sandbox mode %q", o.Sandbox)
 	}
 	if o.RebootDelay == 0 {
 		o.RebootDelay = o.CreateDelay / 4
@@ -128,7 +128,7 @@ func New(opts Options) (*Server, error) {
 	}
 	scratch, err := os.MkdirTemp("", "openclaw-emulator-")
 	if err != nil {
-		return nil, fmt.Errorf("emulator: a folder for temporary files must be writable (TMPDIR names another): %w", err)
+		return nil, fmt.Errorf("local instance: a folder for temporary files must be writable (TMPDIR names another): %w", err)
 	}
 	dir := opts.Dir
 	if dir == "" {
@@ -139,7 +139,7 @@ func New(opts Options) (*Server, error) {
 	}
 	if err != nil {
 		os.RemoveAll(scratch)
-		return nil, fmt.Errorf("emulator: %w", err)
+		return nil, fmt.Errorf("local instance: %w", err)
 	}
 	s := &Server{opts: opts, scratch: scratch, dir: dir}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -147,7 +147,7 @@ func New(opts Options) (*Server, error) {
 	s.routes = s.table()
 	if err := s.open(); err != nil {
 		s.cancel()
-		return nil, fmt.Errorf("emulator: %w", errors.Join(err, s.release()))
+		return nil, fmt.Errorf("local instance: %w", errors.Join(err, s.release()))
 	}
 	return s, nil
 }

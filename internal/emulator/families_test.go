@@ -148,7 +148,7 @@ func TestFamilies(t *testing.T) {
 		{emulatortest.FamilyC, data(c[:6]), data(c[6:]), data(failC[6:])},
 		{emulatortest.FamilyNDJSON, c[:6], c[6:], failC[6:]},
 		{emulatortest.FamilyD, named(bodyD...),
-			named("done", `{"message":{"content":"Hello <ü>\n","created_at":"…","id":"ID","role":"assistant","session_id":"ID"}}`),
+			named("done", `{"message":{"content":"Hello <ü>\n","created_at":"…","id":"ID","role":"assistant","session_id":"ID","stop_reason":"stop"}}`),
 			named("error", `{"error":"agent_error","message":"rate limited"}`)},
 		{emulatortest.FamilyE, []string{e("1", "Hel"), e("2", `Hello <ü>\n`)},
 			[]string{`data: {"message":{"content":[{"text":"Hello <ü>\n","type":"text"}],"role":"assistant"},"runId":"ID","seq":3,` +

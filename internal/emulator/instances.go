@@ -95,7 +95,7 @@ func (s *Server) addInstance(key string, delay time.Duration, capacity int) (*in
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, errors.New("emulator: closed")
+		return nil, errors.New("local instance: closed")
 	}
 	on := 0
 	for _, other := range s.instances {
@@ -107,7 +107,7 @@ func (s *Server) addInstance(key string, delay time.Duration, capacity int) (*in
 		return nil, errNoCapacity
 	}
 	if err := s.openInstanceLocked(in); err != nil {
-		return nil, fmt.Errorf("emulator: %w", err)
+		return nil, fmt.Errorf("local instance: %w", err)
 	}
 	s.keepLocked(record{Instance: &instanceRecord{ID: in.id, Owner: in.owner, SandboxID: in.sandboxID, Created: in.created}})
 	s.bootLocked(in, statusCreating, delay)

@@ -160,7 +160,7 @@ func (s *Server) keepLocked(r record) {
 		return
 	}
 	if err := s.journal.append(r); err != nil {
-		s.opts.Logger.Error("emulator: a change will not survive a restart", "err", err)
+		s.opts.Logger.Error("local instance: a change will not survive a restart", "err", err)
 	}
 }
 

@@ -114,7 +114,7 @@ func (m *machine) marker() string { return "OPENCLAW_EMULATOR=" + m.id }
 // their /workspace, since they have none of that name.
 const workspaceVar = "OPENCLAW_EMULATOR_WORKSPACE"
 
-var errOff = errors.New("emulator: the instance is off")
+var errOff = errors.New("local instance: the instance is off")
 
 // errNoShell is a refusal, so that nobody looks for what the command may have
 // done, or repeats it.
@@ -286,7 +286,7 @@ func (m *machine) launch(command string, res *result) (*process, error) {
 	}
 	if err != nil {
 		drains.Wait()
-		return nil, fmt.Errorf("emulator: start of the command: %w", err)
+		return nil, fmt.Errorf("local instance: start of the command: %w", err)
 	}
 	m.procs[p] = struct{}{}
 	go func() {

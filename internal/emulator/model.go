@@ -46,7 +46,7 @@ type modelAgent struct {
 func ModelAgent(opts ModelOptions) (Agent, error) {
 	base, err := modelBase(opts.URL)
 	if err != nil {
-		return nil, fmt.Errorf("emulator: %w", err)
+		return nil, fmt.Errorf("local instance: %w", err)
 	}
 	if opts.Steps <= 0 {
 		opts.Steps = defaultModelSteps

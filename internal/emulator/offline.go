@@ -227,7 +227,7 @@ func describe(name string, entries []fs.DirEntry) string {
 		} else {
 			files++
 			if info, err := e.Info(); err == nil {
-				line += fmt.Sprintf(" (%d bytes)", info.Size())
+				line += " (" + plural(int(info.Size()), "byte", "bytes") + ")"
 			}
 		}
 		if i < shown {

@@ -42,7 +42,7 @@ func (m *machine) shellOnTTY(cols, rows int) (*exec.Cmd, *os.File, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: !own}
 	if err := cmd.Start(); err != nil {
 		ours.Close()
-		return nil, nil, fmt.Errorf("emulator: start of the shell: %w", err)
+		return nil, nil, fmt.Errorf("local instance: start of the shell: %w", err)
 	}
 	return cmd, ours, nil
 }

@@ -170,7 +170,7 @@ func (s *Server) authenticate(r *http.Request) (key string, ok bool) {
 
 // serveRoot advertises the resource paths.
 func (s *Server) serveRoot(c *call) {
-	s.reply(c.w, http.StatusOK, object{"name": "OpenClaw emulator", "resources": object{
+	s.reply(c.w, http.StatusOK, object{"name": "OpenClaw local instance", "resources": object{
 		"instances": "/instances",
 		"chat":      "/instances/{instance}/chat",
 		"files":     "/instances/{instance}/files",

@@ -173,8 +173,11 @@ func messageWire(m Message) object {
 	if m.Role == roleTool {
 		o["tool_call_id"], o["tool_name"], o["is_error"] = m.ToolCallID, m.ToolName, m.IsError
 	}
+	if m.StopReason != "" { // who reads the history later knows at once that the reply is whole
+		o["stop_reason"] = m.StopReason
+	}
 	if m.StopReason == stopError || m.StopReason == stopAborted {
-		o["stop_reason"], o["error_message"] = m.StopReason, m.Error
+		o["error_message"] = m.Error
 	}
 	return o
 }

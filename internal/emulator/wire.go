@@ -56,7 +56,7 @@ func (s *Server) failWith(w http.ResponseWriter, err error) {
 		s.fail(w, f.status, f.code, f.message)
 		return
 	}
-	s.opts.Logger.Error("emulator", "err", err)
+	s.opts.Logger.Error("local instance", "err", err)
 	s.fail(w, http.StatusInternalServerError, "internal_error", err.Error())
 }
 

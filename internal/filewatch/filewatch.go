@@ -4,6 +4,7 @@ package filewatch
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -133,6 +134,25 @@ func Trusted(path string, st os.FileInfo) error {
 
 // WithoutMark takes the byte order mark off that some editors put before UTF-8 text.
 func WithoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }
+
+// Read reads a file as a Watcher does, once.
+func Read(path string) ([]byte, error) {
+	content, _, err := readFile(path)
+	return content, err
+}
+
+// KeyPair is tls.LoadX509KeyPair with Read.
+func KeyPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := Read(certFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := Read(keyFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
+}
 
 func readFile(path string) ([]byte, os.FileInfo, error) {
 	f, err := os.Open(path)

@@ -55,24 +55,9 @@ type Fleet interface {
 // A Handler answers a question: each call of part sends a piece of the answer, in
 // order; one call at a time. part's error says that nobody waits any more. body and
 // the pieces are the callee's to keep.
-// What it returns is its error, or its last piece ([Last]).
-type Handler func(ctx context.Context, body []byte, part func([]byte) error) error
-
-// Last has a handler return its last piece, which then travels with the end of the
-// answer, instead of an error.
-func Last(piece []byte) error { return lastPiece(piece) }
-
-type lastPiece []byte
-
-func (lastPiece) Error() string { return "the last piece of an answer" }
-
-// LastOf is for engines: it parts what a handler returned.
-func LastOf(returned error) (piece []byte, isPiece bool, err error) {
-	if last, ok := errors.AsType[lastPiece](returned); ok {
-		return last, true, nil
-	}
-	return nil, false, returned
-}
+// The last piece may be returned, and then travels with the end of the answer; nil:
+// there is none.
+type Handler func(ctx context.Context, body []byte, part func([]byte) error) (last []byte, err error)
 
 // Day is how long a fact is kept after it was last written.
 const Day = 24 * time.Hour

@@ -53,7 +53,7 @@ func TestSealedApart(t *testing.T) {
 	if _, ours, err := alice.Create(t.Context(), "x", []byte("hers")); !ours || err != nil {
 		t.Fatal(ours, err)
 	}
-	stop, err := alice.Serve("x", func(context.Context, []byte, func([]byte) error) error { return nil })
+	stop, err := alice.Serve("x", func(context.Context, []byte, func([]byte) error) ([]byte, error) { return nil, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,19 +152,19 @@ func TestSealedOperator(t *testing.T) {
 	s := sealed(t, o, "key", "alice")
 	var done []string
 	var mu sync.Mutex
-	stop, err := s.Serve("terminal/secret", func(_ context.Context, body []byte, part func([]byte) error) error {
+	stop, err := s.Serve("terminal/secret", func(_ context.Context, body []byte, part func([]byte) error) ([]byte, error) {
 		mu.Lock()
 		done = append(done, string(body))
 		mu.Unlock()
 		for _, p := range []string{"secret answer 1", "secret answer 2"} {
 			if err := part([]byte(p)); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if string(body) == "secret fault" {
-			return errors.New("secret error")
+			return nil, errors.New("secret error")
 		}
-		return nil
+		return nil, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -278,7 +278,7 @@ func TestSealedAge(t *testing.T) {
 		}
 		defer s.Close()
 		done := 0
-		stop, err := s.Serve("x", func(context.Context, []byte, func([]byte) error) error { done++; return nil })
+		stop, err := s.Serve("x", func(context.Context, []byte, func([]byte) error) ([]byte, error) { done++; return nil, nil })
 		if err != nil {
 			t.Fatal(err)
 		}

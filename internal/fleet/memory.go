@@ -11,7 +11,7 @@ import (
 
 // Alone is the fleet of a process that shares nothing with another one.
 func Alone() *Memory {
-	m := &Memory{served: make(map[string][]*service), heard: make(map[string][]*Listener), facts: make(map[string]memoryFact)}
+	m := &Memory{served: make(map[string][]*service), heard: make(map[string][]*Listener), facts: make(map[string]memoryFact), owners: make(map[string]*owned)}
 	m.base, m.stop = context.WithCancel(context.Background())
 	return m
 }
@@ -26,15 +26,23 @@ type Memory struct {
 	served  map[string][]*service // the next one to ask first
 	heard   map[string][]*Listener
 	facts   map[string]memoryFact
+	owners  map[string]*owned // who made the facts
 	written int64
 	swept   time.Time
 }
 
 type service struct{ handler Handler }
 
+// end is what a handler returned.
+type end struct {
+	last []byte
+	err  error
+}
+
 type memoryFact struct {
 	Fact
-	at time.Time
+	at    time.Time
+	owner string // who made it
 }
 
 // Serve implements [Fleet].
@@ -101,10 +109,10 @@ func (m *Memory) Ask(ctx context.Context, name string, body []byte) iter.Seq2[[]
 		}
 		asked, leave := context.WithCancel(m.base)
 		defer leave()
-		parts, done := make(chan []byte), make(chan error, 1)
+		parts, done := make(chan []byte), make(chan end, 1)
 		go func() {
 			defer m.wg.Done()
-			done <- h(asked, bytes.Clone(body), func(part []byte) error {
+			last, err := h(asked, bytes.Clone(body), func(part []byte) error {
 				select {
 				case parts <- bytes.Clone(part):
 					return nil
@@ -112,6 +120,7 @@ func (m *Memory) Ask(ctx context.Context, name string, body []byte) iter.Seq2[[]
 					return asked.Err()
 				}
 			})
+			done <- end{last, err}
 		}()
 		for {
 			select {
@@ -119,16 +128,11 @@ func (m *Memory) Ask(ctx context.Context, name string, body []byte) iter.Seq2[[]
 				if !yield(part, nil) {
 					return
 				}
-			case returned := <-done:
-				last, isLast, err := LastOf(returned)
-				switch {
-				case isLast:
-					yield(bytes.Clone(last), nil)
-				case err == nil:
-				case m.base.Err() != nil:
-					yield(nil, ErrLost)
-				default:
-					yield(nil, AnswerError(err.Error()))
+			case end := <-done:
+				if err := m.endError(end.err); err != nil {
+					yield(nil, err)
+				} else if end.last != nil {
+					yield(bytes.Clone(end.last), nil)
 				}
 				return
 			case <-ctx.Done():
@@ -140,22 +144,26 @@ func (m *Memory) Ask(ctx context.Context, name string, body []byte) iter.Seq2[[]
 }
 
 // Answer is for engines that carry questions from elsewhere: whoever serves the name
-// answers, on the caller's goroutine. part's context is the handler's. The error is that of
-// [Fleet.Ask], or the last piece ([Last]).
-func (m *Memory) Answer(ctx context.Context, name string, body []byte, part func(ctx context.Context, piece []byte) error) error {
+// answers, on the caller's goroutine. part's context is the handler's. The last piece is
+// that of a [Handler], the error that of [Fleet.Ask].
+func (m *Memory) Answer(ctx context.Context, name string, body []byte, part func(ctx context.Context, piece []byte) error) (last []byte, err error) {
 	h := m.begin(name)
 	if h == nil {
-		return ErrGone
+		return nil, ErrGone
 	}
 	defer m.wg.Done()
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	defer context.AfterFunc(m.base, leave)()
-	returned := h(ctx, body, func(piece []byte) error { return part(ctx, piece) })
-	_, isLast, err := LastOf(returned)
+	last, err = h(ctx, body, func(piece []byte) error { return part(ctx, piece) })
+	return last, m.endError(err)
+}
+
+// endError is the asker's error for that of a handler.
+func (m *Memory) endError(err error) error {
 	switch {
-	case isLast, err == nil:
-		return returned
+	case err == nil:
+		return nil
 	case m.base.Err() != nil:
 		return ErrLost
 	}
@@ -197,11 +205,23 @@ func (m *Memory) look(name string) (Fact, bool) {
 }
 
 // write notes a fact; m.mu is held.
-func (m *Memory) write(name string, value []byte) Fact {
+func (m *Memory) write(owner, name string, value []byte) Fact {
+	m.drop(name)
 	m.written++
 	f := NewFact(name, bytes.Clone(value), strconv.FormatInt(m.written, 10))
-	m.facts[name] = memoryFact{f, time.Now()}
+	m.facts[name] = memoryFact{f, time.Now(), owner}
+	m.own(owner, name, value)
 	return f
+}
+
+// drop lets a fact go; m.mu is held.
+func (m *Memory) drop(name string) {
+	f, ok := m.facts[name]
+	if !ok {
+		return
+	}
+	delete(m.facts, name)
+	m.disown(f)
 }
 
 // Find implements [Fleet].
@@ -214,30 +234,42 @@ func (m *Memory) Find(_ context.Context, name string) (Fact, bool, error) {
 
 // Create implements [Fleet].
 func (m *Memory) Create(_ context.Context, name string, value []byte) (Fact, bool, error) {
+	return m.create("", name, value)
+}
+
+func (m *Memory) create(owner, name string, value []byte) (Fact, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now := time.Now(); now.Sub(m.swept) > time.Hour {
 		m.swept = now
 		for name := range m.facts {
 			if _, ok := m.look(name); !ok {
-				delete(m.facts, name)
+				m.drop(name)
 			}
 		}
 	}
 	if f, ok := m.look(name); ok {
 		return f, false, nil
 	}
-	return m.write(name, value), true, nil
+	if err := m.room(owner, sizeOf(name, value), len(value)); err != nil {
+		return Fact{}, false, err
+	}
+	return m.write(owner, name, value), true, nil
 }
 
 // Change implements [Fleet].
 func (m *Memory) Change(_ context.Context, fact Fact, value []byte) (Fact, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if f, ok := m.look(fact.Name); !ok || f.version != fact.version {
+	f, ok := m.look(fact.Name)
+	if !ok || f.version != fact.version {
 		return Fact{}, ErrChanged
 	}
-	return m.write(fact.Name, value), nil
+	owner := m.facts[fact.Name].owner
+	if err := m.room(owner, len(value)-len(f.Value), len(value)); err != nil {
+		return Fact{}, err
+	}
+	return m.write(owner, fact.Name, value), nil
 }
 
 // Forget implements [Fleet].
@@ -248,7 +280,7 @@ func (m *Memory) Forget(_ context.Context, fact Fact) error {
 	if ok && f.version != fact.version {
 		return ErrChanged
 	}
-	delete(m.facts, fact.Name)
+	m.drop(fact.Name)
 	return nil
 }
 

@@ -39,11 +39,11 @@ func TestMetered(t *testing.T) {
 	defer f.Close()
 	ctx := t.Context()
 	_, _ = fleettest.All(f.Ask(ctx, "run/1", nil))
-	stop, err := f.Serve("run/1", func(_ context.Context, body []byte, part func([]byte) error) error {
+	stop, err := f.Serve("run/1", func(_ context.Context, body []byte, part func([]byte) error) ([]byte, error) {
 		if len(body) > 0 {
-			return errors.New("no")
+			return nil, errors.New("no")
 		}
-		return errors.Join(part(nil), part(nil))
+		return nil, errors.Join(part(nil), part(nil))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -123,9 +123,9 @@ func answerTo(question []byte, n int) string {
 func (s *sealed) Serve(name string, h Handler) (func(), error) {
 	hidden := s.name(name)
 	return s.keep(func() (func(), error) {
-		return s.f.Serve(hidden, func(ctx context.Context, question []byte, part func([]byte) error) error {
+		return s.f.Serve(hidden, func(ctx context.Context, question []byte, part func([]byte) error) ([]byte, error) {
 			if !s.enter() {
-				return ErrLost
+				return nil, ErrLost
 			}
 			defer s.wg.Done()
 			ctx, cancel := context.WithCancel(ctx)
@@ -133,26 +133,26 @@ func (s *sealed) Serve(name string, h Handler) (func(), error) {
 			defer context.AfterFunc(s.base, cancel)()
 			body, err := s.unstamp(question, "ask\x00"+hidden, &s.asked)
 			if errors.Is(err, errForeign) {
-				return err
+				return nil, err
 			}
 			n := 0
 			sealed := func(what byte, b []byte) []byte {
 				n++
 				return s.seal.SealBytes(append([]byte{what}, b...), answerTo(question, n))
 			}
+			var last []byte
 			if err == nil {
-				err = h(ctx, body, func(b []byte) error { return part(sealed(partMore, b)) })
+				last, err = h(ctx, body, func(b []byte) error { return part(sealed(partMore, b)) })
 			}
-			last, isLast, err := LastOf(err)
 			switch {
-			case isLast:
-				return Last(sealed(partLast, last))
 			case s.base.Err() != nil && err != nil:
-				return ErrLost
+				return nil, ErrLost
 			case err != nil:
-				return Last(sealed(partError, []byte(err.Error())))
+				return sealed(partError, []byte(err.Error())), nil
+			case last != nil:
+				return sealed(partLast, last), nil
 			}
-			return Last(sealed(partEnd, nil))
+			return sealed(partEnd, nil), nil
 		})
 	})
 }

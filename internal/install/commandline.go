@@ -26,18 +26,19 @@ type Options struct {
 	CheckSettings func(env []string) error
 
 	// The flags that AddFlags defines.
-	List, Uninstall, DryRun, KeyInConfig, Force bool
-	HTTP, Name, Config                          string
-	Env                                         []string // NAME=VALUE
+	List, Uninstall, DryRun, KeyInConfig, Force, Yes bool
+	HTTP, Name, Config                               string
+	Env                                              []string // NAME=VALUE
 }
 
 // AddFlags defines the flags of the command.
 func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.List, "list", false, "list the clients, their files and what is installed")
 	flags.BoolVar(&o.Uninstall, "uninstall", false, "remove the entry")
-	flags.BoolVar(&o.DryRun, "dry-run", false, "show the change, but write nothing")
+	flags.BoolVar(&o.DryRun, "dry-run", false, "show the change without making it")
 	flags.BoolVar(&o.KeyInConfig, "key-in-config", false, "put the API key into the configuration itself")
 	flags.BoolVar(&o.Force, "force", false, "replace a different entry of the same name")
+	flags.BoolVar(&o.Yes, "yes", false, "make the change without asking")
 	flags.StringVar(&o.HTTP, "http", "", "connect the client to a running server at this `URL`")
 	flags.StringVar(&o.Name, "name", defaultName, "`NAME` of the entry")
 	flags.StringVar(&o.Config, "config", "", "`FILE` to edit instead of the client's usual one")
@@ -58,11 +59,12 @@ func Help() string {
 
 The clients are
   ` + strings.Join(Clients(), " ") + `
-"json" prints an entry for any other client, or edits the file of --config.
+"json" prints an entry for any other client, or edits the --config file.
 
-The API key (of 'openclaw-mcp login', OPENCLAW_API_KEY or OPENCLAW_API_KEY_FILE;
-else you are asked for it) goes to a file that only you can read. A changed file
-keeps a backup next to it.`
+The API key comes from 'openclaw-mcp login', OPENCLAW_API_KEY or
+OPENCLAW_API_KEY_FILE; otherwise, you are asked for it. It is kept in a file
+that only you can read. At a terminal, you see the change first and are asked
+whether to make it. The old file is kept as a backup, next to the new one.`
 }
 
 // command is an installation: its command line, and what it works on.
@@ -105,9 +107,9 @@ func (c *command) prepare() error {
 	if !c.List {
 		if len(c.Clients) != 1 {
 			if found := c.found(); len(found) > 0 {
-				return usagef("Name one client. Found here: %s. Supported: %s.", strings.Join(found, ", "), strings.Join(Clients(), ", "))
+				return usagef("name one client; found here: %s; supported: %s", strings.Join(found, ", "), strings.Join(Clients(), ", "))
 			}
-			return usagef("Name one client. Supported: %s.", strings.Join(Clients(), ", "))
+			return usagef("name one client; supported: %s", strings.Join(Clients(), ", "))
 		}
 		at := slices.IndexFunc(clients(), func(cl client) bool { return cl.name == c.Clients[0] })
 		if at < 0 {
@@ -173,7 +175,7 @@ func (c *command) check() error {
 	case c.Local && c.KeyInConfig:
 		return usagef("--local needs no key, so it can't be combined with --key-in-config")
 	case c.Uninstall && (c.Local || c.HTTP != "" || c.KeyInConfig || c.Force || c.env != nil):
-		return usagef("--uninstall can only be combined with --name, --config and --dry-run")
+		return usagef("--uninstall can only be combined with --name, --config, --dry-run and --yes")
 	case c.Uninstall && c.path == "":
 		return usagef("--uninstall json needs --config FILE")
 	case c.HTTP != "" && c.env != nil:

@@ -31,6 +31,9 @@ type Setup struct {
 	// TryKey asks the service whether it accepts a key, before that is saved. Its
 	// error is ErrRefused where it does not; nil: keys are not tried.
 	TryKey func(key string) error
+	// Confirm asks the person whether to make the change that was shown; nil: nobody is
+	// asked.
+	Confirm func(question string) (bool, error)
 }
 
 // ErrRefused says that the service refuses a key.
@@ -142,10 +145,37 @@ func (c *command) tryKey(k apiKey) error {
 	return nil
 }
 
+// confirm asks whether to do what comes next.
+func (c *command) confirm(k apiKey, next ...string) error {
+	if k.write {
+		next = append(next, "save the API key in "+k.file)
+	}
+	if c.Confirm == nil || c.Yes || c.DryRun || len(next) == 0 {
+		return nil
+	}
+	question := strings.Join(next, ", and ") + "?"
+	yes, err := c.Confirm(strings.ToUpper(question[:1]) + question[1:])
+	if err == nil && !yes {
+		err = errors.New("nothing was changed: you did not confirm it")
+	}
+	return err
+}
+
+// asShown names the change that was shown.
+func (c *command) asShown() string {
+	if c.Config != "" {
+		return "change this file as shown above"
+	}
+	return "change the configuration of " + c.client.title + " as shown above"
+}
+
 // print prints the entry for a client of which nothing is known.
 func (c *command) print() error {
 	entry, k, err := c.entry()
 	if err != nil {
+		return err
+	}
+	if err := c.confirm(k); err != nil {
 		return err
 	}
 	if err := c.saveKey(k); err != nil {
@@ -185,6 +215,9 @@ func (c *command) putIn() error {
 		f.mode &^= 0o077 // others must not read the key
 	}
 	if existing != nil && installed(existing, entry.value()) {
+		if err := c.confirm(k); err != nil {
+			return err
+		}
 		if err := c.saveKey(k); err != nil {
 			return err
 		}
@@ -212,10 +245,13 @@ func (c *command) putIn() error {
 	if err := f.writable(); err != nil {
 		return err
 	}
+	diff(c.Stdout, c.path, f.whole, whole)
+	if err := c.confirm(k, c.asShown()); err != nil {
+		return err
+	}
 	if err := c.saveKey(k); err != nil {
 		return err
 	}
-	diff(c.Stdout, c.path, f.whole, whole)
 	if c.DryRun {
 		fmt.Fprintln(c.Stdout, "Nothing was written (--dry-run).")
 		return nil
@@ -255,6 +291,9 @@ func (c *command) takeOut() error {
 	if c.DryRun {
 		fmt.Fprintln(c.Stdout, "Nothing was written (--dry-run).")
 		return nil
+	}
+	if err := c.confirm(apiKey{}, c.asShown()); err != nil {
+		return err
 	}
 	var backup string
 	if same && before == nil {
@@ -322,16 +361,19 @@ func covers(have, want any) bool {
 // listClients lists the clients with their files.
 func (c *command) listClients() error {
 	for _, cl := range clients() {
-		path, state := cl.path(c.places), ""
+		path, state, why := cl.path(c.places), "", ""
 		if path == "" {
-			fmt.Fprintf(c.Stdout, "%-15s prints an entry, or edits the file of --config\n", cl.name)
+			fmt.Fprintf(c.Stdout, "%-15s prints an entry, or edits the --config file\n", cl.name)
 			continue
 		}
 		one := *c
 		one.client, one.path = cl, path
 		switch f, existing, err := one.open(); {
 		case err != nil:
-			state = "can't be read: " + strings.ReplaceAll(err.Error(), path+" ", "")
+			state, why = "can't be read", strings.TrimPrefix(err.Error(), path)
+			if reason := errors.Unwrap(err); reason != nil {
+				why = ": " + reason.Error()
+			}
 		case existing != nil:
 			state = "installed"
 		case f.exists:
@@ -339,7 +381,7 @@ func (c *command) listClients() error {
 		default:
 			state = "no file yet"
 		}
-		fmt.Fprintf(c.Stdout, "%-15s %-14s %s\n", cl.name, state, path)
+		fmt.Fprintf(c.Stdout, "%-15s %-14s %s%s\n", cl.name, state, path, why)
 	}
 	return nil
 }

@@ -293,7 +293,7 @@ func TestListUnreadable(t *testing.T) {
 	u.write(u.path(".cursor", "mcp.json"), []byte("{ nonsense"))
 	u.write(u.path(".gemini", "settings.json"), []byte("{}"))
 	out := u.ok("--list")
-	for _, want := range []string{"can't be read", "not installed", "no file yet", "prints an entry"} {
+	for _, want := range []string{"can't be read  " + u.path(".cursor", "mcp.json") + ": it is not valid JSON", "not installed", "no file yet", "prints an entry"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("--list does not say %q:\n%s", want, out)
 		}
@@ -306,8 +306,8 @@ func TestWrongCommandLine(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "Name one client. Supported: claude-desktop, claude-code, cursor, vscode, windsurf, zed, codex, gemini, json"},
-		{[]string{"cursor", "zed"}, "Name one client"},
+		{nil, "name one client; supported: claude-desktop, claude-code, cursor, vscode, windsurf, zed, codex, gemini, json"},
+		{[]string{"cursor", "zed"}, "name one client"},
 		{[]string{"emacs"}, `unknown client "emacs"; the clients are claude-desktop`},
 		{[]string{"cursor", "--local", "--http", "http://127.0.0.1:1/mcp"}, "can't be used together"},
 		{[]string{"cursor", "--local", "--key-in-config"}, "needs no key"},

@@ -109,14 +109,14 @@ func TestKeyIsTried(t *testing.T) {
 func TestFoundClients(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
-	if _, _, err := u.try(); err == nil || strings.Contains(err.Error(), "Found here") {
+	if _, _, err := u.try(); err == nil || strings.Contains(err.Error(), "found here") {
 		t.Errorf("with none: %v", err)
 	}
 	u.write(u.path(".claude.json"), []byte("{}"))
 	if err := os.MkdirAll(u.path(".codex"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := u.try(); err == nil || !strings.Contains(err.Error(), "Found here: claude-code, codex. Supported: ") {
+	if _, _, err := u.try(); err == nil || !strings.Contains(err.Error(), "found here: claude-code, codex; supported: ") {
 		t.Errorf("%v", err)
 	}
 }

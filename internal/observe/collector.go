@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +18,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+
+	"openclaw-mcp/internal/filewatch"
 )
 
 // collector sends spans to an OpenTelemetry collector: OTLP over HTTP, as protobuf.
@@ -109,7 +110,7 @@ func newCollector(s TraceSettings) (*collector, error) {
 func (s TraceSettings) tlsConfig() (*tls.Config, error) {
 	config := &tls.Config{}
 	if file, variable := s.get("CERTIFICATE"); file != "" {
-		pem, err := os.ReadFile(file)
+		pem, err := filewatch.Read(file)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", variable, err)
 		}
@@ -124,7 +125,7 @@ func (s TraceSettings) tlsConfig() (*tls.Config, error) {
 		return nil, fmt.Errorf("%s and %s need each other; one of them is not set", variable, keyVariable)
 	}
 	if certificate != "" {
-		pair, err := tls.LoadX509KeyPair(certificate, key)
+		pair, err := filewatch.KeyPair(certificate, key)
 		if err != nil {
 			return nil, fmt.Errorf("%s and %s: %w", variable, keyVariable, err)
 		}

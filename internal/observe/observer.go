@@ -84,7 +84,6 @@ const (
 // Call is what is noted about a call while it is served. Its methods may be
 // used concurrently, and do nothing on nil.
 type Call struct {
-	id      string
 	started time.Time
 
 	mu       sync.Mutex
@@ -234,7 +233,7 @@ type watch struct {
 
 // begin takes note of a call; end it.
 func (o *Observer) begin(ctx context.Context, method, tool, instance string, meta *mcp.Meta) (context.Context, *watch) {
-	w := &watch{o: o, tool: tool, call: &Call{id: rand.Text()[:16], started: time.Now(), instance: text.Clip(instance, maxInstance)},
+	w := &watch{o: o, tool: tool, call: &Call{started: time.Now(), instance: text.Clip(instance, maxInstance)},
 		outcome: outcomePanic} // unless it ends otherwise
 	ctx = o.remote(ctx, meta)
 	if w.span = trace.SpanFromContext(ctx); o.opts.Tracing != nil { // else the caller's trace is only handed on
@@ -298,18 +297,22 @@ func (o *Observer) finish(ctx context.Context, c *Call, tool, outcome string, sp
 	span.End()
 	o.metrics.calls.WithLabelValues(tool, outcome).Inc()
 	o.metrics.latency.WithLabelValues(tool).Observe(took.Seconds())
+	slow := o.opts.SlowCall > 0 && worked >= o.opts.SlowCall
+	if o.opts.Audit == nil && !slow {
+		return
+	}
 	e := Entry{
 		Time: c.started.UTC(), Principal: o.opts.Principal(ctx), Tool: tool, Instance: instance,
-		Outcome: outcome, Code: code, Duration: took.Round(time.Microsecond).Seconds(), Request: c.id,
+		Outcome: outcome, Code: code, Duration: took.Round(time.Microsecond).Seconds(), Request: rand.Text()[:16],
 	}
 	if sc := span.SpanContext(); sc.HasTraceID() {
 		e.Trace = sc.TraceID().String()
 	}
 	o.opts.Audit.Write(e)
-	if o.opts.SlowCall > 0 && worked >= o.opts.SlowCall {
+	if slow {
 		o.metrics.slow.WithLabelValues(tool).Inc()
 		o.opts.Log.Warn("slow call", "tool", tool, "principal", e.Principal, "instance", instance, "outcome", outcome,
-			"duration", took.Round(time.Millisecond), "worked", worked.Round(time.Millisecond), "request", c.id)
+			"duration", took.Round(time.Millisecond), "worked", worked.Round(time.Millisecond), "request", e.Request)
 	}
 }
 
@@ -332,6 +335,6 @@ func (o *Observer) OnError(ctx context.Context, _ any, method mcp.MCPMethod, _ a
 	if method == mcp.MethodToolsCall && errors.Is(err, server.ErrToolNotFound) {
 		// It never came to the middleware.
 		_, span := o.tracer.Start(ctx, "tools/call "+other, trace.WithSpanKind(trace.SpanKindServer))
-		o.finish(ctx, &Call{id: rand.Text()[:16], started: time.Now(), code: "unknown_tool"}, other, outcomeRefused, span)
+		o.finish(ctx, &Call{started: time.Now(), code: "unknown_tool"}, other, outcomeRefused, span)
 	}
 }

@@ -151,7 +151,7 @@ func (o *Observer) remote(ctx context.Context, meta *mcp.Meta) context.Context {
 		}
 	}
 	h := o.opts.Header(ctx)
-	if h == nil {
+	if h.Get("Traceparent") == "" {
 		return ctx
 	}
 	return w3c.Extract(ctx, propagation.HeaderCarrier(h))

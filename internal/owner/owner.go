@@ -15,16 +15,12 @@ import (
 
 // Serve answers questions about a name until stop is called. Both sides are JSON.
 func Serve[Q, A any](f fleet.Fleet, name string, answer func(context.Context, Q) A) (stop func(), err error) {
-	return f.Serve(name, func(ctx context.Context, body []byte, _ func([]byte) error) error {
+	return f.Serve(name, func(ctx context.Context, body []byte, _ func([]byte) error) ([]byte, error) {
 		var q Q
 		if err := json.Unmarshal(body, &q); err != nil {
-			return fmt.Errorf("nothing was done: the question is not understood, perhaps because it comes from another version of this server: %w", err)
+			return nil, fmt.Errorf("nothing was done: the question is not understood, perhaps because it comes from another version of this server: %w", err)
 		}
-		out, err := json.Marshal(answer(ctx, q))
-		if err != nil {
-			return err
-		}
-		return fleet.Last(out)
+		return json.Marshal(answer(ctx, q))
 	})
 }
 

@@ -225,7 +225,7 @@ func TestInput(t *testing.T) {
 	if n, err := c.Type(ctx, "aB\n€"); n != 4 || err != nil {
 		t.Errorf("typed %d, %v", n, err)
 	}
-	for _, combination := range []string{"ctrl+shift+t", "^T", "Alt-F4", "+", "ctrl++", "shift+1", "ö"} {
+	for _, combination := range []string{"ctrl+shift+t", "^T", "Alt-F4", "+", "ctrl++", "shift+1", "ö", "BackTab", "\x03", "{enter}"} {
 		keys, err := rfb.ParseKeys(combination)
 		if err != nil {
 			t.Fatal(err)
@@ -251,7 +251,8 @@ func TestInput(t *testing.T) {
 	}
 	want := []string{"ffe1+", "ffe1-", "61+", "61-", "ffe1+", "42+", "42-", "ffe1-", "ff0d+", "ff0d-", "10020ac+", "10020ac-",
 		"ffe3+", "ffe1+", "54+", "54-", "ffe1-", "ffe3-", "ffe3+", "74+", "74-", "ffe3-", "ffe9+", "ffc1+", "ffc1-", "ffe9-",
-		"2b+", "2b-", "ffe3+", "2b+", "2b-", "ffe3-", "ffe1+", "21+", "21-", "ffe1-", "f6+", "f6-"}
+		"2b+", "2b-", "ffe3+", "2b+", "2b-", "ffe3-", "ffe1+", "21+", "21-", "ffe1-", "f6+", "f6-",
+		"ffe1+", "ff09+", "ff09-", "ffe1-", "ffe3+", "63+", "63-", "ffe3-", "ff0d+", "ff0d-"}
 	if !slices.Equal(got, want) {
 		t.Errorf("keys:\ngot  %v\nwant %v", got, want)
 	}

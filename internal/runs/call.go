@@ -29,7 +29,7 @@ type Call struct {
 // ClaimCall claims a call for the run of a state.
 func (m *Manager) ClaimCall(ctx context.Context, name string, what uint64, state State) Call {
 	none := Call{m: m}
-	stop, err := m.Config.Fleet.Serve("call/"+state.ID, func(context.Context, []byte, func([]byte) error) error { return nil })
+	stop, err := m.Config.Fleet.Serve("call/"+state.ID, func(context.Context, []byte, func([]byte) error) ([]byte, error) { return nil, nil })
 	if err != nil {
 		return none
 	}

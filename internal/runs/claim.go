@@ -8,10 +8,6 @@ import (
 	"openclaw-mcp/internal/fleet"
 )
 
-// maxResult is how large a result is that a claim keeps. A longer one is read again
-// where it came from.
-const maxResult = 64 << 10
-
 // A Claim is what all processes of a principal know of a piece of work that has a
 // name, such as an idempotency key, and must not be done twice. Whoever claims it
 // does it, and says so before it has any effect (Sending); who finds it claimed joins
@@ -26,7 +22,7 @@ type Claim struct {
 	State  State  // of the run that does it
 	Sent   bool   // it may have happened
 	Ours   bool   // this process is to do it
-	result []byte // the last report, once the run has ended
+	result []byte // lastReport of the run
 }
 
 type claimFact struct {
@@ -120,15 +116,7 @@ func (c *Claim) TakeOver(ctx context.Context) error {
 
 // Over says how the run ended, for who repeats the call later.
 func (c *Claim) Over(ctx context.Context, l *Live) error {
-	l.mu.Lock()
-	t := teller{l: l}
-	r := t.next()
-	c.State = l.state
-	l.mu.Unlock()
-	r.Lines, r.Silent = nil, 0 // how it came about is of no interest any more
-	if b, err := json.Marshal(r); err == nil && len(b) <= maxResult {
-		c.result = b
-	}
+	c.State, c.result = l.State(), l.lastReport()
 	return c.change(ctx)
 }
 
@@ -137,15 +125,7 @@ func (c *Claim) Ended() bool { return len(c.result) > 0 }
 
 // End ends a run as the claim says that it ended, and reports false where it does not
 // say.
-func (c *Claim) End(l *Live) bool {
-	var r report
-	if !c.Ended() || json.Unmarshal(c.result, &r) != nil || r.Status == "" {
-		return false
-	}
-	var err error
-	l.Change(func() { err = l.take(r) })
-	return err == nil
-}
+func (c *Claim) End(l *Live) bool { return l.endAs(c.result) }
 
 // GiveUp is Forget for the claim of a process that is gone: ErrChanged says that it, or
 // another one, goes on with the work.

@@ -22,6 +22,9 @@ const (
 	maxPresent = 256
 	// presentFor is how long a process counts on being in the list. Facts last a day.
 	presentFor = fleet.Day / 2
+	// aloneFor is how long a process that found no other one that has runs does not
+	// look again: many calls in a moment share a look.
+	aloneFor = 10 * time.Millisecond
 	// listTime is how long other processes are waited for.
 	listTime = 3 * time.Second
 )
@@ -32,6 +35,7 @@ type presence struct {
 	name  string    // "" before the first run
 	noted time.Time // when it was last written
 	busy  bool
+	alone time.Time // when no other process was in it
 }
 
 // listed is a run as its process lists it for another one.
@@ -45,6 +49,7 @@ type listed struct {
 	Started      time.Time    `json:"b"`
 	LastActivity time.Time    `json:"l"`
 	Err          *reportError `json:"x,omitempty"`
+	Result       any          `json:"r,omitempty"` // see Listed
 }
 
 // appear has this process be asked for its runs; m.mu is held.
@@ -125,17 +130,21 @@ func (m *Manager) changePresent(ctx context.Context, change func([]string) []str
 }
 
 // answerList lists the runs of this process for another one.
-func (m *Manager) answerList(_ context.Context, _ []byte, part func([]byte) error) error {
+func (m *Manager) answerList(_ context.Context, _ []byte, part func([]byte) error) ([]byte, error) {
 	for _, u := range m.List() {
-		b, err := json.Marshal(listed{u.Handle, u.Kind, u.Status, u.Instance, u.Session, u.About, u.Started, u.LastActivity, tellError(u.Err)})
+		l := listed{u.Handle, u.Kind, u.Status, u.Instance, u.Session, u.About, u.Started, u.LastActivity, tellError(u.Err), nil}
+		if result, ok := u.Result.(Listed); ok {
+			l.Result = result.InList()
+		}
+		b, err := json.Marshal(l)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := part(b); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // ListEverywhere gives the runs that any process of the principal knows of, newest
@@ -154,17 +163,30 @@ func (m *Manager) ListEverywhere(ctx context.Context) ([]Update, error) {
 
 // othersPresent names the other processes that have runs.
 func (m *Manager) othersPresent(ctx context.Context) (names []string, err error) {
+	p := &m.presence
+	now := time.Now()
+	p.mu.Lock()
+	own, alone := p.name, now.Sub(p.alone) < aloneFor
+	p.mu.Unlock()
+	if alone {
+		return nil, nil
+	}
 	fact, ok, err := m.Config.Fleet.Find(ctx, presentFact)
-	if err != nil || !ok {
+	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(fact.Value, &names); err != nil {
-		return nil, err
+	if ok {
+		if err := json.Unmarshal(fact.Value, &names); err != nil {
+			return nil, err
+		}
 	}
-	m.presence.mu.Lock()
-	own := m.presence.name
-	m.presence.mu.Unlock()
-	return slices.DeleteFunc(names, func(n string) bool { return n == own }), nil
+	names = slices.DeleteFunc(names, func(n string) bool { return n == own })
+	if len(names) == 0 {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.alone = now
+	}
+	return names, nil
 }
 
 // withTheirs adds the runs of the named processes to those of this one.
@@ -210,7 +232,7 @@ func (m *Manager) withTheirs(ctx context.Context, out []Update, names []string) 
 	}
 	newestStarts(out)
 	if missing > 0 {
-		return out, fmt.Errorf("the runs of %d of your other processes are not among these, or not all: those did not answer", missing)
+		return out, fmt.Errorf("some or all runs of %d of your other processes are missing here, since those did not answer", missing)
 	}
 	return out, nil
 }
@@ -228,14 +250,25 @@ func (m *Manager) askList(ctx context.Context, name string) (all []Update, err e
 		if err != nil {
 			return all, err
 		}
-		var l listed
+		var l struct {
+			listed
+			Result json.RawMessage `json:"r"` // hides that of listed, whose type is not known yet
+		}
 		if err := json.Unmarshal(part, &l); err != nil {
 			return all, err
 		}
-		all = append(all, Update{
+		u := Update{
 			Handle: l.Handle, Kind: l.Kind, Status: l.Status, Instance: l.Instance, Session: l.Session,
 			About: l.About, Started: l.Started, LastActivity: l.LastActivity, Err: l.Err.error(),
-		})
+		}
+		if made := m.results[l.Kind]; made != nil && len(l.Result) > 0 {
+			result := made()
+			if err := json.Unmarshal(l.Result, result); err != nil {
+				return all, err
+			}
+			u.Result = result
+		}
+		all = append(all, u)
 	}
 	return all, nil
 }

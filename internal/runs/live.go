@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"openclaw-mcp/client"
 	"openclaw-mcp/internal/text"
 )
 
@@ -34,9 +35,16 @@ type Live struct {
 	work    Work
 	number  int64       // in the order of starting
 	resumed atomic.Bool // taken up from a handle
+	takenUp time.Time   // when
 
-	about    string
 	withdraw func() // ends what other processes are offered of it; under the manager's lock
+
+	message int // bytes of it, or what else the run began with
+
+	// Guarded by the lock of the budget.
+	room    int  // bytes that are kept for the run
+	allowed int  // of its text
+	dropped bool // its manager keeps it no more
 
 	mu           sync.Mutex // also guards the work's own state
 	ctx          context.Context
@@ -44,6 +52,7 @@ type Live struct {
 	left         bool          // nobody follows it, though it has not ended
 	changed      chan struct{} // closed at the next change; nil while nobody waits for that
 	done         chan struct{} // closed at the end
+	goesOn       chan struct{} // closed when a run that was taken up is known to go on
 	state        State         // without a reader's cursor
 	status       Status
 	err          error
@@ -51,17 +60,18 @@ type Live struct {
 	lastActivity time.Time
 	ended        time.Time
 	waiters      int
+	about        string
 	owned        bool // another process told of it
 	said         transcript
 }
 
 // NewLive makes a run for Manager.Start.
 func (m *Manager) NewLive(state State) *Live {
-	return &Live{m: m, state: state, status: StatusRunning, lastActivity: time.Now(), done: make(chan struct{})}
+	return &Live{m: m, state: state, status: StatusRunning, lastActivity: time.Now(), done: make(chan struct{}), goesOn: make(chan struct{})}
 }
 
-// Describe says what the run is for, before it starts: the message or the command.
-func (l *Live) Describe(what string) { l.about = About(what) }
+// Describe says what the run is for: the message or the command.
+func (l *Live) Describe(what string) { l.Locked(func() { l.about = About(what) }) }
 
 // maxAbout is how much of a message or a command a list of runs shows, in characters.
 const maxAbout = 80
@@ -137,6 +147,44 @@ func (l *Live) End(status Status, err error) { l.Change(func() { l.finish(status
 func (l *Live) finish(status Status, err error) {
 	l.status, l.err, l.ended = status, err, time.Now()
 	close(l.done)
+}
+
+// GoesOn says of a run that was taken up that it has not ended.
+func (l *Live) GoesOn() {
+	l.Locked(l.knownToGoOn)
+}
+
+// knownToGoOn is GoesOn for who holds l.mu.
+func (l *Live) knownToGoOn() {
+	select {
+	case <-l.goesOn:
+	default:
+		close(l.goesOn)
+	}
+}
+
+// firstLook is how long it takes at most to find out whether a run that is taken up has ended:
+// a reply in a history must stand still for a while to be whole.
+const firstLook = 4 * time.Second
+
+// FirstLook waits until it is known of a run that this process has only just taken up whether
+// it goes on.
+func (m *Manager) FirstLook(ctx context.Context, id string) {
+	m.mu.Lock()
+	l := m.live[id]
+	m.mu.Unlock()
+	if l == nil || !l.Resumed() {
+		return
+	}
+	left := time.NewTimer(firstLook - time.Since(l.takenUp))
+	defer left.Stop()
+	select {
+	case <-l.goesOn:
+	case <-l.done:
+	case <-left.C:
+	case <-ctx.Done():
+	case <-m.base.Done():
+	}
 }
 
 // Done is closed when the run ends.
@@ -253,6 +301,7 @@ func (l *Live) Append(text string) {
 	if text == "" {
 		return
 	}
+	text = l.cut(text, l.textLen())
 	l.Change(func() {
 		l.lastActivity = time.Now()
 		l.said.text = append(l.said.text, text...)
@@ -262,10 +311,30 @@ func (l *Live) Append(text string) {
 // SetText makes text the whole reply so far. What it shares with the reply as
 // it was stays read; the rest is a revision.
 func (l *Live) SetText(text string) {
+	text = l.cut(text, 0)
 	l.Change(func() {
 		l.lastActivity = time.Now()
 		l.said.setText(text)
 	})
+}
+
+// cut gives as much of text as there is room for behind the first bytes of the reply.
+func (l *Live) cut(all string, behind int) string {
+	room := l.Room(behind+len(all)) - behind
+	if len(all) <= room {
+		return all
+	}
+	if behind+room >= maxText {
+		l.Note(client.NoteTooLong)
+	} else {
+		l.Note(client.NoteNoRoom)
+	}
+	return text.Head(all, room)
+}
+
+func (l *Live) textLen() (n int) {
+	l.Locked(func() { n = len(l.said.text) })
+	return n
 }
 
 // Text is the reply so far.

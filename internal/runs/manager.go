@@ -22,8 +22,11 @@ type Config struct {
 	APIKey     string        // the handles are sealed with a key derived from it
 	Principal  string        // who the runs belong to; bound into the handles
 	StallAfter time.Duration // silence after which a run counts as stalled (3 min)
+	Limit      int           // runs that may be under way in this process at once; 0: any number
+	Texts      *Budget       // of what their messages and replies take; nil: one of its own
 	Log        *slog.Logger
 	Fleet      fleet.Fleet // what the principal's processes share; nil: this one is alone
+	OfKey      fleet.Fleet // what all callers of the key share; nil: nobody else has it
 
 	// TookOver is told of a run of a process that is gone, which this one does instead;
 	// nil: nobody is.
@@ -47,6 +50,7 @@ type Manager struct {
 	families []Family
 	presence presence
 	opens    map[Kind]func(State) (Run, error)
+	results  map[Kind]func() any
 
 	mu      sync.Mutex       // taken before a run's own, never after it
 	live    map[string]*Live // by id: in flight, and ended ones for a while
@@ -60,6 +64,9 @@ type Family struct {
 	Open  func(State) (Run, error) // takes up the run of a handle
 	List  func() []Update          // runs that no Live follows; nil: there are none
 	Sweep func(now time.Time)      // forgets what is old; nil: nothing is kept
+	// Result gives what a run's Result is read into that another process lists; nil: lists
+	// show nothing of it.
+	Result func() any
 }
 
 const (
@@ -86,12 +93,19 @@ func NewManager(cfg Config) (*Manager, error) {
 	if cfg.Fleet == nil {
 		cfg.Fleet = fleet.Alone()
 	}
+	if cfg.OfKey == nil {
+		cfg.OfKey = cfg.Fleet
+	}
+	if cfg.Texts == nil {
+		cfg.Texts = NewBudget(DefaultTexts)
+	}
 	s, err := newSealer(cfg.APIKey, cfg.Principal)
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{Config: cfg, seal: s, live: make(map[string]*Live), opens: make(map[Kind]func(State) (Run, error))}
+	m := &Manager{Config: cfg, seal: s, live: make(map[string]*Live), opens: make(map[Kind]func(State) (Run, error)), results: make(map[Kind]func() any)}
 	m.base, m.stop = context.WithCancel(context.Background())
+	cfg.Texts.join(m)
 	return m, nil
 }
 
@@ -99,7 +113,7 @@ func NewManager(cfg Config) (*Manager, error) {
 func (m *Manager) Register(f Family, of ...Kind) {
 	m.families = append(m.families, f)
 	for _, k := range of {
-		m.opens[k] = f.Open
+		m.opens[k], m.results[k] = f.Open, f.Result
 	}
 }
 
@@ -110,6 +124,7 @@ func (m *Manager) Close() {
 	m.stop()
 	m.mu.Unlock()
 	m.wg.Wait()
+	m.Config.Texts.leave(m)
 }
 
 // Base is done when the manager closes.
@@ -180,11 +195,24 @@ func NewState(kind Kind, instance string) State {
 
 // Start registers a run and has do follow it, in a goroutine and with a context
 // of the run's own.
-func (m *Manager) Start(call context.Context, l *Live, w Work, do func(context.Context)) error {
+func (m *Manager) Start(call context.Context, l *Live, w Work, do func(context.Context)) (err error) {
+	l.work = w
+	l.message = l.size()
+	if !m.Config.Texts.reserve(l, textCopies*l.message) {
+		return fmt.Errorf("%w: the messages and replies of all runs in this server take as much memory as they may; %s", ErrLimit, nextRun)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	defer func() {
+		if err != nil {
+			m.Config.Texts.setDropped(l, true)
+		}
+	}()
 	if m.base.Err() != nil {
 		return ErrClosed
+	}
+	if err := m.mayStart(l.message); err != nil {
+		return err
 	}
 	m.register(l, w)
 	l.ctx = m.carry(call, l.ctx)
@@ -205,9 +233,13 @@ func (m *Manager) TakeUp(state State, begin func(*Live) Work) (*Live, error) {
 	if m.base.Err() != nil {
 		return nil, ErrClosed
 	}
+	if err := m.mayTakeUp(); err != nil {
+		return nil, err
+	}
 	state.Read, state.ReadErr, state.Check = 0, 0, 0
 	l := m.NewLive(state)
 	l.resumed.Store(true)
+	l.takenUp = time.Now()
 	w := begin(l)
 	m.register(l, w)
 	m.follow(l, l.resume)
@@ -233,6 +265,7 @@ func (m *Manager) follow(l *Live, do func(context.Context)) {
 		if ctx.Err() == nil {
 			l.End(StatusFailed, errors.New("the run ended without saying how"))
 		}
+		m.Config.Texts.shrink(l, l.size())
 	})
 }
 
@@ -248,15 +281,16 @@ func (m *Manager) revive(l *Live) {
 	}
 	l.mu.Unlock()
 	if left {
+		m.Config.Texts.setDropped(l, false)
 		m.live[l.state.ID] = l
 		m.follow(l, l.resume)
 	}
 }
 
-// resume follows a run that was taken up: from the process that has it, and where none
-// does, from what its handle says.
+// resume follows a run that was taken up, unless its end is known: from the process that has
+// it, and where none does, from what its handle says.
 func (l *Live) resume(ctx context.Context) {
-	if !l.FollowOwner(ctx) && ctx.Err() == nil {
+	if !l.endKept(ctx) && !l.FollowOwner(ctx) && ctx.Err() == nil {
 		l.work.Resume(ctx)
 	}
 }
@@ -265,6 +299,7 @@ func (l *Live) resume(ctx context.Context) {
 func (m *Manager) drop(l *Live) {
 	l.withdrawn()
 	delete(m.live, l.state.ID)
+	m.Config.Texts.setDropped(l, true)
 }
 
 // All gives the runs in memory that are followed here, newest first.

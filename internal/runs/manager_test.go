@@ -48,6 +48,8 @@ func begin(t *testing.T, m *Manager) *Live {
 func TestBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newTestManager(t)
+		m.Config.Texts = NewBudget(1 << 30) // this is not about it
+		m.Config.Texts.join(m)
 		defer m.Close()
 		swept := 0
 		m.Register(Family{Sweep: func(time.Time) { swept++ }})
@@ -102,6 +104,7 @@ type lines []string
 
 func (p *lines) Text(string)   {}
 func (p *lines) Line(s string) { *p = append(*p, s) }
+func (p *lines) Now(string)    {}
 
 // TestWaitStalls has a run fall silent: every wait that did not know it returns,
 // and one that did waits on.
@@ -149,3 +152,53 @@ func TestUnknownKind(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestFirstLook asks about a run that was only just taken up, until it is known how it stands, or
+// might be by now.
+func TestFirstLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newTestManager(t)
+		defer m.Close()
+		for name, tt := range map[string]struct {
+			resume func(l *Live)
+			want   time.Duration
+		}{
+			"ends":    {func(l *Live) { l.End(StatusCompleted, nil) }, 2 * time.Second},
+			"goes on": {func(l *Live) { l.GoesOn(); l.GoesOn() }, 2 * time.Second},
+			"unclear": {func(*Live) {}, firstLook},
+		} {
+			state := NewState(KindChat, "i")
+			state.Started = time.Now().Add(-time.Hour) // no other process has only just begun it
+			l, err := m.TakeUp(state, func(l *Live) Work {
+				return resumed{func(ctx context.Context) {
+					Pause(ctx, 2*time.Second)
+					tt.resume(l)
+					<-ctx.Done()
+				}}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []time.Duration{tt.want, 0} {
+				began := time.Now()
+				if m.FirstLook(t.Context(), state.ID); time.Since(began) != want {
+					t.Errorf("%s: it took %s, want %s", name, time.Since(began), want)
+				}
+			}
+			l.Stop()
+		}
+		began := time.Now()
+		if m.FirstLook(t.Context(), NewID()); time.Since(began) != 0 {
+			t.Error("a run that is not known was waited for")
+		}
+	})
+}
+
+// resumed is a Work that is resumed by a function.
+type resumed struct{ resume func(context.Context) }
+
+func (r resumed) Resume(ctx context.Context) { r.resume(ctx) }
+func (resumed) Result() any                  { return nil }
+func (resumed) Shared() any                  { return nil }
+func (resumed) CancelNote() string           { return "" }
+func (resumed) Size() int                    { return 0 }

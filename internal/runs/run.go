@@ -38,6 +38,9 @@ const (
 type Progress interface {
 	Text(s string)
 	Line(s string)
+	// Now tells how a line stands that is still being written, for who watches. What it
+	// comes to is a Text later.
+	Now(line string)
 }
 
 // Follower is a Progress that keeps track of how far it was told, so that somebody
@@ -99,6 +102,12 @@ type Update struct {
 	Err   error    // of a failed run
 }
 
+// Listed is an Update.Result that lists of runs show something of.
+type Listed interface {
+	// InList gives what that is; nil: nothing.
+	InList() any
+}
+
 // CancelUnlessShared cancels a run for a caller whose request was cancelled,
 // unless another call is waiting for the same run.
 func CancelUnlessShared(ctx context.Context, r Run) error {
@@ -117,3 +126,6 @@ func (NoProgress) Text(string) {}
 
 // Line discards s.
 func (NoProgress) Line(string) {}
+
+// Now discards line.
+func (NoProgress) Now(string) {}

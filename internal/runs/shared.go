@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,7 @@ const (
 // report is what the process that has a run tells another one, piece by piece.
 type report struct {
 	State  []byte          `json:"s"`
+	About  string          `json:"b,omitempty"`
 	From   int             `json:"f,omitempty"` // Text replaces what is behind this
 	Text   []byte          `json:"t,omitempty"`
 	Lines  []reportLine    `json:"l,omitempty"`
@@ -95,7 +97,7 @@ type teller struct {
 func (t *teller) next() report {
 	l := t.l
 	text, at, lines := l.said.rest(&t.told)
-	r := report{State: l.state.marshal(), From: at, Text: []byte(text), Notes: l.notes, Silent: time.Since(l.lastActivity), Err: tellError(l.err)}
+	r := report{State: l.state.marshal(), About: l.about, From: at, Text: []byte(text), Notes: l.notes, Silent: time.Since(l.lastActivity), Err: tellError(l.err)}
 	for _, ln := range lines {
 		r.Lines = append(r.Lines, reportLine{ln.at, ln.text})
 	}
@@ -121,14 +123,14 @@ func runName(id string) string { return "run/" + id }
 // long as it is kept here; m.mu is held.
 func (m *Manager) offer(l *Live) {
 	offered, cancel := context.WithCancel(m.base)
-	stop, err := m.Config.Fleet.Serve(runName(l.state.ID), func(ctx context.Context, what []byte, part func([]byte) error) error {
+	stop, err := m.Config.Fleet.Serve(runName(l.state.ID), func(ctx context.Context, what []byte, part func([]byte) error) ([]byte, error) {
 		switch string(what) {
 		case askStop:
-			return part([]byte(l.Stop()))
+			return []byte(l.Stop()), nil
 		case askPing:
-			return nil
+			return nil, nil
 		}
-		return l.report(ctx, offered, part)
+		return nil, l.report(ctx, offered, part)
 	})
 	if err != nil {
 		cancel()
@@ -184,11 +186,13 @@ func (l *Live) take(r report) error {
 	if err := l.takeShared(r.Shared); err != nil {
 		return err
 	}
-	l.state, l.notes = state, r.Notes
+	l.state, l.about, l.notes = state, cmp.Or(r.About, l.about), r.Notes
 	l.said.take(r.From, r.Text, r.Lines, r.Status != "")
 	l.lastActivity = time.Now().Add(-r.Silent)
 	if r.Status != "" {
 		l.finish(r.Status, r.Err.error())
+	} else {
+		l.knownToGoOn()
 	}
 	return nil
 }
@@ -214,7 +218,7 @@ func (t *transcript) take(from int, more []byte, lines []reportLine, whole bool)
 	}
 	from, more = from+same, more[same:]
 	if from < len(t.text) && (len(more) > 0 || whole) {
-		t.revisions = append(t.revisions, from)
+		t.revise(from)
 		for i := range t.lines {
 			t.lines[i].at = min(t.lines[i].at, from)
 		}

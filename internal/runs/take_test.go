@@ -1,6 +1,9 @@
 package runs
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // Who is told a text again, from its start, is told nothing new of what it has; only what
 // differs is a revision.
@@ -26,5 +29,28 @@ func TestTakeAgain(t *testing.T) {
 		if string(got.text) != c.want || len(got.revisions) != len(c.revised) || len(c.revised) > 0 && got.revisions[0] != c.revised[0] {
 			t.Errorf("%s: %q, revised at %v; want %q, %v", name, got.text, got.revisions, c.want, c.revised)
 		}
+	}
+}
+
+// What a run keeps beside its text is bounded in bytes, and a reader that is behind is
+// told how far back the text was revised.
+func TestTranscriptIsBounded(t *testing.T) {
+	var got transcript
+	got.setText("abcdefgh")
+	told := got.shownAt(8, Checksum([]byte("abcdefgh")))
+	got.setText("abX")
+	for i := range 10 * maxRevisions {
+		got.setText("abcd" + string(rune('a'+i%2)))
+		got.addLine(strings.Repeat("x", maxLine))
+	}
+	kept := 0
+	for _, ln := range got.lines {
+		kept += len(ln.text)
+	}
+	if len(got.revisions) > 2*maxRevisions || kept > 2*maxLineBytes || kept != got.lineBytes || kept < maxLineBytes/2 {
+		t.Errorf("%d revisions and %d bytes of lines are kept, %d counted", len(got.revisions), kept, got.lineBytes)
+	}
+	if text, at, lines := got.rest(&told); at != 2 || "ab"+text != string(got.text) || len(lines) != len(got.lines) {
+		t.Errorf("a reader is told %q from %d on, and %d lines", text, at, len(lines))
 	}
 }

@@ -1,19 +1,29 @@
 package runs
 
-import "openclaw-mcp/internal/text"
+import (
+	"slices"
+
+	"openclaw-mcp/internal/text"
+)
 
 const (
 	maxLines = 2000 // lines kept of one run
 	maxLine  = 4096 // bytes of a line that are kept as they are
+
+	maxLineBytes = 1 << 20 // of all lines of one run, or twice as many
+
+	maxRevisions = 1000 // kept of one run, or twice as many
 )
 
 // transcript is what a run says: its text so far, and lines about everything
 // else, each with its place in the text.
 type transcript struct {
 	text      []byte
-	revisions []int  // how much of the text each replacement left in place
+	revisions []int  // how much of the text each of the newest replacements left in place
+	older     int    // how many older ones there were, which count with the first
 	lines     []line // the newest
-	linesCut  int    // how many older lines there were
+	lineBytes int
+	linesCut  int // how many older lines there were
 }
 
 // line is something that happened beside the text, and where in the text.
@@ -27,16 +37,35 @@ func (t *transcript) addLine(text string) {
 		text = Clip(text)
 	}
 	t.lines = append(t.lines, line{at: len(t.text), text: text})
-	if len(t.lines) > 2*maxLines {
-		cut := len(t.lines) - maxLines
-		t.lines = append(t.lines[:0], t.lines[cut:]...)
-		t.linesCut += cut
+	t.lineBytes += len(text)
+	if len(t.lines) <= 2*maxLines && t.lineBytes <= 2*maxLineBytes {
+		return
 	}
+	cut := max(0, len(t.lines)-maxLines)
+	for i, ln := range t.lines {
+		if i >= cut && t.lineBytes <= maxLineBytes {
+			break
+		}
+		t.lineBytes -= len(ln.text)
+		cut = max(cut, i+1)
+	}
+	t.lines = slices.Delete(t.lines, 0, cut)
+	t.linesCut += cut
 }
 
 func (t *transcript) dropLines() {
 	t.linesCut += len(t.lines)
-	t.lines = t.lines[:0]
+	t.lines, t.lineBytes = t.lines[:0], 0
+}
+
+// revise notes that a replacement left so much of the text in place.
+func (t *transcript) revise(common int) {
+	if t.revisions = append(t.revisions, common); len(t.revisions) > 2*maxRevisions {
+		least := slices.Min(t.revisions[:maxRevisions+1])
+		t.revisions = append(t.revisions[:0], t.revisions[maxRevisions:]...)
+		t.revisions[0] = least
+		t.older += maxRevisions
+	}
 }
 
 func (t *transcript) setText(all string) {
@@ -50,7 +79,7 @@ func (t *transcript) setText(all string) {
 	}
 	common = len(text.Head(t.text, common))
 	if common < len(t.text) {
-		t.revisions = append(t.revisions, common)
+		t.revise(common)
 		for i := range t.lines {
 			t.lines[i].at = min(t.lines[i].at, common)
 		}
@@ -60,11 +89,7 @@ func (t *transcript) setText(all string) {
 }
 
 func (t *transcript) size() int {
-	n := len(t.text)
-	for _, ln := range t.lines {
-		n += len(ln.text)
-	}
-	return n
+	return len(t.text) + t.lineBytes
 }
 
 // shown is how much of a transcript a wait has told its Progress.
@@ -76,7 +101,7 @@ type shown struct {
 // shownAt is what has been told to somebody who has read so many bytes, with that
 // checksum.
 func (t *transcript) shownAt(read int, check uint32) shown {
-	s := shown{text: read, revisions: len(t.revisions), lines: t.linesCut, check: check}
+	s := shown{text: read, revisions: t.older + len(t.revisions), lines: t.linesCut, check: check}
 	if read == 0 {
 		s.check = Checksum(nil)
 	}
@@ -91,12 +116,12 @@ func (t *transcript) shownAt(read int, check uint32) shown {
 
 // rest gives what was not shown yet, and counts it as shown; text starts at at.
 func (t *transcript) rest(s *shown) (text string, at int, lines []line) {
-	for _, common := range t.revisions[s.revisions:] {
+	for _, common := range t.revisions[max(0, s.revisions-t.older):] {
 		if common < s.text {
 			s.text, s.check = common, Checksum(t.text[:common])
 		}
 	}
-	s.revisions = len(t.revisions)
+	s.revisions = t.older + len(t.revisions)
 	at = s.text
 	if at < len(t.text) {
 		text = string(t.text[at:])

@@ -57,7 +57,7 @@ func (w *world) starts() []string {
 
 func (w *world) poll(id string) Report {
 	w.Helper()
-	return w.run("command_poll", Params{"id": id, "out_from": 0, "err_from": 0, "room": 10_000, "tail": 0, "naps": 1})
+	return w.run("command_poll", Params{"id": id, "out_from": 0, "err_from": 0, "room": 10_000, "tail": 0, "about": 0, "naps": 1, "brief": 0, "pause": "0.2", "least": 0})
 }
 
 func (w *world) kill(id string) string {

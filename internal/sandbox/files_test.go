@@ -132,6 +132,34 @@ func TestFileScripts(t *testing.T) {
 		w.reports("ok file 1 1", "file_manage", manage("move", "f", "f", false, true))
 		w.holds("to/f", "f")
 		w.holds("f", "")
+		// A name that is there already by another way, or that a link leads to, loses nothing.
+		for name, target := range map[string]string{"here": "to", "to/link": "f", "to/twin": "f"} {
+			if err := os.Symlink(target, filepath.Join(w.workspace, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		within := func(action, name, dir, to string) Params {
+			p := manage(action, name, to, false, true)
+			p["dir"], p["to_dir"] = "to", dir
+			return p
+		}
+		for _, action := range []string{"move", "copy"} {
+			w.reports("same", "file_manage", within(action, "link", "here", "link"))
+			w.reports("same", "file_manage", within(action, "f", "here", "f"))
+			w.reports("leads", "file_manage", within(action, "link", "to", "f"))
+		}
+		w.holds("to/f", "f")
+		w.holds("to/link", "f")
+		w.reports("ok symlink 1 1", "file_manage", within("move", "twin", "to", "link"))
+		w.holds("to/twin", "")
+		w.holds("to/link", "f")
+		// Of two names of one file, the one that was moved is gone.
+		if err := os.Link(filepath.Join(w.workspace, "to/f"), filepath.Join(w.workspace, "to/hard")); err != nil {
+			t.Fatal(err)
+		}
+		w.reports("ok file 1 1", "file_manage", within("move", "hard", "to", "f"))
+		w.holds("to/hard", "")
+		w.holds("to/f", "f")
 		w.reports("full 1", "file_manage", manage("delete", "d", "", false, false))
 		w.reports("ok directory 2 0", "file_manage", manage("delete", "d", "", true, false))
 		w.holds("d/a b", "")

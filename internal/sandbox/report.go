@@ -63,6 +63,15 @@ type NoReport struct {
 	Printed  string // the beginning of what came instead
 }
 
+// surelyWhole is how much of an output every service returns.
+const surelyWhole = 2 << 10
+
+// MayBeCut reports whether a shorter report of the same script may come whole. A service that cuts
+// off what is long need not say so: then all that shows is that something is missing.
+func (e *NoReport) MayBeCut() bool {
+	return e.Begun && !e.TimedOut && (e.TooLong || e.Size > surelyWhole)
+}
+
 func (e *NoReport) Error() string {
 	if e.Printed == "" {
 		return e.Why
@@ -128,6 +137,10 @@ func (s Script) Read(res client.ExecResult) (Report, error) {
 		}
 		return Report{}, no
 	}
+	tooLong := func() (Report, error) {
+		no.TooLong = true
+		return failed(fmt.Sprintf("its report is longer than the service returns: %d bytes came", no.Size))
+	}
 	_, text, begun := strings.Cut(out, s.mark+" begin\n")
 	if no.Begun = begun; !begun {
 		no.Printed = clip(strings.TrimSpace(res.Stdout.Head + " " + res.Stderr.Head))
@@ -136,10 +149,9 @@ func (s Script) Read(res client.ExecResult) (Report, error) {
 	text, rest, whole := strings.Cut(text, s.mark+" end")
 	switch {
 	case !whole && no.TooLong, res.Stdout.Omitted > 0:
-		no.TooLong = true
-		return failed("its report is longer than the service returns")
+		return tooLong()
 	case !whole:
-		return failed("the script did not come to its end")
+		return failed(fmt.Sprintf("the script did not finish, or the service cut its report off: %d bytes came", no.Size))
 	}
 	_ = rest // what the script printed behind its report
 	_, text, ok := strings.Cut(text, s.mark+" ")
@@ -150,9 +162,11 @@ func (s Script) Read(res client.ExecResult) (Report, error) {
 	}
 	r := Report{Verb: words[0], Words: words[1:]}
 	for body != "" {
-		encoded, rest, ok := strings.Cut("\n"+body, "\n.\n")
-		if !ok {
-			return failed("its report is cut")
+		encoded, rest, ok := strings.Cut("\n"+body, "\n.")
+		length, rest, whole := strings.Cut(rest, "\n")
+		encoded, length = strings.TrimSpace(encoded), strings.TrimSpace(length)
+		if n, err := strconv.Atoi(length); !ok || !whole || n != len(encoded) || err != nil && length != "" {
+			return tooLong()
 		}
 		part, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(encoded), ""))
 		if err != nil {

@@ -91,7 +91,7 @@ func TestFraming(t *testing.T) {
 	t.Parallel()
 	s := Script{mark: "m:1"}
 	long := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("x"), 100))
-	whole := "profile\nm:1 begin\nm:1 file 5 x\n" + long[:76] + "\n" + long[76:] + "\n.\n.\nm:1 end\nlater\n"
+	whole := "profile\nm:1 begin\nm:1 file 5 x\n" + long[:76] + "\n" + long[76:] + "\n. 137\n.\nm:1 end\nlater\n"
 	for name, out := range map[string]string{
 		"as printed": whole, "CRLF": strings.ReplaceAll(whole, "\n", "\r\n"), "trimmed": strings.TrimSpace(strings.TrimSuffix(whole, "later\n")),
 		"trimmed CRLF": strings.TrimSpace(strings.ReplaceAll(strings.TrimSuffix(whole, "later\n"), "\n", "\r\n")),
@@ -112,8 +112,10 @@ func TestFraming(t *testing.T) {
 		"cut off":     {client.ExecResult{Stdout: client.Output{Head: whole[:60]}, Truncated: true}, true, true},
 		"left out":    {client.ExecResult{Stdout: client.Output{Head: whole[:60], Tail: whole[70:], Omitted: 10}}, true, true},
 		"empty":       {client.ExecResult{Stdout: client.Output{Head: "m:1 begin\nm:1 end\n"}}, true, false},
-		"no dot":      {client.ExecResult{Stdout: client.Output{Head: "m:1 begin\nm:1 file\nabcd\nm:1 end\n"}}, true, false},
-		"not base64":  {client.ExecResult{Stdout: client.Output{Head: "m:1 begin\nm:1 file\na!\n.\nm:1 end\n"}}, true, false},
+		"no dot":      {client.ExecResult{Stdout: client.Output{Head: "m:1 begin\nm:1 file\nabcd\nm:1 end\n"}}, true, true},
+		"no middle":   {client.ExecResult{Stdout: client.Output{Head: strings.Replace(whole, long[20:60], "", 1)}}, true, true},
+		"a remark":    {client.ExecResult{Stdout: client.Output{Head: strings.Replace(whole, long[20:60], "\n[cut]\n", 1)}}, true, true},
+		"not base64":  {client.ExecResult{Stdout: client.Output{Head: "m:1 begin\nm:1 file\na!\n. 2\nm:1 end\n"}}, true, false},
 		"no verb yet": {client.ExecResult{Stdout: client.Output{Head: "m:1 begin\n"}, TimedOut: true}, true, false},
 	} {
 		r, err := s.Read(tt.res)
@@ -125,7 +127,7 @@ func TestFraming(t *testing.T) {
 }
 
 func FuzzReport(f *testing.F) {
-	f.Add("m:1 begin\nm:1 file 5 x\nYQ==\n.\n.\nm:1 end\n")
+	f.Add("m:1 begin\nm:1 file 5 x\nYQ==\n. 4\n.\nm:1 end\n")
 	f.Fuzz(func(t *testing.T, out string) {
 		s := Script{mark: "m:1"}
 		r, err := s.Read(client.ExecResult{Stdout: client.Output{Head: out}})

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -24,6 +25,10 @@ type callers struct {
 	newcomer bool          // everybody is one until the service takes the key
 	patience time.Duration // a caller with nothing open may make room after so long
 
+	// forget lets go of what is remembered for a caller whose key the service never took;
+	// nil: there is nothing.
+	forget func(p transport.Principal)
+
 	mu        sync.Mutex
 	known     map[transport.Principal]*caller
 	newcomers map[transport.Principal]*caller
@@ -31,11 +36,17 @@ type callers struct {
 
 type caller struct {
 	*tools.Services
+	who    transport.Principal
+	taken  bool // the service took its key; true where that is not the caller's own
 	used   time.Time
 	share  string      // whose share of the room a newcomer takes
 	header http.Header // of the last request, for its credential; nil: not over HTTP
 
 	refused bool // the service took the key once, and lately did not
+
+	calls     int  // of a newcomer, under way
+	displaced bool // it made room for another newcomer
+	closed    bool
 }
 
 const (
@@ -51,11 +62,12 @@ const (
 
 var errFull = errors.New("this server has as many callers as it can serve; try again in a few minutes")
 
-// of gives a principal's services, made on first use.
-func (c *callers) of(p transport.Principal, share string, header http.Header) (*tools.Services, error) {
+// of gives a principal's services, made on first use, for a call that lasts as long as ctx.
+func (c *callers) of(ctx context.Context, p transport.Principal, share string, header http.Header) (*tools.Services, error) {
 	c.mu.Lock()
 	if found := c.find(p); found != nil {
 		found.used = time.Now()
+		c.enter(ctx, p, found)
 		c.mu.Unlock()
 		return found.Services, nil
 	}
@@ -64,17 +76,38 @@ func (c *callers) of(p transport.Principal, share string, header http.Header) (*
 	if !c.newcomer && len(c.known) >= maxPrincipals {
 		return nil, errFull
 	}
-	one := &caller{used: time.Now(), share: share, header: header}
+	one := &caller{who: p, taken: !c.newcomer, used: time.Now(), share: share, header: header}
 	var err error
 	if one.Services, err = c.open(p, func(took bool) { c.heard(p, one, took) }); err != nil {
 		return nil, err
 	}
 	if c.newcomer {
 		c.newcomers[p] = one
+		c.enter(ctx, p, one)
 	} else {
 		c.known[p] = one
 	}
 	return one.Services, nil
+}
+
+// enter notes that a call of a newcomer is under way; mu is held. One that was displaced
+// meanwhile is closed after the last of them, or it would be kept for ever by what it has
+// open.
+func (c *callers) enter(ctx context.Context, p transport.Principal, one *caller) {
+	if c.known[p] == one || !c.newcomer {
+		return
+	}
+	one.calls++
+	context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		one.calls--
+		over := one.displaced && one.calls == 0 && c.known[p] != one
+		one.closed = one.closed || over
+		c.mu.Unlock()
+		if over {
+			c.closeAll([]*caller{one})
+		}
+	})
 }
 
 // find is called with mu held.
@@ -169,8 +202,10 @@ func (c *callers) taken(p transport.Principal, one *caller) {
 		if other := c.newcomers[p]; other != nil && other != one {
 			one = other // it made room for others, and was made again
 		}
-		delete(c.newcomers, p)
-		c.known[p] = one
+		if !one.closed {
+			delete(c.newcomers, p)
+			c.known[p], one.taken = one, true
+		}
 	}
 	c.mu.Unlock()
 	go c.closeAll(resting) // whoever reports must not wait for the end of others
@@ -203,10 +238,13 @@ func (c *callers) makeRoom(share string) []*caller {
 			oldest, out = p, one
 		}
 	}
-	// It is not closed: a first call of it may be under way, which the service may
-	// yet take. Nothing else is open.
 	delete(c.newcomers, oldest)
-	return nil
+	out.displaced = true
+	if out.calls > 0 { // which the service may yet take
+		return nil
+	}
+	out.closed = true
+	return []*caller{out}
 }
 
 // rest takes out the known callers that have rested longest, where there are too many;
@@ -231,6 +269,9 @@ func (c *callers) end(p transport.Principal) {
 	one := c.find(p)
 	delete(c.known, p)
 	delete(c.newcomers, p)
+	if one != nil {
+		one.closed = true
+	}
 	c.mu.Unlock()
 	if one != nil {
 		closeServices(one.Services)
@@ -240,6 +281,11 @@ func (c *callers) end(p transport.Principal) {
 func (c *callers) closeAll(all []*caller) {
 	for _, one := range all {
 		closeServices(one.Services)
+		c.mu.Lock()
+		if !one.taken && c.forget != nil && c.find(one.who) == nil { // it may have come back
+			c.forget(one.who)
+		}
+		c.mu.Unlock()
 	}
 }
 

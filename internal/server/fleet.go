@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
+	"openclaw-mcp/client"
 	"openclaw-mcp/internal/config"
 	"openclaw-mcp/internal/fleet"
 	"openclaw-mcp/internal/fleet/files"
@@ -20,11 +22,31 @@ func (b *Bridge) shared(p transport.Principal) (fleet.Fleet, error) {
 	if p.Key == "" { // as its services have it
 		p.Key = b.cfg.APIKey
 	}
-	f, err := fleet.Sealed(b.fleet, string(p.Key), p.Name)
+	engine := b.fleet
+	if alone, ok := engine.(*fleet.Memory); ok {
+		engine = alone.Of(p.Name)
+	}
+	f, err := fleet.Sealed(engine, string(p.Key), b.party(p.Name))
 	if err != nil {
 		return nil, err
 	}
 	return fleet.Metered(f, b.obs), nil
+}
+
+// party names a caller among processes that share work. Two services may know the same key, and
+// have instances and sessions with the same ids: what is done at one says nothing of the other.
+func (b *Bridge) party(caller string) string { return caller + "\x00" + b.service }
+
+// serviceName is the same for all processes that use one service.
+func serviceName(cfg config.Config) (string, error) {
+	if cfg.ServiceName != "" {
+		return cfg.ServiceName, nil
+	}
+	c, err := client.New(http.DefaultClient, cfg.BaseURL, "")
+	if err != nil {
+		return "", err
+	}
+	return c.BaseURL(), nil
 }
 
 // replicas gives a caller's part of what the replicas share; nil where this process is
@@ -106,10 +128,10 @@ func TryFleet(ctx context.Context, cfg config.Config, log *slog.Logger) (detail 
 		}
 	}
 	if err != nil {
-		return "", fmt.Errorf("a fact could not be made: %w", err)
+		return "", fmt.Errorf("it could not be written to: %w", err)
 	}
 	facts := time.Since(began)
-	stop, err := both[0].Serve("doctor", func(_ context.Context, body []byte, part func([]byte) error) error { return part(body) })
+	stop, err := both[0].Serve("doctor", func(_ context.Context, body []byte, _ func([]byte) error) ([]byte, error) { return body, nil })
 	if err != nil {
 		return "", err
 	}
@@ -120,5 +142,5 @@ func TryFleet(ctx context.Context, cfg config.Config, log *slog.Logger) (detail 
 			return "", fmt.Errorf("a question was not answered: %w", err)
 		}
 	}
-	return fmt.Sprintf("%s: three changes of a fact took %s, an answer %s", detail, facts.Round(10*time.Microsecond), time.Since(began).Round(10*time.Microsecond)), nil
+	return fmt.Sprintf("%s: three writes took %s, a question and its answer %s", detail, facts.Round(10*time.Microsecond), time.Since(began).Round(10*time.Microsecond)), nil
 }

@@ -55,8 +55,10 @@ func principals(a auth.Authenticator) authenticate {
 	}
 }
 
-// bodyLimit is how long a request's body may take to come in.
-const bodyLimit = time.Minute
+const (
+	bodyLimit  = time.Minute      // how long a request's body may take to come in
+	writeLimit = 30 * time.Second // how long a client may take nothing of an answer
+)
 
 // shutdownLimit bounds how long HTTP clients are waited for at the end.
 const shutdownLimit = 10 * time.Second
@@ -78,9 +80,9 @@ func serveHTTP(ctx context.Context, cfg config.Config, ln net.Listener, b *Bridg
 	var streams gauge
 	h := transport.NewHTTP(b.mcp, transport.HTTPOptions{
 		Options: b.transportOptions(), Authenticate: b.remembering(check), Share: b.shareOf,
-		AllowedHosts: publicHosts(cfg), AllowedOrigins: cfg.AllowedOrigins,
+		CheckHeader: checkHeader, AllowedHosts: publicHosts(cfg), AllowedOrigins: cfg.AllowedOrigins,
 		Rate: cfg.RateLimit, Concurrency: cfg.Concurrency, SessionIdle: cfg.SessionIdle,
-		BodyLimit: bodyLimit, Resume: b.resume, Fleet: b.replicas(),
+		Resume: b.resume, Fleet: b.replicas(),
 		Watch: &transport.Watch{
 			Limited: func() { o.Dropped("limit") }, Dropped: func() { o.Dropped("slow") }, Stream: streams.add,
 		},
@@ -95,6 +97,9 @@ func serveHTTP(ctx context.Context, cfg config.Config, ln net.Listener, b *Bridg
 		mux.Handle("/.well-known/oauth-protected-resource/", meta.MetadataHandler())
 	}
 	info := apps.Info{Local: local, PublicURL: cfg.PublicURL, Auth: apps.Auth(cfg.Auth), Issuer: cfg.OAuthIssuer, OAuthClient: cfg.OAuthClient}
+	if oauth, ok := who.(interface{ SignInURLs() []string }); ok {
+		info.SignInURLs = oauth.SignInURLs
+	}
 	page, err := b.frontPage(info)
 	if err != nil {
 		return err
@@ -105,7 +110,7 @@ func serveHTTP(ctx context.Context, cfg config.Config, ln net.Listener, b *Bridg
 	mux.Handle("/mcp/{$}", endpoint)
 	mux.Handle("/", page)
 	srv := &http.Server{
-		Handler: transport.GuardBodies(mux, bodyLimit), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: transport.Guard(mux, bodyLimit, writeLimit), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	scheme := "http"

@@ -1,12 +1,13 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"openclaw-mcp/internal/config"
+	"openclaw-mcp/internal/text"
 	"openclaw-mcp/tools"
 )
 
@@ -21,11 +22,12 @@ func headerLimits(h http.Header) []*tools.Rails {
 	if len(h) == 0 {
 		return nil
 	}
+	// The names are written as net/http writes them: others it writes anew at each look.
 	var all []*tools.Rails
-	for _, line := range h.Values("X-MCP-Readonly") {
+	for _, line := range h.Values("X-Mcp-Readonly") {
 		for word := range strings.SplitSeq(line, ",") { // a proxy may have joined two lines
 			// Anything but a clear "no" counts: a rail is not to be lost by a typo.
-			if !slices.Contains([]string{"false", "0", "no"}, strings.ToLower(strings.TrimSpace(word))) {
+			if on, err := config.Switch(word); on || err != nil {
 				all = append(all, &tools.Rails{OfRequest: true, ReadOnly: true})
 			}
 		}
@@ -41,19 +43,59 @@ func headerLimits(h http.Header) []*tools.Rails {
 		}
 		return words
 	}
-	each("X-MCP-Toolsets", func(w []string) *tools.Rails { return &tools.Rails{OfRequest: true, Toolsets: allowed(w)} })
-	each("X-MCP-Tools", func(w []string) *tools.Rails { return &tools.Rails{OfRequest: true, Tools: allowed(w)} })
-	each("X-MCP-Instances", func(w []string) *tools.Rails { return &tools.Rails{OfRequest: true, Instances: allowed(w)} })
-	each("X-MCP-Exclude-Tools", func(w []string) *tools.Rails { return &tools.Rails{OfRequest: true, ExcludeTools: w} })
-	each("X-MCP-Exclude-Instances", func(w []string) *tools.Rails { return &tools.Rails{OfRequest: true, ExcludeInstances: w} })
+	each("X-Mcp-Toolsets", func(w []string) *tools.Rails { return &tools.Rails{OfRequest: true, Toolsets: allowed(w)} })
+	each("X-Mcp-Tools", func(w []string) *tools.Rails { return &tools.Rails{OfRequest: true, Tools: allowed(w)} })
+	each("X-Mcp-Instances", func(w []string) *tools.Rails { return &tools.Rails{OfRequest: true, Instances: allowed(w)} })
+	each("X-Mcp-Exclude-Tools", func(w []string) *tools.Rails { return &tools.Rails{OfRequest: true, ExcludeTools: w} })
+	each("X-Mcp-Exclude-Instances", func(w []string) *tools.Rails { return &tools.Rails{OfRequest: true, ExcludeInstances: w} })
 	return all
 }
 
-// isYes reads a header that asks for something.
-func isYes(value string) bool {
-	if value == "" {
+// wantsStructured reads the header by which a request asks for results as data: any yes is
+// yes.
+func wantsStructured(h http.Header) (yes bool, err error) {
+	for _, line := range h.Values("X-Mcp-Structured") {
+		for _, word := range config.Words(strings.Split(line, ",")) {
+			on, wrong := config.Switch(word)
+			if wrong != nil {
+				err = fmt.Errorf("the header X-MCP-Structured is %q; it must be true or false (yes/no, on/off, 1/0 also work)", text.Clip(word, 40))
+			}
+			yes = yes || on
+		}
+	}
+	return yes, err
+}
+
+// headerNames are the headers of ours.
+var headerNames = []string{"X-MCP-Readonly", "X-MCP-Toolsets", "X-MCP-Tools", "X-MCP-Exclude-Tools", "X-MCP-Instances", "X-MCP-Exclude-Instances", "X-MCP-Structured"}
+
+// looksLikeLimit reports whether a header of another name was meant to be one of ours that
+// limits something.
+func looksLikeLimit(name string) bool {
+	if len(name) < 4 || !strings.EqualFold(name[:1], "x") { // nearly all
 		return false
 	}
-	yes, _ := strconv.ParseBool(value)
-	return yes
+	bare := strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
+	return strings.HasPrefix(bare, "xmcp") &&
+		(strings.Contains(bare, "readonly") || strings.Contains(bare, "tool") || strings.Contains(bare, "instance")) &&
+		!slices.ContainsFunc(headerNames, func(known string) bool { return strings.EqualFold(name, known) })
+}
+
+// checkHeader says what is wrong with the headers of a request that ask for something. A
+// misspelt limit is not to allow what it was to forbid.
+func checkHeader(h http.Header) error {
+	for name := range h {
+		if looksLikeLimit(name) {
+			return fmt.Errorf("the header %s is none that openclaw-mcp has, and looks like a limit; there are %s", text.Clip(name, 60), strings.Join(headerNames, ", "))
+		}
+	}
+	for _, r := range headerLimits(h) {
+		r.Tools = slices.DeleteFunc(r.Tools, func(name string) bool { return name == nothing })
+		r.Toolsets = slices.DeleteFunc(r.Toolsets, func(name string) bool { return name == nothing })
+		if err := r.Check(); err != nil {
+			return fmt.Errorf("an X-MCP header %w", err)
+		}
+	}
+	_, err := wantsStructured(h)
+	return err
 }

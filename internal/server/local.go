@@ -41,6 +41,7 @@ type Local struct {
 // that only this user can read.
 type ownerRecord struct {
 	URL   string `json:"url"`
+	PID   int    `json:"pid"`
 	Key   string `json:"key"` // of the service
 	ID    string `json:"id"`  // what it answers at ownerPath: a port may be somebody else's by now
 	About string `json:"about"`
@@ -78,6 +79,7 @@ func StartLocal(cfg config.Config, log *slog.Logger) (_ *Local, _ config.Config,
 	}
 	go func() { _ = l.http.Serve(ln) }()
 	cfg.BaseURL, cfg.APIKey, cfg.KeyFrom = l.url+"/api", secret.Text(l.owner.Key), "the local instance"
+	cfg.ServiceName = "local" // each process has an address of its own for it, and nobody else has its key
 	return l, cfg, nil
 }
 
@@ -95,9 +97,18 @@ func (l *Local) attach() error {
 			return err
 		}
 		if time.Since(begin) > ownerPatience {
-			return fmt.Errorf("%w, which does not answer: end it, or set OPENCLAW_LOCAL_DIR to another folder", err)
+			return l.notShared()
 		}
 	}
+}
+
+// notShared says what to do about a process that has the folder and does not answer.
+func (l *Local) notShared() error {
+	who := "another process, perhaps an older openclaw-mcp,"
+	if owner, ok := l.readOwner(); ok && owner.PID != 0 {
+		who = fmt.Sprintf("the openclaw-mcp with the process id %d", owner.PID)
+	}
+	return fmt.Errorf("the local instance can't be shared: %s uses its folder, %s, and does not answer: end it, or set OPENCLAW_LOCAL_DIR to another folder", who, l.cfg.LocalDir)
 }
 
 // serve makes this process the one that serves.
@@ -109,7 +120,7 @@ func (l *Local) serve() error {
 	service, err := emulator.New(opts)
 	if err != nil {
 		if !errors.Is(err, emulator.ErrInUse) && l.cfg.LocalDir != "" {
-			err = fmt.Errorf("OPENCLAW_LOCAL_DIR is %q, which can't be used: %w", l.cfg.LocalDir, err)
+			err = fmt.Errorf("the local instance can't be kept in %s (OPENCLAW_LOCAL_DIR names another folder): %w", l.cfg.LocalDir, err)
 		}
 		return err
 	}
@@ -120,7 +131,7 @@ func (l *Local) serve() error {
 	} else if instance, err = service.AddInstance(key); err != nil {
 		return errors.Join(err, service.Close())
 	}
-	owner := ownerRecord{URL: l.url, Key: key, ID: rand.Text(), About: service.SandboxInfo(), Agent: agent}
+	owner := ownerRecord{URL: l.url, PID: os.Getpid(), Key: key, ID: rand.Text(), About: service.SandboxInfo(), Agent: agent}
 	if err := l.writeOwner(owner); err != nil {
 		l.log.Warn("other processes can't join the local instance", "error", err)
 	}
@@ -137,6 +148,15 @@ func (l *Local) readOwner() (o ownerRecord, ok bool) {
 	}
 	b, err := os.ReadFile(l.ownerFile())
 	return o, err == nil && json.Unmarshal(b, &o) == nil
+}
+
+// LocalURL is the API's address of the process that serves a folder now; "" for none.
+func LocalURL(dir string) string {
+	l := Local{cfg: config.Config{LocalDir: dir}}
+	if owner, ok := l.readOwner(); ok && owner.answers() {
+		return owner.URL + "/api"
+	}
+	return ""
 }
 
 func (l *Local) writeOwner(o ownerRecord) error {
@@ -241,7 +261,7 @@ func (l *Local) Close() error {
 }
 
 // offlineAgent describes the agent that answers where there is no model.
-const offlineAgent = `an offline stand-in that only does "run: COMMAND" and the like; for a model, start Ollama or LM Studio, or set OPENCLAW_LOCAL_MODEL_URL`
+const offlineAgent = `an offline stand-in that understands only "run: COMMAND" and the like; for a real model, start Ollama or LM Studio, or set OPENCLAW_LOCAL_MODEL_URL`
 
 // localOptions configures the embedded service, and says who its agent is.
 func localOptions(cfg config.Config, log *slog.Logger) (opts emulator.Options, agent string, err error) {

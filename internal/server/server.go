@@ -8,8 +8,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -44,14 +46,23 @@ const (
 	website = "https://openclaw-as-a-service.com"
 )
 
-// listTTL is how long a client may keep the lists of what it is offered.
+// listTTL is how long a client may keep what it is offered: the lists, and the texts that are
+// always the same.
 const listTTL = 5 * time.Minute
+
+// memoryLimit is how much memory, in bytes, the garbage collector is to keep the process
+// within: large answers would leave twice their size behind. It is a soft limit, and
+// GOMEMLIMIT sets another one.
+const memoryLimit = 256 << 20
 
 // Serve serves MCP until the client or ctx ends it: over HTTP where cfg has an
 // address, else on stdin and stdout. With local it serves an embedded service.
 // Its errors are a *config.Error where the configuration is wrong.
 func Serve(ctx context.Context, cfg config.Config, local bool, stdin io.Reader, stdout, stderr io.Writer) error {
 	log := cfg.Logger(stderr)
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	if local {
 		var l *Local
 		var err error
@@ -110,9 +121,12 @@ type Bridge struct {
 	log  *slog.Logger
 	http *http.Client
 
+	service string // names the service among processes that share work
+
 	resources *resources.Server
 	toolDeps  *tools.Deps
 	desktops  *desktops.Budget
+	texts     *runs.Budget
 	fleet     fleet.Fleet // of all callers: each has it sealed
 
 	callers *callers
@@ -129,17 +143,24 @@ func New(cfg config.Config, log *slog.Logger, obs *observe.Observer) (_ *Bridge,
 			_ = shared.Close()
 		}
 	}()
-	b := &Bridge{cfg: cfg, log: log, obs: obs, http: &http.Client{Transport: client.NewTransport()}, desktops: desktops.NewBudget(desktops.DefaultPixels), fleet: shared}
+	service, err := serviceName(cfg)
+	if err != nil {
+		return nil, err
+	}
+	b := &Bridge{cfg: cfg, log: log, obs: obs, service: service, http: &http.Client{Transport: client.NewTransport()}, desktops: desktops.NewBudget(desktops.DefaultPixels), texts: runs.NewBudget(runs.DefaultTexts), fleet: shared}
 	b.callers = &callers{
 		open: b.newServices, newcomer: cfg.CallersBringKeys(), patience: restAfter + cfg.SoftDeadline,
 		known: make(map[transport.Principal]*caller), newcomers: make(map[transport.Principal]*caller),
+	}
+	if alone, ok := shared.(*fleet.Memory); ok {
+		b.callers.forget = func(p transport.Principal) { alone.ForgetAll(p.Name) }
 	}
 	// A key or URL that can't work is to be known at start, not at the first call.
 	if cfg.CallersBringKeys() {
 		if _, err := b.newClient("", func(bool) {}); err != nil {
 			return nil, err
 		}
-	} else if _, err := b.servicesOf(b.local(), "", nil); err != nil {
+	} else if _, err := b.servicesOf(context.Background(), b.local(), "", nil); err != nil {
 		return nil, err
 	}
 	deps := b.deps()
@@ -150,6 +171,9 @@ func New(cfg config.Config, log *slog.Logger, obs *observe.Observer) (_ *Bridge,
 	hooks.AddOnSuccess(b.nameServer)
 	hooks.AddOnError(transport.OnError)
 	hooks.AddOnError(obs.OnError)
+	hooks.AddBeforeAny(transport.RefuseCursor)
+	hooks.AddAfterInitialize(withoutExtensions)
+	hooks.AddAfterReadResource(keepFixed)
 	allowTool := tools.AllowTool(deps, all)
 	b.resources = resources.New(b.resourceDeps(deps, allowTool))
 	options := []server.ServerOption{
@@ -159,6 +183,7 @@ func New(cfg config.Config, log *slog.Logger, obs *observe.Observer) (_ *Bridge,
 		server.WithInstructions(instructions),
 		server.WithTitle(title), server.WithWebsiteURL(website), server.WithIcons(mcp.Icon{Src: apps.IconURI(), MIMEType: "image/svg+xml", Sizes: []string{"any"}}),
 		// What a client is offered changes with the server's settings alone.
+		server.WithMethodCacheHints(mcp.MethodServerDiscover, listTTL.Milliseconds(), mcp.CacheScopePrivate),
 		server.WithMethodCacheHints(mcp.MethodToolsList, listTTL.Milliseconds(), mcp.CacheScopePrivate),
 		server.WithMethodCacheHints(mcp.MethodPromptsList, listTTL.Milliseconds(), mcp.CacheScopePrivate),
 		server.WithMethodCacheHints(mcp.MethodResourcesTemplatesList, listTTL.Milliseconds(), mcp.CacheScopePrivate),
@@ -232,18 +257,17 @@ func (b *Bridge) deps() *tools.Deps {
 			if !ok {
 				return nil, errors.New("the call has no caller")
 			}
-			return b.servicesOf(p, transport.ShareFrom(ctx), transport.HeaderFrom(ctx))
+			return b.servicesOf(ctx, p, transport.ShareFrom(ctx), transport.HeaderFrom(ctx))
 		},
 		Principal: func(ctx context.Context) string {
 			p, _ := transport.PrincipalFrom(ctx)
 			return p.Name
 		},
 		Rails: func(ctx context.Context) *tools.Rails {
-			tight := rails
-			for _, more := range headerLimits(transport.HeaderFrom(ctx)) {
-				tight = tight.Tighten(more)
+			if more := headerLimits(transport.HeaderFrom(ctx)); len(more) > 0 {
+				return rails.Tighten(more...)
 			}
-			return tight
+			return rails
 		},
 		Progress: func(ctx context.Context, waiting func(seconds int) string) tools.Progress {
 			return transport.NewReporter(transport.CallFrom(ctx), waiting)
@@ -253,7 +277,8 @@ func (b *Bridge) deps() *tools.Deps {
 		Begins:     func(ctx context.Context, message, handle string) { transport.CallFrom(ctx).Begins(message, handle) },
 		BecomeTask: func(ctx context.Context, t tools.Task) { transport.CallFrom(ctx).BecomeTask(taskOf(t)) },
 		Structured: func(ctx context.Context) bool {
-			return b.cfg.Structured || isYes(transport.HeaderFrom(ctx).Get("X-MCP-Structured"))
+			asked, _ := wantsStructured(transport.HeaderFrom(ctx))
+			return b.cfg.Structured || asked
 		},
 		OnCancel: func(ctx context.Context, f func(string)) {
 			if c := transport.CallFrom(ctx); c != nil {
@@ -295,11 +320,26 @@ func (b *Bridge) local() transport.Principal {
 }
 
 // servicesOf gives a principal's services.
-func (b *Bridge) servicesOf(p transport.Principal, share string, header http.Header) (*tools.Services, error) {
+func (b *Bridge) servicesOf(ctx context.Context, p transport.Principal, share string, header http.Header) (*tools.Services, error) {
 	if p.Key == "" {
 		p.Key = b.cfg.APIKey
 	}
-	return b.callers.of(p, share, header)
+	return b.callers.of(ctx, p, share, header)
+}
+
+// Working gives the handles of the runs that this process has under way for the person
+// who started it, the newest first. The tool list_runs has those of other processes, too.
+func (b *Bridge) Working(ctx context.Context) (handles []string, err error) {
+	s, err := b.servicesOf(ctx, b.local(), "", nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range s.Runs.List() {
+		if u.Status == runs.StatusRunning || u.Status == runs.StatusStalled {
+			handles = append(handles, u.Handle)
+		}
+	}
+	return handles, nil
 }
 
 func (b *Bridge) newClient(key string, heard func(took bool)) (*client.Client, error) {
@@ -307,6 +347,10 @@ func (b *Bridge) newClient(key string, heard func(took bool)) (*client.Client, e
 		client.WithUserAgent("openclaw-mcp/"+b.cfg.Version), client.WithLogger(b.log),
 		client.WithReadOnly(tools.IsReadOnly), client.WithMiddleware(func(next http.RoundTripper) http.RoundTripper { return watchKey(b.obs.Transport(next), heard) }))
 }
+
+// allOfKey names no caller: all callers of a key share who uses its desktops by hand, and
+// which questions of its agents were answered.
+const allOfKey = "\x00all"
 
 func (b *Bridge) newServices(p transport.Principal, heard func(took bool)) (*tools.Services, error) {
 	key := string(p.Key)
@@ -318,8 +362,13 @@ func (b *Bridge) newServices(p transport.Principal, heard func(took bool)) (*too
 	if err != nil {
 		return nil, err
 	}
+	ofKey, err := fleet.Sealed(b.fleet, key, b.party(allOfKey))
+	if err != nil {
+		return nil, err
+	}
+	ofKey = fleet.Metered(ofKey, b.obs)
 	r, err := runs.NewManager(runs.Config{
-		Client: c, APIKey: key, Principal: p.Name, Fleet: shared, StallAfter: b.cfg.StallAfter, SoftDeadline: b.cfg.SoftDeadline, Log: b.log,
+		Client: c, APIKey: key, Principal: p.Name, Fleet: shared, OfKey: ofKey, StallAfter: b.cfg.StallAfter, SoftDeadline: b.cfg.SoftDeadline, Limit: b.cfg.Runs, Texts: b.texts, Log: b.log,
 		Carry: observe.Carry, TookOver: func(kind runs.Kind) { b.obs.TookOver(string(kind)) },
 	})
 	if err != nil {
@@ -327,7 +376,9 @@ func (b *Bridge) newServices(p transport.Principal, heard func(took bool)) (*too
 	}
 	s := tools.NewServices(c, r)
 	s.Files = transfers.New(r, transfers.Config{Roots: b.cfg.TransferFolders(), AllowPath: b.cfg.Rails().AllowPath})
-	s.Desktops = desktops.NewShared(desktops.NewLocal(desktops.Config{Client: c, Password: string(b.cfg.VNCPassword), Log: b.log, Budget: b.desktops}), shared)
+	s.Desktops = desktops.NewShared(desktops.NewLocal(desktops.Config{
+		Client: c, Password: string(b.cfg.VNCPassword), Budget: b.desktops, Hands: ofKey, Log: b.log,
+	}), shared)
 	s.Terminals, err = terminals.NewManager(terminals.Config{
 		Client: c, APIKey: key, Principal: p.Name, Fleet: shared, Family: b.cfg.TerminalFrames(),
 		Limit: b.cfg.Terminals, Idle: b.cfg.TerminalIdle, Log: b.log,

@@ -13,6 +13,7 @@ import (
 type control struct {
 	line     string // the beginning of one
 	reply    []string
+	size     int    // bytes of all replies
 	guard    string // what %end and %error must have behind them; "": in no reply
 	ours     bool
 	replies  [][]string // to snapshotCommands
@@ -24,6 +25,8 @@ type control struct {
 const (
 	maxControlLine = 64 << 10 // tmux's are a few KB, also the rows of a pane with all their colours
 	maxReplyLines  = 5000     // more than the scrollback and a screen have
+	maxReplyBytes  = 4 << 20  // of all replies together
+	maxAfter       = 256 << 10
 )
 
 // feed takes what came. What programs print goes to show; before the snapshot, which
@@ -31,7 +34,9 @@ const (
 func (c *control) feed(s string, show func([]byte)) {
 	for s != "" {
 		if c.exited {
-			c.after += s
+			if len(c.after) < maxAfter {
+				c.after += s
+			}
 			return
 		}
 		line, rest, whole := strings.Cut(s, "\n")
@@ -57,8 +62,9 @@ func (c *control) take(line string) []byte {
 				c.replies = append(c.replies, c.reply)
 			}
 			c.guard, c.reply = "", nil
-		} else if c.ours && len(c.replies) < snapshotReplies && len(c.reply) < maxReplyLines {
+		} else if c.ours && len(c.replies) < snapshotReplies && len(c.reply) < maxReplyLines && c.size+len(line) <= maxReplyBytes {
 			c.reply = append(c.reply, line)
+			c.size += len(line)
 		}
 		return nil
 	}

@@ -62,3 +62,26 @@ func FuzzControl(f *testing.F) {
 		}
 	})
 }
+
+// What is no tmux does not fill the memory.
+func TestControlIsBounded(t *testing.T) {
+	var c control
+	c.feed("%begin 1 1 1\n", nil)
+	line := strings.Repeat("x", 1000) + "\n"
+	for range 100_000 {
+		c.feed(line, nil)
+	}
+	c.feed("%end 1 1 1\n%exit\n", nil)
+	for range 10_000 {
+		c.feed(line, nil)
+	}
+	size := len(c.after)
+	for _, reply := range c.replies {
+		for _, line := range reply {
+			size += len(line)
+		}
+	}
+	if len(c.replies) != 1 || !c.exited || size > maxReplyBytes+maxAfter+len(line) {
+		t.Errorf("%d replies, %v: %d bytes", len(c.replies), c.exited, size)
+	}
+}

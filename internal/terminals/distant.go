@@ -14,7 +14,7 @@ import (
 // question is a call for a terminal that another process has open.
 type question struct {
 	Write  *Input  `json:"write,omitempty"` // with Wait
-	Wait   Wait    `json:"wait"`
+	Wait   Wait    `json:"wait,omitzero"`
 	Read   *Query  `json:"read,omitempty"`
 	Follow *Follow `json:"follow,omitempty"`
 	Use    *Use    `json:"use,omitempty"`
@@ -25,9 +25,9 @@ type question struct {
 func (q question) harmless() bool { return q.Read != nil || q.Follow != nil || q.Close }
 
 type answer struct {
-	View    View           `json:"view"`
-	Piece   Piece          `json:"piece"`
-	State   State          `json:"state"`
+	View    View           `json:"view,omitzero"`
+	Piece   Piece          `json:"piece,omitzero"`
+	State   State          `json:"state,omitzero"`
 	Ended   *EndedError    `json:"ended,omitempty"`
 	Input   string         `json:"input,omitempty"` // what is wrong with it
 	Trouble *owner.Trouble `json:"trouble,omitempty"`

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"openclaw-mcp/client"
@@ -320,3 +321,34 @@ func (k *keeperLink) Resize(ctx context.Context, cols, rows int) error {
 // answers reports whether the keeper itself answers the questions that programs put to a
 // terminal.
 func (k *keeperLink) answers() bool { return k.tmux != nil }
+
+// tidyLink is a connection that was made after a keeper could not be reached. The service may have
+// one shell for all of them, or show what came before: then the line that was typed for the keeper,
+// and what the shell said of it, are left out until somebody types.
+type tidyLink struct {
+	link
+	dir   string // of the keeper, which is in these lines
+	typed atomic.Bool
+}
+
+// Next implements [link].
+func (l *tidyLink) Next(ctx context.Context) (client.TerminalEvent, error) {
+	ev, err := l.link.Next(ctx)
+	if l.typed.Load() || !strings.Contains(ev.Output, l.dir) {
+		return ev, err
+	}
+	var out strings.Builder
+	for line := range strings.Lines(ev.Output) {
+		if !strings.Contains(line, l.dir) {
+			out.WriteString(line)
+		}
+	}
+	ev.Output = out.String()
+	return ev, err
+}
+
+// Write implements [link].
+func (l *tidyLink) Write(ctx context.Context, data string) error {
+	l.typed.Store(true)
+	return l.link.Write(ctx, data)
+}

@@ -6,12 +6,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
 
 	"openclaw-mcp/client"
 	"openclaw-mcp/internal/emulator/emulatortest"
@@ -240,8 +245,15 @@ func TestKeptClose(t *testing.T) {
 			if v, err := s.Close(t.Context()); err != nil || v.Status != StatusClosed {
 				t.Fatalf("%v, %+v", err, v)
 			}
+			left := ""
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("left: %s", left)
+				}
+			})
 			await(t, func() bool {
-				return strings.TrimSpace(b.sh(`ls -d /tmp/openclaw-mcp-*/t-* 2>/dev/null; for f in /proc/[0-9]*/cmdline; do tr '\0' ' ' <$f | grep -E '^(sleep 4321|tmux|SCREEN|dtach|abduco|sh /tmp/openclaw-mcp-[^ ]*/watch )'; done 2>/dev/null`)) == ""
+				left = strings.TrimSpace(b.sh(`ls -d /tmp/openclaw-mcp-*/t-* 2>/dev/null; for f in /proc/[0-9]*/cmdline; do tr '\0' ' ' <$f | grep -E '^(sleep 4321|tmux|SCREEN|dtach|abduco|sh /tmp/openclaw-mcp-[^ ]*/watch )'; done 2>/dev/null`))
+				return left == ""
 			})
 			var ended *EndedError
 			if _, err := b.elsewhere(handle).Read(t.Context(), Query{}); !errors.As(err, &ended) {
@@ -311,5 +323,62 @@ func TestPlainIsElsewhere(t *testing.T) {
 		if err := call(t.Context(), b.elsewhere(handle)); !errors.Is(err, ErrElsewhere) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A service with one shell for all connections, where the keeper is not: nothing of the line that
+// was typed for it is on the first screen.
+func TestSharedShellWithoutKeeper(t *testing.T) {
+	b := keptBy(t, "tmux", emulatortest.Options{}, Config{})
+	var mu sync.Mutex
+	screen := "welcome\r\n$ "
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/terminal/ws") {
+			b.service.ServeHTTP(w, r)
+			return
+		}
+		ws, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = ws.CloseNow() }()
+		say := func(out string) error {
+			return wsjson.Write(r.Context(), ws, map[string]string{"type": "output", "data": out})
+		}
+		mu.Lock()
+		err = say(screen)
+		mu.Unlock()
+		for err == nil {
+			var in struct{ Data string }
+			if err = wsjson.Read(r.Context(), ws, &in); err != nil || in.Data == "" {
+				continue
+			}
+			line := strings.TrimSuffix(in.Data, "\r")
+			path := strings.Trim(strings.Fields(line)[1], "'")
+			answer := line + "\r\nsh: 0: cannot open " + path + ": No such file\r\n$ "
+			mu.Lock()
+			screen += answer
+			mu.Unlock()
+			_ = say(answer)
+			return
+		}
+	}))
+	defer web.Close()
+	c, err := client.New(nil, web.URL, testKey, client.WithRetry(1, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseIdleConnections()
+	m, err := NewManager(Config{Client: c, APIKey: testKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	_, s, err := m.Open(t.Context(), b.instance, 80, 24)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := b.read(s, Query{Part: PartScreen}); !strings.Contains(v.Text, "welcome") || strings.Contains(v.Text, "start") {
+		t.Errorf("the screen: %q", v.Text)
 	}
 }

@@ -82,7 +82,7 @@ func sequence(key string, application bool) (string, error) {
 }
 
 func noKey(name string) error {
-	return fmt.Errorf("a terminal has no key %q: press a character, a named key such as enter, page_up or f5, or one with ctrl, alt or shift", name)
+	return fmt.Errorf("a terminal has no key %q; keys are: %s", name, keys.Names)
 }
 
 func withAlt(s string, mods int) string {
@@ -136,7 +136,11 @@ func (in Input) typed(application, paste bool) (string, error) {
 	var b strings.Builder
 	text := strings.ReplaceAll(strings.ReplaceAll(in.Text, "\r\n", "\r"), "\n", "\r")
 	if body := strings.TrimRight(text, "\r"); paste && strings.Contains(body, "\r") {
-		b.WriteString(pasteBegins + strings.ReplaceAll(body, pasteEnds, "") + pasteEnds)
+		pasted := body
+		for strings.Contains(pasted, pasteEnds) { // what is around one may make another
+			pasted = strings.ReplaceAll(pasted, pasteEnds, "")
+		}
+		b.WriteString(pasteBegins + pasted + pasteEnds)
 		text = text[len(body):]
 	}
 	b.WriteString(text)

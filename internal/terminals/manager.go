@@ -117,6 +117,7 @@ func (m *Manager) Open(ctx context.Context, instance string, cols, rows int) (st
 
 // connect starts a shell, within a keeper where there is one.
 func (m *Manager) connect(ctx context.Context, instance, id string, o client.TerminalOptions) (link, place, *snapshot, error) {
+	typed := "" // what was typed for a keeper has this in it
 	if o.Family != client.TerminalLines {
 		p, err := m.prepare(ctx, instance, id, true, o.Cols, o.Rows)
 		if err != nil {
@@ -133,10 +134,14 @@ func (m *Manager) connect(ctx context.Context, instance, id string, o client.Ter
 			}
 			m.cfg.Log.Debug("the keeper of a terminal can't be reached", "instance", instance, "keeper", p.keeper, "err", err)
 			_ = m.end(context.WithoutCancel(ctx), instance, id)
+			typed = p.dir
 		}
 	}
 	conn, err := m.cfg.Client.Terminal.Open(ctx, instance, o)
-	return conn, place{}, nil, err
+	if err != nil || typed == "" {
+		return conn, place{}, nil, err
+	}
+	return &tidyLink{link: conn, dir: typed}, place{}, nil, nil
 }
 
 // reserve takes one of the terminals that may be open.

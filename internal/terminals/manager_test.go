@@ -311,6 +311,24 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// A cursor ahead of the output leaves nothing out of what comes next.
+func TestCursorAhead(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulatortest.Options{}, Config{})
+	_, s := b.open()
+	b.write(s, "echo one-$((1+1))", "^one-2$")
+	v, err := s.Read(t.Context(), Query{Part: PartNew, Cursor: 1 << 40})
+	if err != nil || v.Text != "" || v.Cursor >= 1<<40 || len(v.Notes) != 1 || !strings.Contains(v.Notes[0], "before cursor 1099511627776") {
+		t.Errorf("%v, %+v", err, v)
+	}
+	b.write(s, "echo two-$((1+1))", "^two-2$")
+	for _, from := range []int64{-1, v.Cursor} {
+		if v, err := s.Read(t.Context(), Query{Part: PartNew, Cursor: from}); err != nil || !strings.Contains(v.Text, "two-2") {
+			t.Errorf("from %d: %v, %+v", from, err, v)
+		}
+	}
+}
+
 // A flood goes through in bounded memory, and the newest of it can be read.
 func TestFlood(t *testing.T) {
 	t.Parallel()

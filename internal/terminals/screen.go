@@ -127,6 +127,19 @@ func (s *screen) text() string {
 	return strings.TrimRight(strings.Join(rows, "\n"), "\n")
 }
 
+// line is the number of the line that the cursor is on, as the history counts.
+func (s *screen) line() int64 { return s.history.total() + int64(s.y) }
+
+// current is the text at the cursor, or else the nearest above it.
+func (s *screen) current() string {
+	for y := s.y; y >= 0; y-- {
+		if row := strings.TrimSpace(s.lines[y].text()); row != "" {
+			return row
+		}
+	}
+	return ""
+}
+
 // position is the cursor's row and column, counted from 1.
 func (s *screen) position() (row, col int) { return s.y + 1, s.x + 1 }
 

@@ -109,6 +109,8 @@ func TestKeys(t *testing.T) {
 		"^C": {"\x03", "\x03"}, "ArrowUp": {"\x1b[A", "\x1bOA"}, "shift-up": {"\x1b[1;2A", "\x1b[1;2A"}, "ctrl-left": {"\x1b[1;5D", "\x1b[1;5D"},
 		"Ctrl+Shift+End": {"\x1b[1;6F", "\x1b[1;6F"}, "alt-f1": {"\x1b[1;3P", "\x1b[1;3P"}, "shift-f5": {"\x1b[15;2~", "\x1b[15;2~"}, "F5": {"\x1b[15~", "\x1b[15~"},
 		"f13": {"\x1b[25~", "\x1b[25~"}, "ctrl-delete": {"\x1b[3;5~", "\x1b[3;5~"}, "alt-enter": {"\x1b\r", "\x1b\r"}, "ctrl-backspace": {"\b", "\b"},
+		"backtab": {"\x1b[Z", "\x1b[Z"}, "Ctrl + C": {"\x03", "\x03"}, "\x03": {"\x03", "\x03"}, `\x03`: {"\x03", "\x03"}, "\x1c": {"\x1c", "\x1c"}, "\n": {"\r", "\r"},
+		"{enter}": {"\r", "\r"}, "cursor_up": {"\x1b[A", "\x1bOA"}, "\x00": {"\x00", "\x00"}, "ctrl alt b": {"\x1b\x02", "\x1b\x02"},
 		"x": {"x", "x"}, "shift-a": {"A", "A"}, "ctrl-shift-a": {"\x01", "\x01"}, "ctrl-alt-b": {"\x1b\x02", "\x1b\x02"}, "C-_": {"\x1f", "\x1f"}, "ctrl-/": {"\x1f", "\x1f"}, "^?": {"\x7f", "\x7f"}, "meta-b": {"\x1bb", "\x1bb"},
 	} {
 		for i, app := range []bool{false, true} {
@@ -137,6 +139,7 @@ func TestTyped(t *testing.T) {
 		{Input{Text: "y"}, true, "y"},
 		{Input{Text: "if x; then\n  y\nfi\n"}, true, "\x1b[200~if x; then\r  y\rfi\x1b[201~\r"},
 		{Input{Text: "a\n\x1b[201~evil\n"}, true, "\x1b[200~a\revil\x1b[201~\r"},
+		{Input{Text: "a\x1b[20\x1b[201~1~\nevil"}, true, "\x1b[200~a\revil\x1b[201~"},
 		{Input{Text: "\n\n"}, true, "\r\r"},
 	} {
 		if got, err := tt.in.typed(true, tt.paste); err != nil || got != tt.want {

@@ -46,6 +46,8 @@ type Wait struct {
 	Pattern string        // regular expression (RE2) that new output or the screen matches; "": none
 	Quiet   time.Duration // nothing was printed for so long; 0: not waited for
 	For     time.Duration // the longest wait; 0: none at all
+
+	Show func(line string) `json:"-"` // is told the line at the cursor whenever it may have changed; may be nil
 }
 
 // Part is what a view shows.
@@ -93,22 +95,22 @@ const (
 type View struct {
 	Instance   string
 	Status     Status
-	Reason     string // why it is not open
-	ExitCode   *int
+	Reason     string `json:",omitzero"` // why it is not open
+	ExitCode   *int   `json:",omitzero"`
 	Family     string
 	Cols, Rows int
-	Row, Col   int  // of the cursor, from 1
-	Hidden     bool // the cursor is
-	FullScreen bool // a program has the whole screen to itself
-	Title      string
+	Row, Col   int    // of the cursor, from 1
+	Hidden     bool   `json:",omitzero"` // the cursor is
+	FullScreen bool   `json:",omitzero"` // a program has the whole screen to itself
+	Title      string `json:",omitzero"`
 
 	Text    string // what was asked for; of PartNew with control sequences
-	Cursor  int64  // where to read on (PartNew, PartHistory), or where what is new began (a write)
-	First   int64  // PartHistory: the number of the first line shown
-	Dropped int64  // bytes or lines that were asked for and are no longer kept
-	More    bool   // there is more behind Cursor
-	Pending int64  // bytes of output behind Cursor
+	Cursor  int64  `json:",omitzero"` // where to read on (PartNew, PartHistory), or where what is new began (a write)
+	First   int64  `json:",omitzero"` // PartHistory: the number of the first line shown
+	Dropped int64  `json:",omitzero"` // bytes or lines that were asked for and are no longer kept
+	More    bool   `json:",omitzero"` // there is more behind Cursor
+	Left    bool   `json:",omitzero"` // some of what was printed during the wait has left the top of the screen
 
-	Ended string // why the wait ended, "" if there was none
-	Notes []string
+	Ended string   `json:",omitzero"` // why the wait ended, "" if there was none
+	Notes []string `json:",omitzero"`
 }

@@ -248,7 +248,7 @@ func (t *terminal) Write(ctx context.Context, in Input, w Wait) (View, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	v := t.view(Query{Part: PartScreen})
-	v.Ended, v.Cursor, v.Pending = ended, from, t.log.end()-from
+	v.Ended, v.Cursor, v.Left = ended, from, t.screen.history.total() > m.line
 	return v, nil
 }
 
@@ -301,7 +301,7 @@ func (t *terminal) Read(ctx context.Context, q Query) (View, error) {
 	if q.Part == PartNew && q.Cursor < 0 {
 		q.Cursor = t.read
 	}
-	m.since, m.any = t.read, true
+	m.since, m.any, m.line = t.read, true, t.screen.line()
 	if q.Part == PartNew {
 		m.since = q.Cursor
 	}
@@ -314,7 +314,7 @@ func (t *terminal) Read(ctx context.Context, q Query) (View, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	v := t.view(q)
-	v.Ended = ended
+	v.Ended, v.Left = ended, t.screen.history.total() > m.line
 	if q.Part == PartNew {
 		t.read = v.Cursor
 	}
@@ -362,8 +362,12 @@ func (t *terminal) view(q Query) View {
 	switch q.Part {
 	case PartNew:
 		v.Text, v.Cursor, v.Dropped = t.log.since(q.Cursor, q.Limit)
-		v.Pending = t.log.end() - v.Cursor
-		v.More = v.Pending > 0
+		v.More = v.Cursor < t.log.end()
+		if end := t.log.end(); q.Cursor > end {
+			// From there on, what comes next would be left out.
+			v.Cursor = end
+			v.Notes = append(v.Notes, fmt.Sprintf("the output ends at %d, before cursor %d", end, q.Cursor))
+		}
 		if q.Cursor < t.base {
 			v.Dropped = 0
 			v.Notes = append(v.Notes, "what was printed before this server took the terminal up again is on the screen and in the scrollback only")
@@ -373,7 +377,6 @@ func (t *terminal) view(q Query) View {
 		v.More = v.Cursor < s.history.total()
 	default:
 		v.Text, v.Cursor = s.text(), t.read
-		v.Pending = t.log.end() - t.read
 	}
 	return v
 }

@@ -22,6 +22,7 @@ type matcher struct {
 	since   int64  // offset in the output
 	echo    string // typed text; its echo does not count as output
 	count   uint64 // of changes when the waiting began
+	line    int64  // where the cursor was then
 	before  bool   // the screen matched already
 	any     bool   // the screen counts as it is
 }
@@ -30,7 +31,11 @@ func newMatcher(w Wait) (*matcher, error) {
 	if w.Pattern == "" {
 		return &matcher{}, nil
 	}
-	p, err := regexp.Compile("(?m)" + w.Pattern)
+	_, err := regexp.Compile(w.Pattern) // its error has nothing that the caller did not write
+	var p *regexp.Regexp
+	if err == nil {
+		p, err = regexp.Compile("(?m)" + w.Pattern)
+	}
 	if err != nil {
 		return nil, &InputError{fmt.Errorf("the pattern is not a valid regular expression (RE2): %w", err)}
 	}
@@ -39,7 +44,7 @@ func newMatcher(w Wait) (*matcher, error) {
 
 // begin notes how things are before something is typed. It holds t.mu.
 func (m *matcher) begin(t *terminal, text string) {
-	m.since, m.count = t.log.end(), t.count
+	m.since, m.count, m.line = t.log.end(), t.count, t.screen.line()
 	m.echo = strings.TrimRight(text, "\r\n")
 	m.before = m.pattern != nil && m.pattern.MatchString(t.screen.text())
 }
@@ -86,6 +91,7 @@ func (t *terminal) wait(ctx context.Context, w Wait, m *matcher) (string, error)
 	begin := time.Now()
 	end := time.NewTimer(w.For)
 	defer end.Stop()
+	shown := m.count
 	for {
 		t.mu.Lock()
 		var reason string
@@ -101,8 +107,14 @@ func (t *terminal) wait(ctx context.Context, w Wait, m *matcher) (string, error)
 		case w.Quiet > 0 && time.Since(since) >= w.Quiet:
 			reason = EndQuiet
 		}
-		changed := t.change()
+		changed, current := t.change(), ""
+		if t.count != shown {
+			shown, current = t.count, t.screen.current()
+		}
 		t.mu.Unlock()
+		if w.Show != nil && current != "" {
+			w.Show(current)
+		}
 		if reason != "" {
 			return reason, nil
 		}

@@ -91,19 +91,9 @@ func escapeLen(s string) int {
 	switch c := s[1]; {
 	case c == '[':
 		return 2 + csiLen(s[2:])
-	case strings.IndexByte("]PX^_", c) >= 0: // a string, up to BEL or ST
-		for i := 2; i < len(s); i++ {
-			if s[i] == 0x07 {
-				return i + 1
-			}
-			if s[i] == 0x1b {
-				if i+1 < len(s) && s[i+1] == '\\' {
-					return i + 2
-				}
-				return i
-			}
-		}
-		return len(s)
+	case startsString(s):
+		n, _ := stringLen(s)
+		return n
 	case c >= ' ' && c <= '/': // intermediates, then a final
 		i := 1
 		for i < len(s) && s[i] >= ' ' && s[i] <= '/' {
@@ -114,6 +104,27 @@ func escapeLen(s string) int {
 		return 2
 	}
 	return 1
+}
+
+// startsString reports whether the escape sequence that s begins with is a string, such as
+// the title of a window.
+func startsString(s string) bool { return len(s) > 1 && strings.IndexByte("]PX^_", s[1]) >= 0 }
+
+// stringLen is the length of the string that s begins with, up to BEL or ST. Where neither is
+// on its line, only the introducer goes: what follows is text, which must not
+// get lost because of a byte of something binary before it. open: s ends before that is known.
+func stringLen(s string) (n int, open bool) {
+	const introducer = 2
+	i := strings.IndexAny(s[introducer:], "\a\x1b\n") + introducer
+	switch {
+	case i < introducer, s[i:] == "\x1b":
+		return introducer, true
+	case s[i] == '\a':
+		return i + 1, false
+	case strings.HasPrefix(s[i:], "\x1b\\"):
+		return i + 2, false
+	}
+	return introducer, false
 }
 
 // csiLen is the length of a control sequence behind its introducer.
@@ -284,36 +295,65 @@ const (
 )
 
 // Next gives the next piece as [Outgoing] would as a part of the whole. The beginning
-// of an escape sequence at its end comes to nothing, or with the next piece.
+// of an escape sequence at its end is held back: it comes to nothing, or with the next piece.
 func (p *Stream) Next(s string) string {
 	s = p.held + s
 	p.held = ""
-	switch i := strings.LastIndexByte(s, 0x1b); {
-	case strings.HasSuffix(s, "\r"):
-		s, p.held = s[:len(s)-1], "\r"
-	case i >= 0 && len(s)-i <= maxHeld && openEscape(s[i:]):
+	if i := openFrom(s); i < len(s) {
 		s, p.held = s[:i], s[i:]
 	}
+	return p.plain(s)
+}
+
+// Rest gives what Next held back, at the end of the text.
+func (p *Stream) Rest() string {
+	s := p.held
+	p.held = ""
+	return p.plain(s)
+}
+
+// Holds reports whether Next held anything back.
+func (p *Stream) Holds() bool { return p.held != "" }
+
+func (p *Stream) plain(s string) string {
 	if s == "" {
 		return ""
 	}
-	clean := stripControls(s, true)
-	all := p.tail + clean
+	all := p.tail + stripControls(s, true)
 	out := showHidden(all, len(p.tail))
 	p.tail = Tail(all, maxTail)
 	return out
 }
 
+// openFrom is where in s something begins that may go on behind it; len(s): nowhere.
+func openFrom(s string) int {
+	i := strings.LastIndexByte(s, 0x1b)
+	if i >= 0 && i == len(s)-1 { // it may be the end of a string
+		if start := strings.LastIndexByte(s[:i], 0x1b); start >= 0 && openEscape(s[start:]) {
+			i = start
+		}
+	}
+	switch {
+	case i >= 0 && len(s)-i <= maxHeld && openEscape(s[i:]):
+		return i
+	case strings.HasSuffix(s, "\r"):
+		return len(s) - 1
+	}
+	return len(s)
+}
+
 // openEscape reports whether the escape sequence that s begins with takes all of it,
 // and may go on.
 func openEscape(s string) bool {
-	switch {
-	case len(s) == 1:
+	if startsString(s) {
+		_, open := stringLen(s)
+		return open
+	}
+	if len(s) == 1 {
 		return true
-	case escapeLen(s) < len(s):
+	}
+	if escapeLen(s) < len(s) {
 		return false
-	case strings.IndexByte("]PX^_", s[1]) >= 0:
-		return s[len(s)-1] != 0x07
 	}
 	last := s[len(s)-1]
 	if s[1] == '[' {

@@ -21,7 +21,9 @@ func TestPlain(t *testing.T) {
 		{"bell and NUL", "a\a\x00b", "ab"},
 		{"cut escape", "a\x1b", "a"},
 		{"cut CSI", "a\x1b[31", "a"},
-		{"unended OSC", "a\x1b]0;never", "a"},
+		{"unended OSC", "a\x1b]0;never", "a0;never"},
+		{"string not ended on its line", "a\x1b]x\ny\x1b\\\x1b_z\n1\a2\n", "ax\nyz\n12\n"},
+		{"string broken off", "\x1bPx\x1b[31mred", "xred"},
 		{"bidi", "a\u202eb\u2066c", "a⟨U+202E⟩b⟨U+2066⟩c"},
 		{"zero width", "ig\u200bnore", "ig⟨U+200B⟩nore"},
 		{"tags", "x\U000e0041\U000e0042", "x⟨U+E0041⟩⟨U+E0042⟩"},
@@ -76,7 +78,8 @@ func TestOutgoingAndVisible(t *testing.T) {
 // A text in pieces comes to the same as the whole, wherever it is cut.
 func TestStream(t *testing.T) {
 	for _, whole := range []string{
-		"a \x1b[1;31mred\x1b[0m b", "\x1b]0;title “x”\x07text\x1b]8;;u\x1b\\link", "\x1b(Bx\x1b=y", "10%\r50%\r\nend", "a\r\nb",
+		"a \x1b[1;31mred\x1b[0m b", "\x1b]0;title “x”\x07text\x1b]8;;u\x1b\\link", "\x1b(Bx\x1b=y", "10%\r50%\r\nend", "a\r\nb", "a\r",
+		"a\x1b]0;never\nb\x1b\\c", "a\x1b_never", "a\x1b]0;x\x1b[1mb", "a\x1b]0;x\ry\ab", "a\x1b",
 		"👩\u200d👩\u200d👧 🏳\ufe0f\u200d🌈 1\ufe0f\u20e3 می\u200cخواهم", "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f!", "a\u202eb\ufe01c",
 	} {
 		want := Outgoing(whole)
@@ -91,6 +94,7 @@ func TestStream(t *testing.T) {
 			for piece := range strings.SplitSeq(pieces, "|") {
 				got.WriteString(s.Next(piece))
 			}
+			got.WriteString(s.Rest())
 			if got.String() != want {
 				t.Errorf("%q gives %q, want %q", pieces, got.String(), want)
 			}

@@ -56,3 +56,41 @@ func lastState(line string) string {
 		from = cr
 	}
 }
+
+// Lines gives a text that comes in pieces by whole lines, each as it stood in the end, so that
+// what it gives joins to the [LastStates] of the text. The zero value is ready.
+type Lines struct {
+	open string // the line that is under way, without what was written over
+	held int    // its bytes, with what was written over
+}
+
+// maxOpen is how many bytes a line may have before its beginning is given all the same. Lines
+// that are redrawn fit on a screen.
+const maxOpen = 4096
+
+// Next gives the lines that end in the next piece.
+func (l *Lines) Next(s string) string {
+	all := l.open + s
+	end := strings.LastIndexByte(all, '\n') + 1
+	if l.held += len(s); end > 0 {
+		l.held = len(all) - end
+	}
+	whole := LastStates(all[:end])
+	if l.open = LastStates(all[end:]); len(l.open) > maxOpen {
+		whole += l.Rest()
+	}
+	return whole
+}
+
+// Open is the line that is under way, as it stands.
+func (l *Lines) Open() string { return l.open }
+
+// Held is how many bytes of the text were not given yet.
+func (l *Lines) Held() int { return l.held }
+
+// Rest gives the line that is under way, at the end of the text.
+func (l *Lines) Rest() string {
+	rest := l.open
+	*l = Lines{}
+	return rest
+}

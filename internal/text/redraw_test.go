@@ -50,3 +50,43 @@ func TestOutput(t *testing.T) {
 		}
 	}
 }
+
+// What Lines gives joins to the whole, wherever that is cut, and each line comes once it is whole.
+func TestLines(t *testing.T) {
+	for _, whole := range []string{
+		"", "a\nb\n", "a\r\nb\r\n", "no end", "start\n10%\r50%\r100%\nend\n", "\r10%\r50%\r", "50%\r\x1b[Kdone\n", "10%\r20%\r\nnext\r\n", "é漢\r🙂\n\n\rx",
+	} {
+		for cut := range len(whole) + 1 {
+			for more := cut; more <= len(whole); more++ {
+				var l Lines
+				got, taken := "", 0
+				for _, piece := range []string{whole[:cut], whole[cut:more], whole[more:]} {
+					got += l.Next(piece)
+					taken += len(piece)
+					if want := whole[:taken-l.Held()]; LastStates(want) != got || want != "" && !strings.HasSuffix(want, "\n") {
+						t.Fatalf("%q cut at %d and %d: behind %q it gave %q", whole, cut, more, whole[:taken], got)
+					}
+				}
+				if Output(l.Open()) != Output(whole[strings.LastIndexByte(whole, '\n')+1:]) {
+					t.Fatalf("%q cut at %d and %d: the open line is %q", whole, cut, more, l.Open())
+				}
+				if got += l.Rest(); got != LastStates(whole) || l.Held() != 0 {
+					t.Fatalf("%q cut at %d and %d: got %q, want %q", whole, cut, more, got, LastStates(whole))
+				}
+			}
+		}
+	}
+	// A line without end comes all the same, and takes no more and more room.
+	var l Lines
+	long := strings.Repeat("0123456789", maxOpen)
+	var got strings.Builder
+	for i := 0; i < len(long); i += 10 {
+		got.WriteString(l.Next(long[i : i+10]))
+		if l.Held() > maxOpen {
+			t.Fatalf("%d bytes are held", l.Held())
+		}
+	}
+	if got.String()+l.Rest() != long {
+		t.Error("a long line is not what it was")
+	}
+}

@@ -58,13 +58,24 @@ func Clip(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	return Head(s, n) + "…"
+	return strings.TrimRight(Head(s, n), "\u200d") + "…" // a joiner with nothing behind it would show
 }
 
 // Line is Clip for a text that has to fit on one line: each stretch of white
-// space becomes a single space.
+// space becomes a single space. It reads no more of s than it needs, which may be large.
 func Line(s string, n int) string {
-	return Clip(strings.Join(strings.Fields(s), " "), n)
+	n = max(n, 0)
+	var b strings.Builder
+	for word := range strings.FieldsSeq(s) {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(word[:min(len(word), n+utf8.UTFMax)])
+		if b.Len() > n {
+			break
+		}
+	}
+	return Clip(b.String(), n)
 }
 
 // HeadTail keeps the start and the end of s, together at most limit bytes: two

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -49,6 +50,7 @@ func TestClipAndLine(t *testing.T) {
 		{"abc", 3, "abc", "abc"},
 		{"abcd", 3, "abc…", "abc…"},
 		{"aäz", 2, "a…", "a…"},
+		{"👩\u200d💻z", 7, "👩…", "👩…"},
 		{" a\n\tb ", 3, " a\n…", "a b"},
 	} {
 		if got := Clip(c.s, c.n); got != c.clip {
@@ -144,5 +146,24 @@ func TestPart(t *testing.T) {
 	}
 	if part, _, end := Part("abc", 9, 10); part != "" || end != 3 {
 		t.Errorf("behind the end: %q, %d", part, end)
+	}
+}
+
+// Line gives what the whole text on one line begins with, and does not make that.
+func TestLine(t *testing.T) { // alone, since it measures
+	for _, s := range []string{"", " \n", "one", " one  two\n\tthree ", "ü ü üü", "日本 語", strings.Repeat("long", 20), strings.Repeat("ü", 20) + " x", "a\xff\xfe b", "\u2003wide\u2003space"} {
+		for n := range 90 {
+			if got, want := Line(s, n), Clip(strings.Join(strings.Fields(s), " "), n); got != want {
+				t.Errorf("Line(%q, %d) = %q, want %q", s, n, got, want)
+			}
+		}
+	}
+	large := strings.Repeat("words and ", 1<<20)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_ = Line(large, 80)
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<10 {
+		t.Errorf("the beginning of a large text took %d bytes", n)
 	}
 }

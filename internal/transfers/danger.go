@@ -85,13 +85,14 @@ var (
 	// runningFolders hold what some program runs that a person starts in the folder
 	// above: editors, agents, shells, hooks.
 	runningFolders = namesOf(`.vscode .vscode-insiders .idea .fleet .zed .devcontainer .husky .githooks .lefthook .claude .cursor .windsurf
-		.gemini .codex .continue .roo .kiro .aider .amazonq .ssh .config .cargo .yarn .bundle .direnv .mise .nvim .vim .gnupg .docker .kube .aws launchagents`)
+		.gemini .codex .continue .roo .kiro .aider .amazonq .ssh .config .cargo .yarn .bundle .direnv .mise .nvim .vim .gnupg .docker .kube .aws launchagents .opencode .codeium .trae .mvn`)
 	// runningFiles are read and obeyed by programs that are started beside them.
 	runningFiles = namesOf(`.envrc .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs .pnpmfile.js .pnp.cjs .pnp.js bunfig.toml .mcp.json mcp.json .devcontainer.json
 		.exrc .nvimrc .nvim.lua .vimrc .gvimrc .lvimrc .dir-locals.el .emacs .gdbinit .lldbinit .inputrc .screenrc .tmux.conf .bazelrc .bazeliskrc .buckconfig .rvmrc .irbrc .pryrc
 		.pre-commit-config.yaml lefthook.yml lefthook.yaml .lefthook.yml .lefthook.yaml .mise.toml mise.toml .tool-versions .gitconfig .gitmodules .hgrc .watchmanconfig
 		.bashrc .bash_profile .bash_login .bash_logout .bash_aliases .profile .zshrc .zshenv .zprofile .zlogin .zlogout .cshrc .tcshrc .login .kshrc .xprofile .xinitrc .xsession
-		sitecustomize.py usercustomize.py desktop.ini autorun.inf .condarc .curlrc .wgetrc .netrc .pythonrc.py .rprofile .renviron`)
+		sitecustomize.py usercustomize.py desktop.ini autorun.inf .condarc .curlrc .wgetrc .netrc .pythonrc.py .rprofile .renviron .pdbrc .pylintrc
+		.ycm_extra_conf.py .eslintrc.js .eslintrc.cjs .prettierrc.js .prettierrc.cjs .mocharc.js .mocharc.cjs .babelrc.js .babelrc.cjs rust-toolchain rust-toolchain.toml opencode.json opencode.jsonc`)
 	// runningEndings are of files that an editor opens as a project.
 	runningEndings = []string{".code-workspace", ".sublime-project", ".pth"}
 	// buildFiles run at the next build. That a tree has them is usual; that they

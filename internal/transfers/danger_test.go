@@ -130,7 +130,7 @@ func TestDownloadHoldsWhatWouldRun(t *testing.T) {
 	t.Parallel()
 	m := startMover(t, emulatortest.Options{Sandbox: emulator.SandboxOff}, nil)
 	held := []string{".envrc", ".ENVRC", ".vscode/tasks.json", "sub/.vscode/settings.json", ".idea/workspace.xml", ".npmrc", "sub/.npmrc", ".husky/pre-commit", ".mcp.json",
-		".claude/settings.json", "x.code-workspace", ".bashrc", "VSCODE~1/tasks.json", ".envrc.", "Makefile", "sub/package.json"}
+		".claude/settings.json", "x.code-workspace", ".bashrc", "VSCODE~1/tasks.json", ".envrc.", "Makefile", "sub/package.json", ".pdbrc", "sub/rust-toolchain.toml", ".mvn/jvm.config"}
 	far := map[string]item{"main.go": file("1"), "new/Makefile": file("all:"), "sub/README.md": file("2"), "tools.vscode": file("3"), ".gitignore": file("x")}
 	for _, name := range held {
 		far[name] = file("run: " + name)

@@ -65,7 +65,7 @@ func (t *transfer) download(ctx context.Context) error {
 	list := d.list
 	if d.plain != nil {
 		list = d.plainList
-		d.plain.announce("links, modes and programs look like plain files there")
+		d.plain.announce("links and programs arrive as plain files, and modes are not kept")
 	} else if err := t.makeStage(ctx); err != nil {
 		return err
 	}

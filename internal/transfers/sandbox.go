@@ -51,8 +51,8 @@ func (t *transfer) ask(ctx context.Context, name string, p sandbox.Params, timeo
 		switch {
 		case errors.As(err, &e) && e.Status == http.StatusRequestEntityTooLarge:
 			return errSize
-		case errors.As(err, &no) && no.Begun && (no.TooLong || no.Size > minPartSize):
-			return errSize // the service keeps only so much of an output
+		case errors.As(err, &no) && no.MayBeCut():
+			return fmt.Errorf("%w: %w", errSize, err) // it keeps only so much of an output
 		case errors.As(err, &no):
 			return fmt.Errorf("%w: %w", errAnswer, err)
 		}
@@ -153,11 +153,37 @@ func (t *transfer) look(ctx context.Context, single bool, names []string) (map[s
 		if len(list) == 0 {
 			continue
 		}
-		if err := t.lookAt(ctx, single, list, i == 1, out); err != nil {
+		err := inLots(t, list, func(names []string) error { return t.lookAt(ctx, single, names, i == 1, out) })
+		if err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// nameRoom is about what an answer has to say of one name.
+const nameRoom = 256
+
+// inLots asks about some things at once, fewer where the service cuts off the answer.
+func inLots[T any](t *transfer, list []T, ask func([]T) error) error {
+	most := len(list)
+	for len(list) > 0 {
+		limit := t.limit.Load()
+		lot := list[:min(len(list), most, max(1, int(limit/nameRoom)))]
+		err := ask(lot)
+		if errors.Is(err, errSize) && len(lot) > 1 {
+			if t.state.Kind == runs.KindDownload { // what is read comes the same way
+				t.shrink(limit)
+			}
+			most = len(lot) / 2
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		list = list[len(lot):]
+	}
+	return nil
 }
 
 func (t *transfer) lookAt(ctx context.Context, single bool, names []string, odd bool, out map[string]seen) error {
@@ -246,31 +272,36 @@ func (t *transfer) lookFolders(ctx context.Context, list []entry) (map[string]se
 		}
 		lots[lot] = append(lots[lot], e.name)
 	}
-	for lot, names := range lots {
-		if len(names) == 0 {
-			continue
-		}
-		args := make([]string, len(names))
-		for i, n := range names {
-			args[i] = "./" + n
-		}
-		report, err := t.ask(ctx, "folders", sandbox.Params{"names": sandbox.Words(args...), "odd": lot == 1}, transferTimeout)
+	for i, names := range lots {
+		err := inLots(t, names, func(names []string) error { return t.lookAtFolders(ctx, names, i == 1, out) })
 		if err != nil {
 			return nil, err
 		}
-		if lot == 0 {
-			setStats(report.Part(0), out)
-			continue
-		}
-		for i, line := range strings.Split(strings.TrimSuffix(string(report.Part(0)), "\n"), "\n") {
-			if i < len(names) {
-				s := out[names[i]]
-				s.setStat(strings.Fields(line))
-				out[names[i]] = s
-			}
-		}
 	}
 	return out, nil
+}
+
+func (t *transfer) lookAtFolders(ctx context.Context, names []string, odd bool, out map[string]seen) error {
+	args := make([]string, len(names))
+	for i, n := range names {
+		args[i] = "./" + n
+	}
+	report, err := t.ask(ctx, "folders", sandbox.Params{"names": sandbox.Words(args...), "odd": odd}, transferTimeout)
+	if err != nil {
+		return err
+	}
+	if !odd {
+		setStats(report.Part(0), out)
+		return nil
+	}
+	for i, line := range strings.Split(strings.TrimSuffix(string(report.Part(0)), "\n"), "\n") {
+		if i < len(names) {
+			s := out[names[i]]
+			s.setStat(strings.Fields(line))
+			out[names[i]] = s
+		}
+	}
+	return nil
 }
 
 // isOdd reports whether programs that print several names print this one changed.
@@ -313,6 +344,6 @@ func (t *transfer) put(ctx context.Context, name, text string) error {
 	}
 	// It writes no such file: then commands do it, in smaller parts.
 	t.byExec.Store(true)
-	t.limit.Store(minPartSize)
+	t.limit.Store(inlinePart)
 	return errSize
 }

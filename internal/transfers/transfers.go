@@ -108,9 +108,11 @@ func quoteName(name string) string {
 const (
 	// partSize is how many bytes go in one request: as base64, with the JSON
 	// around it, they stay under 1 MiB, which is the limit of many a proxy. It
-	// can be halved four times; then a part fits into a command.
+	// can be halved four times; then a part fits into a command, and three times more
+	// for services that take or give only some KiB.
 	partSize    = 704 << 10
-	minPartSize = partSize >> 4
+	inlinePart  = partSize >> 4
+	minPartSize = partSize >> 7
 	maxParallel = 4 // requests of one transfer under way at once
 
 	maxEntries  = 200_000 // files, links and folders of one transfer

@@ -4,6 +4,7 @@ package transfers
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -161,5 +162,27 @@ func TestTransferLocalPaths(t *testing.T) {
 	}
 	if _, _, err := m.other(runstest.Key, "").files.Start(t.Context(), runs.KindUpload, Request{Instance: m.ID, Local: m.local("f"), Remote: "/workspace/x"}); !errors.Is(err, ErrLocalPath) {
 		t.Errorf("without roots: %v", err)
+	}
+}
+
+// A service that cuts off the output of commands and does not say so gives all of every file.
+func TestDownloadSilentlyCut(t *testing.T) {
+	for _, most := range []int{8 << 10, 64 << 10} {
+		for name, remark := range map[string]string{"end": "", "middle": "\n... [truncated] ...\n"} {
+			if !runstest.Thorough && (most > 8<<10 || name == "end") {
+				continue
+			}
+			t.Run(fmt.Sprintf("%d, %s", most, name), func(t *testing.T) {
+				t.Parallel()
+				m := startMover(t, emulatortest.Options{}, emulatortest.Cutting(most, remark))
+				tree := map[string]item{"large": {content: noise(60_000, 1)}}
+				for i := range 80 {
+					tree[fmt.Sprintf("folder %d/file %d", i%10, i)] = item{content: noise(i*20, uint64(i))}
+				}
+				plant(t, m.remote("app"), tree)
+				m.move(runs.KindDownload, "back", "/workspace/app")
+				same(t, survey(t, m.local("back")), survey(t, m.remote("app")))
+			})
+		}
 	}
 }

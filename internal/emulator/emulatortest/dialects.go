@@ -2,7 +2,6 @@ package emulatortest
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 
@@ -71,9 +69,11 @@ func (s *Server) translate(endpoint string, r *http.Request, status int, body an
 	case "/chat":
 		return status, s.reply(instanceOf(r), o)
 	case "/chat/messages":
+		messages := each(body, d.message)
 		if d == Camel || d == Wrapped {
-			return status, object{"messages": each(body, d.message)}
+			return status, object{"messages": messages}
 		}
+		return status, messages
 	case "/files":
 		p := r.URL.Query().Get("path")
 		switch {
@@ -183,6 +183,9 @@ func (d Dialect) session(o object) object {
 // a transcript, Wrapped a third way to name the same things.
 func (d Dialect) message(o object) object {
 	tool := o["role"] == "tool"
+	if o["stop_reason"] == stopDone {
+		delete(o, "stop_reason") // of the forms that services may have, the one without is harder to read
+	}
 	switch d {
 	case Wrapped:
 		o["text"] = o["content"]
@@ -278,7 +281,7 @@ func (d Dialect) root(body any) any {
 			method, path, _ := strings.Cut(e, " ")
 			list = append(list, object{"method": method, "path": path})
 		}
-		return object{"name": "OpenClaw emulator", "endpoints": list}
+		return object{"name": "OpenClaw local instance", "endpoints": list}
 	case Wrapped:
 		var paths []string
 		for _, e := range endpoints {
@@ -356,73 +359,4 @@ func (d Dialect) exec(o object) any {
 		return bareExec{o["exit_code"] == 0.0, o["stdout"]}
 	}
 	return o
-}
-
-// translateMessage translates the events of chat/events.
-func (s *Server) translateMessage(w http.ResponseWriter) func(id, name string, data []byte) {
-	return func(id, name string, data []byte) {
-		writeEvent(w, id, s.eventName(name), encode(s.messageEvent(id, data)))
-	}
-}
-
-func (s *Server) eventName(name string) string {
-	if s.opts.Messages == Wrapped {
-		return ""
-	}
-	return name
-}
-
-func (s *Server) messageEvent(id string, data []byte) object {
-	var o object
-	_ = json.Unmarshal(data, &o)
-	o = s.opts.Messages.message(o)
-	if s.opts.Messages == Wrapped {
-		seq, _ := strconv.Atoi(id)
-		return object{"type": "message", "seq": seq, "message": o}
-	}
-	return o
-}
-
-// translateDone translates the message that the last event of a stream holds.
-func (s *Server) translateDone(w http.ResponseWriter) func(id, name string, data []byte) {
-	return func(id, name string, data []byte) {
-		if name == "done" {
-			var o object
-			_ = json.Unmarshal(data, &o)
-			message, _ := o["message"].(object)
-			data = encode(object{"message": s.opts.Messages.message(message)})
-		}
-		writeEvent(w, id, name, data)
-	}
-}
-
-// poll answers chat/events as a long poll: once there is at least one message,
-// or with none after a while. It reads the emulator's stream for that.
-func (s *Server) poll(t *translator, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), s.opts.PollWait)
-	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)()
-	list, next := []object{}, r.URL.Query().Get("after")
-	t.hold = true
-	t.event = func(id, _ string, data []byte) {
-		var o object
-		_ = json.Unmarshal(data, &o)
-		list, next = append(list, s.opts.Messages.message(o)), id
-		cancel() // the emulator writes all that it has before it looks
-	}
-	s.service.ServeHTTP(t, r.WithContext(ctx))
-	if !t.stream {
-		t.finish()
-		return
-	}
-	if r.Context().Err() != nil {
-		return
-	}
-	var cursor any = next
-	if n, err := strconv.Atoi(next); err == nil || next == "" {
-		cursor = n
-	}
-	t.Header().Set("Content-Type", "application/json; charset=utf-8")
-	t.ResponseWriter.WriteHeader(http.StatusOK)
-	t.ResponseWriter.Write(encode(object{"events": list, "next": cursor}))
 }

@@ -46,15 +46,15 @@ func other(dir, do string) error {
 	ctx := context.Background()
 	switch do {
 	case "serve":
-		_, err = f.Serve("x", func(ctx context.Context, body []byte, part func([]byte) error) error {
+		_, err = f.Serve("x", func(ctx context.Context, body []byte, part func([]byte) error) ([]byte, error) {
 			if err := part(fmt.Appendf(nil, "%d has %s", os.Getpid(), body)); err != nil {
-				return err
+				return nil, err
 			}
 			if string(body) == "slow" {
 				<-ctx.Done()
 				fmt.Println("left")
 			}
-			return nil
+			return nil, nil
 		})
 	case "hear":
 		_, err = f.Hear("x", func(body []byte) { fmt.Printf("heard %s\n", body) })
@@ -428,7 +428,7 @@ func TestLongPath(t *testing.T) {
 	if len(f.path(f.id)) > maxPath {
 		t.Fatalf("the path is %s", f.path(f.id))
 	}
-	if _, err := f.Serve("x", func(_ context.Context, b []byte, part func([]byte) error) error { return part(b) }); err != nil {
+	if _, err := f.Serve("x", func(_ context.Context, b []byte, part func([]byte) error) ([]byte, error) { return b, nil }); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := fleettest.All(g.Ask(t.Context(), "x", []byte("1"))); err != nil || got != "1" {
@@ -440,7 +440,7 @@ func TestLongPath(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	dir := t.TempDir()
 	f, g := open(t, dir), open(t, dir)
-	if _, err := f.Serve("x", func(context.Context, []byte, func([]byte) error) error { return nil }); err != nil {
+	if _, err := f.Serve("x", func(context.Context, []byte, func([]byte) error) ([]byte, error) { return nil, nil }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fleettest.All(g.Ask(t.Context(), "x", bytes.Repeat([]byte("x"), maxFrame+1))); err == nil {
@@ -468,7 +468,7 @@ func BenchmarkAsk(b *testing.B) {
 	g, _ := Open(dir)
 	defer f.Close()
 	defer g.Close()
-	_, _ = f.Serve("x", func(_ context.Context, b []byte, part func([]byte) error) error { return part(b) })
+	_, _ = f.Serve("x", func(_ context.Context, b []byte, part func([]byte) error) ([]byte, error) { return b, nil })
 	for b.Loop() {
 		if _, err := fleettest.All(g.Ask(b.Context(), "x", nil)); err != nil {
 			b.Fatal(err)

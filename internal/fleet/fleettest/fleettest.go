@@ -48,16 +48,16 @@ func Run(t *testing.T, join func(t *testing.T) (a, b fleet.Fleet)) {
 const name = "terminal/ä b\x00../.*>"
 
 func ask(t *testing.T, a, b fleet.Fleet) {
-	serve(t, a, name, func(_ context.Context, body []byte, part func([]byte) error) error {
+	serve(t, a, name, func(_ context.Context, body []byte, part func([]byte) error) ([]byte, error) {
 		for i := range 3 {
 			if err := part(fmt.Appendf(nil, "%s %d", body, i)); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if string(body) == "bad" {
-			return errors.New("no: bad")
+			return nil, errors.New("no: bad")
 		}
-		return nil
+		return nil, nil
 	})
 	for _, f := range []fleet.Fleet{a, b} {
 		if got, err := All(f.Ask(t.Context(), name, []byte("well"))); err != nil || got != "well 0|well 1|well 2" {
@@ -74,8 +74,8 @@ func ask(t *testing.T, a, b fleet.Fleet) {
 }
 
 func askMany(t *testing.T, a, b fleet.Fleet) {
-	serve(t, a, name, func(_ context.Context, body []byte, part func([]byte) error) error {
-		return part(append(body, '!'))
+	serve(t, a, name, func(_ context.Context, body []byte, part func([]byte) error) ([]byte, error) {
+		return append(body, '!'), nil
 	})
 	var wg sync.WaitGroup
 	for i := range 50 {
@@ -90,11 +90,11 @@ func askMany(t *testing.T, a, b fleet.Fleet) {
 
 func askLarge(t *testing.T, a, b fleet.Fleet) {
 	large := bytes.Repeat([]byte("0123456789abcdef"), 4<<16)
-	serve(t, a, name, func(_ context.Context, body []byte, part func([]byte) error) error {
+	serve(t, a, name, func(_ context.Context, body []byte, part func([]byte) error) ([]byte, error) {
 		if err := part(body); err != nil {
-			return err
+			return nil, err
 		}
-		return part([]byte("end"))
+		return []byte("end"), nil
 	})
 	if got, err := All(b.Ask(t.Context(), name, large)); err != nil || got != string(large)+"|end" {
 		t.Errorf("got %d bytes, %v", len(got), err)
@@ -104,13 +104,13 @@ func askLarge(t *testing.T, a, b fleet.Fleet) {
 // A slow asker gets every part, and the handler waits for it rather than fill memory.
 func askSlowly(t *testing.T, a, b fleet.Fleet) {
 	const parts = 3000
-	serve(t, a, name, func(_ context.Context, _ []byte, part func([]byte) error) error {
+	serve(t, a, name, func(_ context.Context, _ []byte, part func([]byte) error) ([]byte, error) {
 		for i := range parts {
 			if err := part([]byte(strconv.Itoa(i))); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		return nil
+		return nil, nil
 	})
 	n := 0
 	for part, err := range b.Ask(t.Context(), name, nil) {
@@ -141,13 +141,13 @@ func askGone(t *testing.T, _, b fleet.Fleet) {
 // Who leaves is not worked for any longer.
 func askLeft(t *testing.T, a, b fleet.Fleet) {
 	ended := make(chan struct{}, 2)
-	serve(t, a, name, func(ctx context.Context, _ []byte, part func([]byte) error) error {
+	serve(t, a, name, func(ctx context.Context, _ []byte, part func([]byte) error) ([]byte, error) {
 		defer func() { ended <- struct{}{} }()
 		if err := part([]byte("first")); err != nil {
-			return err
+			return nil, err
 		}
 		<-ctx.Done()
-		return ctx.Err()
+		return nil, ctx.Err()
 	})
 	for part, err := range b.Ask(t.Context(), name, nil) {
 		if err != nil || string(part) != "first" {
@@ -173,9 +173,9 @@ func askLeft(t *testing.T, a, b fleet.Fleet) {
 func askSeveral(t *testing.T, a, b fleet.Fleet) {
 	var answered atomic.Int32
 	for _, f := range []fleet.Fleet{a, b, a} {
-		serve(t, f, name, func(_ context.Context, _ []byte, part func([]byte) error) error {
+		serve(t, f, name, func(_ context.Context, _ []byte, part func([]byte) error) ([]byte, error) {
 			answered.Add(1)
-			return part([]byte("yes"))
+			return []byte("yes"), nil
 		})
 	}
 	for range 20 {
@@ -191,10 +191,10 @@ func askSeveral(t *testing.T, a, b fleet.Fleet) {
 // What is being answered when a service stops goes on; no more is.
 func stop(t *testing.T, a, b fleet.Fleet) {
 	asked, stopped := make(chan struct{}), make(chan struct{})
-	end, err := a.Serve(name, func(_ context.Context, _ []byte, part func([]byte) error) error {
+	end, err := a.Serve(name, func(_ context.Context, _ []byte, part func([]byte) error) ([]byte, error) {
 		close(asked)
 		<-stopped
-		return part([]byte("late"))
+		return []byte("late"), nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -220,10 +220,10 @@ func stop(t *testing.T, a, b fleet.Fleet) {
 // Close ends handlers, and their askers learn that.
 func closing(t *testing.T, a, b fleet.Fleet) {
 	asked := make(chan struct{})
-	serve(t, a, name, func(ctx context.Context, _ []byte, _ func([]byte) error) error {
+	serve(t, a, name, func(ctx context.Context, _ []byte, _ func([]byte) error) ([]byte, error) {
 		close(asked)
 		<-ctx.Done()
-		return ctx.Err()
+		return nil, ctx.Err()
 	})
 	if _, err := a.Hear(name, func([]byte) {}); err != nil {
 		t.Fatal(err)
@@ -301,98 +301,6 @@ func tell(t *testing.T, a, b fleet.Fleet) {
 func number(s string) int {
 	n, _ := strconv.Atoi(s)
 	return n
-}
-
-func facts(t *testing.T, a, b fleet.Fleet) {
-	ctx := t.Context()
-	if f, ok, err := a.Find(ctx, name); ok || err != nil {
-		t.Fatalf("found %+v, %v", f, err)
-	}
-	first, ours, err := a.Create(ctx, name, []byte("one"))
-	if err != nil || !ours || first.Name != name || string(first.Value) != "one" {
-		t.Fatalf("got %+v, %v, %v", first, ours, err)
-	}
-	same, ours, err := b.Create(ctx, name, []byte("other"))
-	if err != nil || ours || same.Name != name || string(same.Value) != "one" {
-		t.Errorf("got %+v, %v, %v", same, ours, err)
-	}
-	two, err := b.Change(ctx, same, []byte("two"))
-	if err != nil || two.Name != name || string(two.Value) != "two" {
-		t.Errorf("got %+v, %v", two, err)
-	}
-	if _, err := a.Change(ctx, first, []byte("three")); !errors.Is(err, fleet.ErrChanged) {
-		t.Errorf("an old fact was changed: %v", err)
-	}
-	if err := a.Forget(ctx, first); !errors.Is(err, fleet.ErrChanged) {
-		t.Errorf("an old fact was forgotten: %v", err)
-	}
-	eventually(t, "the change to be found", func() bool {
-		f, ok, err := a.Find(ctx, name)
-		if err != nil || !ok {
-			t.Fatalf("got %v, %v", ok, err)
-		}
-		return string(f.Value) == "two"
-	})
-	three, err := b.Change(ctx, two, []byte("")) // an empty value is one
-	if err != nil || len(three.Value) != 0 {
-		t.Errorf("got %+v, %v", three, err)
-	}
-	if err := a.Forget(ctx, three); err != nil {
-		t.Error(err)
-	}
-	if err := b.Forget(ctx, three); err != nil {
-		t.Errorf("forgotten twice: %v", err)
-	}
-	if _, err := b.Change(ctx, three, []byte("four")); !errors.Is(err, fleet.ErrChanged) {
-		t.Errorf("a fact that is gone was changed: %v", err)
-	}
-	again, ours, err := b.Create(ctx, name, []byte("one"))
-	if err != nil || !ours {
-		t.Errorf("got %+v, %v, %v", again, ours, err)
-	}
-	if _, err := a.Change(ctx, first, []byte("five")); !errors.Is(err, fleet.ErrChanged) {
-		t.Errorf("an older fact of the same value was changed: %v", err)
-	}
-}
-
-// factsOnce has many go for one fact: one gets it, and no change is lost.
-func factsOnce(t *testing.T, a, b fleet.Fleet) {
-	ctx := t.Context()
-	var wg sync.WaitGroup
-	var won atomic.Int32
-	const each = 8
-	for i := range each {
-		wg.Go(func() {
-			f := []fleet.Fleet{a, b}[i%2]
-			fact, ours, err := f.Create(ctx, name, []byte("0"))
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if ours {
-				won.Add(1)
-			}
-			for added := 0; added < each; {
-				_, err := f.Change(ctx, fact, fmt.Append(nil, number(string(fact.Value))+1))
-				switch {
-				case err == nil:
-					added++
-				case !errors.Is(err, fleet.ErrChanged):
-					t.Error(err)
-					return
-				}
-				if fact, _, err = f.Create(ctx, name, nil); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	last, _, err := a.Create(ctx, name, nil)
-	if n := won.Load(); n != 1 || err != nil || string(last.Value) != strconv.Itoa(each*each) {
-		t.Errorf("%d made it, and it counts %q, %v", n, last.Value, err)
-	}
 }
 
 // All reads an answer to its end.

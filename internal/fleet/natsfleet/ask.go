@@ -240,10 +240,15 @@ func (f *Fleet) ask(ctx context.Context, name string, body []byte, take func([]b
 }
 
 // begin answers a question of another replica.
-func (f *Fleet) begin(name string, m *nats.Msg) {
+func (f *Fleet) begin(m *nats.Msg) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
+		return
+	}
+	name, ok := f.served[m.Sub]
+	if !ok {
+		_ = f.say(m.Reply, "", stateGone, 1, nil)
 		return
 	}
 	f.wg.Go(func() { f.answer(name, m) })
@@ -351,13 +356,13 @@ func (f *Fleet) answer(name string, m *nats.Msg) {
 			return
 		}
 	}
-	last, isLast, err := fleet.LastOf(f.local.Answer(ctx, name, body, func(ctx context.Context, piece []byte) error {
+	last, err := f.local.Answer(ctx, name, body, func(ctx context.Context, piece []byte) error {
 		return a.part(ctx, piece, stateMore)
-	}))
+	})
 	said, isSaid := errors.AsType[fleet.AnswerError](err)
 	switch {
 	case ctx.Err() != nil: // nobody waits any more
-	case isLast:
+	case err == nil && last != nil:
 		_ = a.part(ctx, last, stateLast)
 	case err == nil:
 		_ = a.say(ctx, stateEnd, nil)

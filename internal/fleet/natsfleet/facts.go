@@ -63,7 +63,7 @@ func (f *Fleet) key(name string) string { return "$KV." + f.bucketName() + "." +
 
 // request sends a request to JetStream, and reads the answer into out.
 func (f *Fleet) request(ctx context.Context, m *nats.Msg, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.RequestTime)
 	defer cancel()
 	answer, err := f.nc.RequestMsgWithContext(ctx, m)
 	// JetStream may be a moment behind its server, as after a start: nothing was done then.
@@ -134,7 +134,7 @@ func (f *Fleet) put(ctx context.Context, name string, value []byte, last uint64,
 		return ack.Seq, err
 	}
 	// The answer may be lost, and the write not. ctx may have ended with it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.cfg.RequestTime)
 	defer cancel()
 	now, found := f.get(ctx, name)
 	if found == nil && now.seq > last && now.gone == gone && bytes.Equal(now.value, value) {

@@ -6,6 +6,7 @@
 package natsfleet
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -27,14 +28,19 @@ type Config struct {
 	TLS      *tls.Config
 	Prefix   string // of all subjects and of the bucket
 	Replicas int    // of the bucket: 1, 3 or 5
-	Log      *slog.Logger
+
+	RequestTime time.Duration // how long JetStream may take until it counts as away; 0: 5 s
+	Log         *slog.Logger
 }
 
 const (
 	reconnectWait  = 200 * time.Millisecond
 	connectTimeout = 2 * time.Second
 	pingInterval   = 5 * time.Second
-	// requestTime is how long JetStream may take: then it counts as away.
+	// maxQuestions is how many may wait to be begun; what is more is lost, and its asker
+	// told so by the silence.
+	maxQuestions = 4096
+	// requestTime is how long JetStream may take by default: then it counts as away.
 	requestTime = 5 * time.Second
 )
 
@@ -50,11 +56,14 @@ type Fleet struct {
 	wg     sync.WaitGroup
 	bucket bucket
 
+	questions chan *nats.Msg // for this process
+
 	mu     sync.Mutex
 	closed bool
 	last   uint64
 	routes map[string]func(*nats.Msg) // by token: of questions asked and answered here
 	topics map[string]*topic
+	served map[*nats.Subscription]string // names
 }
 
 // Open connects to NATS. Where NATS does not answer, it goes on trying; it fails where
@@ -63,9 +72,11 @@ func Open(cfg Config) (*Fleet, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	cfg.RequestTime = cmp.Or(cfg.RequestTime, requestTime)
 	f := &Fleet{
 		cfg: cfg, local: fleet.Alone(), inbox: "_INBOX_" + cfg.Prefix + "." + rand.Text()[:12],
 		routes: make(map[string]func(*nats.Msg)), topics: make(map[string]*topic),
+		questions: make(chan *nats.Msg, maxQuestions), served: make(map[*nats.Subscription]string),
 	}
 	f.base, f.end = context.WithCancel(context.Background())
 	options := []nats.Option{
@@ -105,6 +116,7 @@ func Open(cfg Config) (*Fleet, error) {
 		nc.Close()
 		return nil, err
 	}
+	go f.takeQuestions()
 	return f, nil
 }
 
@@ -142,7 +154,12 @@ func (f *Fleet) Serve(name string, h fleet.Handler) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	sub, err := f.nc.QueueSubscribe(f.subject("ask", name), "q", func(m *nats.Msg) { f.begin(name, m) })
+	f.mu.Lock()
+	sub, err := f.nc.ChanQueueSubscribe(f.subject("ask", name), "q", f.questions)
+	if err == nil {
+		f.served[sub] = name
+	}
+	f.mu.Unlock()
 	if err != nil {
 		stop()
 		return nil, away(err)
@@ -150,8 +167,24 @@ func (f *Fleet) Serve(name string, h fleet.Handler) (func(), error) {
 	f.heard()
 	return func() {
 		_ = sub.Unsubscribe() // a second time, it says that it is not subscribed
+		f.mu.Lock()
+		delete(f.served, sub)
+		f.mu.Unlock()
 		stop()
 	}, nil
+}
+
+// takeQuestions begins to answer what others ask. All names share its goroutine: a busy
+// process serves one for each run that it keeps.
+func (f *Fleet) takeQuestions() {
+	for {
+		select {
+		case m := <-f.questions:
+			f.begin(m)
+		case <-f.base.Done():
+			return
+		}
+	}
 }
 
 // topic is one that this process hears, however often.

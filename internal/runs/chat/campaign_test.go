@@ -42,6 +42,9 @@ func pick[T any](rnd *rand.Rand, usual T, others ...T) T {
 // rarely is true once in n times.
 func rarely(rnd *rand.Rand, n int) bool { return rnd.IntN(n) == 0 }
 
+// gatewayDialects are those whose events name their run.
+var gatewayDialects = []string{"chat", "agent", "both", "final"}
+
 // phrases are texts that a reader may take for something else than text.
 var phrases = []string{
 	`{"name":"x"}`, `{"error":"disk full"}`, `Error: no such file`, "[DONE]", "NO_REPLY is a word", "a & b &lt; c", "größer 🦞 狐", "OK", "OK",
@@ -92,15 +95,23 @@ func randomService(rnd *rand.Rand) *odd {
 	}
 	if rarely(rnd, 10) && (o.stops || o.stream == "whole") && !dialects[o.dialect].whole {
 		o.fails = "the model is overloaded"
+		// Where another run ends first, the stream is left, and the history has to tell.
+		o.stops = o.stops || o.dialect == "final"
 	}
 	if dialects[o.dialect].whole && o.stream == "closed" {
 		o.stream = "cut" // nobody could tell it from the whole
 	}
 	// Only where events name their run does a service pass on those of others, and
 	// only a stream of events stays open behind its end.
-	o.relays = o.relays && slices.Contains([]string{"chat", "agent", "both"}, o.dialect)
+	o.relays = o.relays && slices.Contains(gatewayDialects, o.dialect)
 	o.stays = o.stays && dialects[o.dialect].kind == ""
 	o.told = rnd.IntN(len(o.parts) + 1)
+	if o.dialect == "final" {
+		o.final = "all" // as the gateway's is; of less, nobody could tell
+	}
+	if slices.Contains(gatewayDialects, o.dialect) && rarely(rnd, 6) {
+		o.before = pick(rnd, "end", "fail")
+	}
 	if rarely(rnd, 6) {
 		o.follower = time.Duration(1+rnd.IntN(40_000)) * time.Millisecond
 	}
@@ -179,7 +190,7 @@ func judge(o *odd, u *runs.Update) string {
 // hides tells why nobody could have found the reply, "" if it was there to be
 // found.
 func (o *odd) hides() string {
-	gateway := slices.Contains([]string{"chat", "agent", "both"}, o.dialect)
+	gateway := slices.Contains(gatewayDialects, o.dialect)
 	linked := o.ids == "turn" || o.ids == "run"
 	words := len(bare(o.brought)) >= tellingLen && (o.acked || !gateway)
 	switch {
@@ -201,7 +212,7 @@ func (o *odd) hides() string {
 
 func describeOdd(o *odd) string {
 	return fmt.Sprintf("parts %+v\nfails %q, growing %t, busy %t, stops %t, lags %s, ids %q, times %q, text %q, newest first %t, oldest only %t, junk %t, blind %t, status %d\n"+
-		"no sessions %t, old %d, same %t, waiting %t, follower %s, stream %q, told %d, dialect %q, variant %d, final %q, key %q, acked %t, relays %t, stays %t, noise %t, twice %t, tagged %t, encoding %q",
+		"no sessions %t, old %d, same %t, waiting %t, follower %s, stream %q, told %d, dialect %q, variant %d, final %q, key %q, acked %t, relays %t, stays %t, noise %t, before %q, twice %t, tagged %t, encoding %q",
 		o.parts, o.fails, o.growing, o.busy, o.stops, o.lags, o.ids, o.times, o.text, o.newestFirst, o.oldestOnly, o.junk, o.blind, o.status,
-		o.noSessions, o.old, o.same, o.waiting, o.follower, o.stream, o.told, o.dialect, o.variant, o.final, o.key, o.acked, o.relays, o.stays, o.noise, o.twice, o.tagged, o.encoding)
+		o.noSessions, o.old, o.same, o.waiting, o.follower, o.stream, o.told, o.dialect, o.variant, o.final, o.key, o.acked, o.relays, o.stays, o.noise, o.before, o.twice, o.tagged, o.encoding)
 }

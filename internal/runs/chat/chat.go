@@ -8,11 +8,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/internal/fleet"
 	"openclaw-mcp/internal/runs"
 )
 
@@ -33,7 +33,7 @@ type reply struct {
 	silent    bool         // the agent chose not to answer, so the reply has no text
 	noHistory bool         // the service had none to look at before the message was sent
 	crowded   bool         // a message of the session had no answer yet then
-	doubt     bool         // what the stream brings may answer that one, or another
+	doubt     error        // why what the stream brings may answer that one, or another; nil: it does not
 	unproven  bool         // nothing but its place tells that the run on the stream is ours
 	run       string       // the run that the stream named last
 	told      string       // what the stream said last of how the agent stands
@@ -154,9 +154,9 @@ func (r *reply) start(ctx context.Context, before []*reply) {
 	}
 	var e *client.Error
 	switch {
-	case final && r.doubt:
+	case final && r.doubt != nil:
 		r.Line("status: another run is on the stream; looking for the reply in the session's history")
-		r.followHistory(ctx, follow{accepted: true, doubt: true, failure: err, cause: errOtherRuns})
+		r.followHistory(ctx, follow{accepted: true, doubt: true, streamed: r.Text(), failure: err, cause: r.doubt})
 	case final && err == nil && (r.silent || strings.TrimSpace(r.Text()) != ""):
 		r.End(runs.StatusCompleted, nil)
 	case final && err != nil: // the agent's own word
@@ -170,7 +170,7 @@ func (r *reply) start(ctx context.Context, before []*reply) {
 		r.End(runs.StatusFailed, err)
 	default:
 		r.Line("status: the stream ended early; reading the reply from the session's history")
-		r.followHistory(ctx, follow{accepted: accepted, final: final, ended: final || err == nil, unproven: r.doubt || r.crowded && r.unproven, cause: err})
+		r.followHistory(ctx, follow{accepted: accepted, final: final, ended: final || err == nil, unproven: r.doubt != nil || r.crowded && r.unproven, cause: err})
 	}
 }
 
@@ -185,9 +185,17 @@ func (r *reply) leaveList(ctx context.Context) {
 	if !e.noted { // taken up by its key or its handle, which do not tell whether it is listed
 		e.place = placeOf(r.State())
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	r.exit(ctx, e.place, e.list, func(context.Context) {})
+}
+
+// exit takes a reply that has ended off the list of its place, and does what else there
+// is to note.
+func (r *reply) exit(ctx context.Context, place string, list fleet.Fact, note func(ctx context.Context)) {
+	brief, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
-	r.s.exit(ctx, e.place, r.State().ID, e.list)
+	err := r.s.exit(brief, place, r.State().ID, list)
+	note(brief)
+	r.s.exitLater(ctx, err, place, r.State().ID)
 }
 
 // waitFor keeps a queued run alive until the one before it has ended.
@@ -216,15 +224,19 @@ func (r *reply) waitFor(ctx context.Context, previous *reply) bool {
 // took the message; final that the stream came to its own end, with err as the
 // agent's error.
 func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err error) {
-	req := client.SendRequest{Message: r.message, SessionID: r.sessionID(), Linger: r.crowded}
+	req := client.SendRequest{Message: r.message, SessionID: r.sessionID(), Linger: true, Room: r.Room}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watchdog := r.watchStream(ctx, cancel)
 	defer watchdog()
+	abrupt, broken := false, false
+	var failure error
+	var quiet *time.Timer
 	for ev, err := range send(ctx, r.instance, req) {
 		switch {
 		case err != nil && final:
-			return true, true, nil
+			broken = true // it comes last
+			continue
 		case err != nil:
 			if cause := context.Cause(ctx); errors.Is(cause, errDeadStream) {
 				return true, false, cause
@@ -232,119 +244,50 @@ func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err
 			return accepted, false, err
 		}
 		accepted = true
-		if r.event(ev); final {
+		r.event(ev)
+		if final {
+			if abrupt && ev.Kind == client.EventOtherRun { // which the stream goes on with
+				final, abrupt, failure = false, false, nil
+				quiet.Stop()
+			}
 			continue
 		}
 		switch ev.Kind {
 		case client.EventFinal:
-			if !r.crowded || !ev.Doubt || r.doubt {
-				return true, true, nil
-			}
-			// The run may be that of the message before ours. If it is, ours follows.
-			final = true
-			defer time.AfterFunc(r.s.timing.lag, func() { cancel(errQuiet) }).Stop()
 		case client.EventError:
-			if ev.Err == nil {
-				return true, true, &client.Error{Message: "the agent failed without saying how", Outcome: client.OutcomeUnknown}
+			if failure = ev.Err; ev.Err == nil {
+				failure = &client.Error{Message: "the agent failed without saying how", Outcome: client.OutcomeUnknown}
 			}
-			return true, true, ev.Err
+		default:
+			continue
 		}
+		final, abrupt = true, ev.Doubt && ev.Abrupt
+		wait := r.s.timing.lag
+		switch {
+		case r.doubt != nil || !abrupt && (!ev.Doubt || !r.crowded || failure != nil):
+			return true, true, failure
+		case !r.crowded:
+			wait = r.s.timing.brief
+		}
+		// The run may be that of a message before ours. If it is, ours follows; and a
+		// stream that is closed behind the end was of this run, unless a message was
+		// waiting for its answer.
+		quiet = time.AfterFunc(wait, func() { cancel(errQuiet) })
+		defer quiet.Stop()
 	}
-	return true, final, nil
+	if abrupt && (broken || r.crowded) && r.doubt == nil {
+		r.doubt = errAbrupt
+	}
+	return true, final, failure
 }
 
 // Causes for which a stream is ended, or not believed.
 var (
 	errDeadStream = errors.New("the stream went silent")
 	errQuiet      = errors.New("nothing came after the end")
+	errAbrupt     = errors.New("only an end came on the stream, and nothing says that it belongs to the run that answers the message")
 	errOtherRuns  = errors.New("more than one run was on the stream, and nothing says which of them answers the message")
 )
-
-// watchStream looks at the history whenever the stream has brought nothing new for a
-// while: a connection can die without a word, and a service may leave a stream open
-// behind the reply. It cancels a stream that has nothing more to bring. The returned
-// function ends the watch.
-func (r *reply) watchStream(ctx context.Context, cancel context.CancelCauseFunc) (stop func()) {
-	watch, end := context.WithCancel(ctx)
-	stall := r.s.m.Config.StallAfter
-	first := max(stall/12, r.s.timing.pollMin) // 15 s
-	// A timer, and a goroutine only while it looks: there may be thousands.
-	var looking sync.Mutex
-	var timer *time.Timer
-	var seen stillReply
-	pause := first
-	r.Locked(func() { r.news = time.Now() })
-	looking.Lock()
-	defer looking.Unlock()
-	timer = time.AfterFunc(first, func() {
-		looking.Lock()
-		defer looking.Unlock()
-		quiet := r.quiet()
-		switch {
-		case watch.Err() != nil:
-			return
-		case quiet < first:
-			pause = first
-			timer.Reset(first - quiet)
-			return
-		case r.streamIsOver(watch, &seen):
-			cancel(errDeadStream)
-			return
-		}
-		pause = min(pause*3/2, max(stall/4, first))
-		timer.Reset(pause)
-	})
-	return func() {
-		end()
-		looking.Lock()
-		defer looking.Unlock()
-		timer.Stop()
-	}
-}
-
-// quiet is for how long the stream has brought nothing new, signs of life aside.
-func (r *reply) quiet() (d time.Duration) {
-	r.Locked(func() { d = time.Since(r.news) })
-	return d
-}
-
-// stillReply is a reply in the history, and since when it is as it is.
-type stillReply struct {
-	fingerprint uint64
-	since       time.Time
-}
-
-// streamIsOver reports whether a stream without an end marker will bring nothing that
-// the history does not have. It is enough that the history marks the reply as ended.
-// Else the reply must stand there unchanged for long, since it may pause for minutes
-// behind a first remark: longest on a stream that shows signs of life, which would
-// bring what comes. Where the history tells nothing, the patience has an end, too, or
-// the run would block its session.
-func (r *reply) streamIsOver(ctx context.Context, seen *stillReply) bool {
-	stall, silent, quiet := r.s.m.Config.StallAfter, r.Silence(), r.quiet()
-	page, _, err := r.history(ctx)
-	if err != nil {
-		return silent > r.s.timing.patience
-	}
-	m := matchHistory(r.was, r.question(follow{accepted: true}), page.Items, r.overlapping())
-	if id := fingerprint(m.rows...); id != seen.fingerprint || seen.since.IsZero() {
-		*seen = stillReply{id, time.Now()}
-	}
-	still := time.Since(seen.since)
-	switch text := r.fit(m); {
-	case r.quiet() < quiet:
-		return false
-	case m.working():
-		return silent > r.s.timing.giveUp
-	case m.closed && atWork(m.newest): // on ours, perhaps, behind somebody's next message
-		return silent > r.s.timing.patience
-	case m.verdict != found || text == "" && !m.marked():
-		return silent > r.s.timing.patience || quiet > r.s.timing.giveUp
-	case m.marked() && (strings.HasPrefix(bare(text), bare(r.Text())) || silent > stall):
-		return true
-	}
-	return silent > 2*stall && still > stall*3/2 || quiet > 5*stall && still > 4*stall
-}
 
 // event takes in one step of the reply.
 func (r *reply) event(ev client.Event) {
@@ -355,7 +298,10 @@ func (r *reply) event(ev client.Event) {
 	if ev.RunID != "" {
 		r.run = ev.RunID
 	}
-	r.unproven, r.doubt = ev.Doubt, ev.Doubt && ev.Rivals || ev.Kind == client.EventOtherRun
+	r.unproven, r.doubt = ev.Doubt, nil
+	if ev.Doubt && ev.Rivals || ev.Kind == client.EventOtherRun {
+		r.doubt = errOtherRuns
+	}
 	if state := r.State(); state.Flags&flagAccepted == 0 {
 		r.ChangeState(func(s *runs.State) { s.Flags |= flagAccepted })
 	}
@@ -383,19 +329,6 @@ func (r *reply) event(ev client.Event) {
 	case client.EventToolStart, client.EventToolUpdate, client.EventToolEnd:
 		r.tool(ev)
 	}
-}
-
-// isNews reports whether a step is more than a sign of life.
-func (r *reply) isNews(ev client.Event) bool {
-	switch ev.Kind {
-	case client.EventHeartbeat, client.EventUnknown:
-		return false
-	case client.EventStatus:
-		again := ev.Text == r.told
-		r.told = ev.Text
-		return !again
-	}
-	return true
 }
 
 // endWithoutHistory ends a run whose stream did not end well on a service that
@@ -436,6 +369,9 @@ func (r *reply) unknownOutcome(f follow, cause error) error {
 	e := &client.Error{Op: op, Message: text, Outcome: client.OutcomeUnknown, Err: cause}
 	var c *client.Error
 	if errors.As(cause, &c) {
+		if c.Status != 0 && !f.accepted && !f.resumed {
+			e.Message = "what the service answered does not tell whether the message arrived"
+		}
 		e.Status, e.Code, e.RequestID = c.Status, c.Code, c.RequestID
 		if c.Message != "" {
 			e.Message += " (" + c.Message + ")"

@@ -20,6 +20,7 @@ type standing struct {
 
 	still   time.Duration // for how long the reply in the history has not changed
 	quiet   time.Duration // for how long the history has had nothing new
+	listed  bool          // only the list of sessions says that the agent is at work, perhaps of another message
 	reached time.Duration // for how long the history has been answering
 	age     time.Duration // of the reply's newest message by the service's clock; 0 when unknown
 }
@@ -59,12 +60,12 @@ func (s standing) failed(err error, notes ...string) (ending, bool) {
 // for long enough and nothing says that the agent works on.
 func (s standing) decide(t timing) (ending, bool) {
 	switch {
-	case s.doubt && s.turn != "" && s.turn == s.run && (strings.TrimSpace(s.shown) != "" || s.failure != nil):
+	case s.doubt && s.turn != "" && s.turn == s.run && (strings.TrimSpace(s.streamed) != "" || s.failure != nil):
 		// The run that was on the stream answers our message.
 		if s.failure != nil {
 			return s.failed(s.failure)
 		}
-		return complete(s.shown)
+		return complete(s.streamed)
 	case s.verdict == found && s.last().Failure != "":
 		if s.still < t.brief {
 			return ending{}, false
@@ -74,7 +75,7 @@ func (s standing) decide(t timing) (ending, bool) {
 		return s.whole(t)
 	case s.verdict == found:
 		return s.noText(t)
-	case s.ended && !s.unproven && s.cause == nil && s.shown != "" && s.reached > t.settle:
+	case s.verdict != unclear && s.ended && !s.unproven && s.cause == nil && s.shown != "" && s.reached > t.settle:
 		return complete(s.shown, "the stream ended without an end marker, and the history does not show the reply: it may be incomplete")
 	case s.final && s.shown == "" && s.reached > t.lag:
 		return complete("", append([]string{"the reply has no text"}, s.attached()...)...)
@@ -89,24 +90,34 @@ func (s standing) decide(t timing) (ending, bool) {
 	return ending{}, false
 }
 
+// unmarked reports whether nothing but its rest speaks for the end of a reply.
+func (s standing) unmarked() bool { return s.verdict == found && !s.final && !s.marked() }
+
 // whole decides on a reply that has text.
 func (s standing) whole(t timing) (ending, bool) {
 	if s.working() {
-		if s.quiet < t.patience {
+		patience := t.patience
+		if s.listed {
+			patience /= 3
+		}
+		if s.quiet < patience {
 			return ending{}, false
 		}
-		return s.failed(fmt.Errorf("unclear: the history ends with the agent at work, and has had nothing new for %s", t.patience))
+		return s.failed(fmt.Errorf("unclear: the history ends with the agent at work, and has had nothing new for %s", patience))
 	}
 	marked := s.final || s.marked()
 	need, evidence := t.settle, fmt.Sprintf("where it stood unchanged for %s, with no sign that the agent works on", t.settle)
 	switch {
-	case s.doubt && sameWords(s.text, s.shown):
+	case s.doubt && sameWords(s.text, s.streamed):
 		need = t.brief
 	case s.why != "": // found, but by less than its words
 	case marked:
 		need, evidence = t.brief, "which marks it as ended"
 	case s.age >= t.unclear:
 		need, evidence = t.glance, "where it has stood unchanged with no sign that the agent works on"
+		if s.age >= t.old {
+			need = t.brief
+		}
 	}
 	text, behind := s.text, len(s.text) < len(s.shown) && strings.HasPrefix(s.shown, s.text)
 	if strings.TrimSpace(s.shown) == strings.TrimSpace(text) && len(text) < len(s.shown) {
@@ -121,8 +132,12 @@ func (s standing) whole(t timing) (ending, bool) {
 	if rest := strings.TrimSpace(strings.TrimPrefix(s.shown, s.text)); behind && strings.HasSuffix(strings.TrimSpace(s.text), rest) {
 		behind = false // the stream said its end twice
 	}
-	if s.doubt && s.failure != nil && sameWords(text, s.shown) {
+	switch {
+	case !s.doubt || s.failure == nil:
+	case sameWords(text, s.streamed):
 		return s.failed(s.failure)
+	case !s.marked():
+		return s.failed(s.mayHaveFailed())
 	}
 	var notes []string
 	for _, note := range []string{s.why, s.last().Cut} {
@@ -138,7 +153,7 @@ func (s standing) whole(t timing) (ending, bool) {
 		text = s.shown
 		notes = append(notes, "the history has less of the reply than the stream has shown; this is what the stream has shown: it may be incomplete")
 	case client.IsSilent(text): // that is an end, too
-	case !s.final && !(s.doubt && sameWords(text, s.shown)):
+	case !s.final && !(s.doubt && sameWords(text, s.streamed)):
 		notes = append(notes, "no end of the reply was seen on the stream; it is from the session's history, "+evidence)
 	}
 	return complete(text, notes...)
@@ -154,12 +169,21 @@ func (s standing) noText(t timing) (ending, bool) {
 		return complete("", "the reply has no text")
 	case s.marked() && s.still >= t.lag:
 		return complete("", append([]string{"the reply has no text"}, s.attached()...)...)
+	case s.early && s.reached > t.unclear:
+		return s.failed(errors.New("unclear: the history shows the message, and what the agent said only before it"))
 	case s.closed && s.reached > t.unclear:
 		return s.failed(errors.New("unclear: the history shows the message, but no reply before the next one"))
+	case s.doubt && s.failure != nil && s.reached > t.unclear:
+		return s.failed(s.mayHaveFailed())
 	case s.quiet > t.patience:
 		return s.failed(errors.New("unclear: the history shows the message, but no reply"), fmt.Sprintf("no text of a reply came for %s", t.patience))
 	}
 	return ending{}, false
+}
+
+// mayHaveFailed tells of a failure that nothing ties to the message.
+func (s standing) mayHaveFailed() error {
+	return fmt.Errorf("unclear: the agent failed at this message or at one before it: %w", s.failure)
 }
 
 // conclude ends the run.

@@ -111,7 +111,7 @@ func (v *voice) piece(part int, s string) {
 	v.item += s
 	v.pieces = append(v.pieces, s)
 	v.d.piece(v, part, s)
-	if v.d.kind != "application/json" {
+	if v.d.kind != "application/json" && v.o.dialect != "final" {
 		v.o.locked(func() { v.o.brought = v.all })
 	}
 }
@@ -151,7 +151,7 @@ func (v *voice) other(s said) {
 
 // newVoiceOf is the service as another run speaks.
 func newVoiceOf(o *odd) *odd {
-	return &odd{dialect: o.dialect, variant: o.variant, key: o.key, parts: []part{{}}}
+	return &odd{dialect: o.dialect, variant: o.variant, key: o.key, final: "all", parts: []part{{text: "an answer for somebody else"}}}
 }
 
 func (v *voice) raw(s string) { _, _ = v.out.Write([]byte(s)) }
@@ -342,6 +342,21 @@ var dialects = map[string]dialect{
 		fail:   func(v *voice, words string) { v.event("", fields{"type": "error", "error": words}) },
 		breaks: true, ends: true,
 	},
+	"cumulative": { // D, with all of the text each time
+		piece: func(v *voice, _ int, _ string) {
+			v.event([]string{"message", "output", ""}[v.o.variant%3], fields{[]string{"text", "content"}[v.o.variant/3%2]: v.all})
+		},
+		tool: namedTool,
+		end: func(v *voice, text string) {
+			data := fields{}
+			if text != "" {
+				data["text"] = text
+			}
+			v.event("done", data)
+		},
+		fail: func(v *voice, words string) { v.event("error", fields{"error": words}) },
+		ends: true,
+	},
 	"raw": { // D, with the text as it stands
 		piece:  func(v *voice, _ int, s string) { v.text("token", s) },
 		end:    func(v *voice, _ string) { v.text("done", "") },
@@ -363,6 +378,9 @@ var dialects = map[string]dialect{
 		piece: agentPiece, tool: agentTool,
 		end:  func(v *voice, _ string) { v.agentEvent("lifecycle", fields{"phase": "end"}) },
 		fail: func(v *voice, words string) { v.agentEvent("lifecycle", fields{"phase": "error", "error": words}) },
+	},
+	"final": { // E, where the end is all that comes
+		begin: (*voice).ack, piece: func(*voice, int, string) {}, end: chatEnd, fail: chatFail, ends: true,
 	},
 	"both": { // E and F
 		begin: func(v *voice) {

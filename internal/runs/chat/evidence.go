@@ -12,21 +12,21 @@ import (
 // evident finds a reply that its place does not tell from others: by what the
 // service says of which message it answers, or by its words, as far as the stream
 // brought them.
-func (m match) evident(rows []client.Message, ours int, msg sent) match {
-	behind := rows[ours+1:]
-	mine := linked(rows, ours)
+// It looks at the messages from start on.
+func (m match) evident(rows []client.Message, start, ours int, msg sent) match {
+	mine := linked(rows, start, ours)
 	if len(mine) == 0 {
-		mine = begunWith(behind, msg.shown)
+		mine = begunWith(slices.Concat(rows[start:ours], rows[ours+1:]), msg.shown, m.early)
 	}
 	if len(mine) == 0 {
 		return m
 	}
-	m.verdict, m.why, m.rows, m.closed = found, "", mine, false
+	m.verdict, m.why, m.rows, m.closed, m.early = found, "", mine, false, false
 	return m
 }
 
-// linked gives the agent's messages that name a question, or its run.
-func linked(rows []client.Message, ours int) (mine []client.Message) {
+// linked gives the agent's messages, from start on, that name a question, or its run.
+func linked(rows []client.Message, start, ours int) (mine []client.Message) {
 	q := rows[ours]
 	turn, id := q.Turn, q.ID
 	for i, row := range rows {
@@ -41,7 +41,7 @@ func linked(rows []client.Message, ours int) (mine []client.Message) {
 		}
 	}
 	ids := map[string]bool{id: true}
-	for _, row := range rows[ours+1:] {
+	for _, row := range rows[start:] {
 		if row.Role == client.RoleUser {
 			continue
 		}
@@ -53,13 +53,14 @@ func linked(rows []client.Message, ours int) (mine []client.Message) {
 }
 
 // begunWith gives the agent's messages that begin with what a stream brought. The
-// last of them is known where it says so, or where nobody else waits for an answer.
-func begunWith(behind []client.Message, shown string) []client.Message {
+// last of them is known where it says so, or where nobody else waits for an answer;
+// answered says that nobody did when the message was sent.
+func begunWith(behind []client.Message, shown string, answered bool) []client.Message {
 	shown = bare(shown)
 	if len(shown) < tellingLen {
 		return nil
 	}
-	begin, answered, asked := -1, false, false
+	begin, asked := -1, false
 	for i, row := range behind {
 		var text strings.Builder
 		for _, next := range behind[i:] {

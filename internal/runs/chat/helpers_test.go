@@ -30,7 +30,7 @@ type record = runstest.Record
 // quick is the timing of tests: the same order of things, in less time.
 var quick = timing{
 	pollMin: 5 * time.Millisecond, pollMax: 100 * time.Millisecond,
-	settle: 60 * time.Millisecond, glance: 60 * time.Millisecond, brief: 60 * time.Millisecond, appear: 600 * time.Millisecond, lag: 300 * time.Millisecond, unclear: time.Second,
+	settle: 60 * time.Millisecond, glance: 60 * time.Millisecond, brief: 60 * time.Millisecond, old: 10 * time.Minute, appear: 600 * time.Millisecond, lag: 300 * time.Millisecond, unclear: time.Second,
 	patience: 20 * time.Second, giveUp: time.Minute, idle: time.Minute, tick: 20 * time.Millisecond,
 }
 

@@ -41,7 +41,7 @@ func (r *reply) markHistory(ctx context.Context) {
 		if page.Skipped > 0 {
 			r.Note(fmt.Sprintf("%d items of the session's history are not messages and were left out", page.Skipped))
 		}
-		was, anchor := before{seen: true, part: part, rows: identities(page.Items)}, uint64(0)
+		was, anchor := before{seen: true, part: part, rows: identities(page.Items), busy: page.Busy}, uint64(0)
 		if n := len(page.Items); n > 0 {
 			anchor = was.rows[n-1]
 		}
@@ -74,14 +74,15 @@ func beforeOf(state runs.State, anchor uint64) before {
 
 // follow is what is known when a reply has to be read from the history.
 type follow struct {
-	accepted bool  // the service took the message
-	final    bool  // the stream had its end marker
-	ended    bool  // the stream came to an end, with a marker or without
-	cause    error // what broke the stream
-	resumed  bool  // the run was taken up: nothing is known of the stream
-	unproven bool  // what the stream brought was of a run that nothing proves to be ours
-	doubt    bool  // what the stream brought may be the reply to another message
-	failure  error // with doubt: what it said of the agent's failure
+	accepted bool   // the service took the message
+	final    bool   // the stream had its end marker
+	ended    bool   // the stream came to an end, with a marker or without
+	cause    error  // what broke the stream
+	resumed  bool   // the run was taken up: nothing is known of the stream
+	unproven bool   // what the stream brought was of a run that nothing proves to be ours
+	doubt    bool   // what the stream brought may be the reply to another message
+	streamed string // with doubt: the text that it brought
+	failure  error  // with doubt: what it said of the agent's failure
 }
 
 // followHistory reads the reply from the session's history until it is complete
@@ -147,20 +148,26 @@ func (r *reply) followHistory(ctx context.Context, f follow) {
 			grows = grows || grew(last, m.last())
 			last = m.last()
 			// Where messages grow, the time of one does not tell when it was whole.
-			changed := fingerprint(m.rows...) != seen
+			changed := wording(m.rows...) != seen
 			late := grows && (changed || now.Sub(seenSince) < stillness)
 			if m.closed && !overtaken && (m.atWork() || closed && changed || !closed && late) {
 				overtaken, q.overtaken = true, !f.final
 				m = matchHistory(r.was, q, page.Items, r.overlapping())
 			}
 			closed = m.closed
+			if m.busy = page.Busy && !r.was.busy; m.working() {
+				r.GoesOn()
+			}
 			f.accepted = f.accepted || m.verdict == found
+			if f.resumed && m.message != "" {
+				r.Describe(m.message)
+			}
 			text := r.fit(m)
-			if id := fingerprint(m.newest); id != newest {
+			if id := wording(m.newest); id != newest {
 				newest, news = id, now
 			}
 			r.passed.Store(f.resumed && (m.closed || m.verdict == unclear))
-			if id := fingerprint(m.rows...); id != seen || seenSince.IsZero() {
+			if id := wording(m.rows...); id != seen || seenSince.IsZero() {
 				seen, seenSince = id, now
 				if !client.IsSilent(text) {
 					r.show(text)
@@ -169,7 +176,12 @@ func (r *reply) followHistory(ctx context.Context, f follow) {
 			}
 			s := standing{follow: f, match: m, text: text, shown: r.Text(), run: r.run,
 				still: now.Sub(seenSince), quiet: now.Sub(news), reached: now.Sub(reached), age: m.age(now.Sub(r.State().Started))}
-			if e, over := s.decide(t); over {
+			e, over := s.decide(t)
+			if over && e.status == runs.StatusCompleted && s.unmarked() && r.sessionBusy(ctx) {
+				s.busy, s.listed = true, true
+				e, over = s.decide(t)
+			}
+			if over {
 				r.conclude(s, e)
 				return
 			}
@@ -191,10 +203,22 @@ func (r *reply) followHistory(ctx context.Context, f follow) {
 	}
 }
 
+// sessionBusy reports whether the list of sessions says that the agent is at work in this
+// one. Where it says so of all, it tells nothing.
+func (r *reply) sessionBusy(ctx context.Context) bool {
+	page, err := r.s.c.Chat.Sessions(ctx, r.instance)
+	if err != nil {
+		return false
+	}
+	ours := func(session client.Session) bool { return session.ID == r.sessionID() && session.Busy }
+	idle := func(session client.Session) bool { return !session.Busy }
+	return slices.ContainsFunc(page.Items, ours) && (len(page.Items) == 1 || slices.ContainsFunc(page.Items, idle))
+}
+
 // question is the message as the history is searched for it.
 func (r *reply) question(f follow) sent {
 	q := sent{text: r.message, sum: r.sum, at: r.State().Started, now: time.Now(), accepted: f.accepted}
-	if !r.doubt && !(r.crowded && r.unproven) {
+	if r.doubt == nil && !(r.crowded && r.unproven) {
 		q.shown = r.Text()
 	}
 	return q
@@ -225,6 +249,16 @@ func fingerprint(rows ...client.Message) uint64 {
 		b = append(b, byte(len(row.ToolCalls)))
 	}
 	return hashText(string(b))
+}
+
+// wording changes with what messages say, and not with their names: some services make new
+// ids, or times, each time that they are asked.
+func wording(rows ...client.Message) uint64 {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].ID, rows[i].CreatedAt = "", time.Time{}
+	}
+	return fingerprint(rows...)
 }
 
 // grew reports whether a message is an earlier one with more text.

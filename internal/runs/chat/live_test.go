@@ -94,7 +94,7 @@ func TestCancelChat(t *testing.T) {
 	defer close(gate)
 	session := w.session()
 	r := w.send(Request{Session: session})
-	eventually(t, "the stream", func() bool { return w.Srv.OpenStreams() == 1 })
+	eventually(t, "the first words", func() bool { return runstest.Now(t, r).Text == "re: " })
 	waiting, waited := context.WithCancel(t.Context())
 	result := make(chan *runs.Update)
 	other := w.open(w.m, r.Handle())

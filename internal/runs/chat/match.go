@@ -14,6 +14,7 @@ type before struct {
 	part bool     // there may be older messages than those of rows
 	rows []uint64 // identities, oldest first
 	last uint64   // hash of the last one's text; 0 where it is not known
+	busy bool     // the service said then that the agent was at work
 }
 
 // sent is the message whose reply is looked for.
@@ -49,10 +50,13 @@ type match struct {
 	verdict  verdict
 	why      string           // of unclear: what stands in the way; else what the caller should know
 	anchored bool             // the history reaches back to before the message
+	message  string           // as the history has it
 	asked    time.Time        // the service's time of the message
 	turn     string           // the run that answers it, where the history says so
 	rows     []client.Message // the agent's messages behind it, its tools' included
 	closed   bool             // somebody's message follows them
+	early    bool             // the agent's only new messages stand before it
+	busy     bool             // the service says that the agent is at work
 	newest   client.Message   // the newest message of all
 }
 
@@ -65,8 +69,8 @@ func (m match) last() (last client.Message) {
 }
 
 // working reports whether the reply's newest message says that the agent works
-// on: it uses a tool, or its message is still being written.
-func (m match) working() bool { return !m.closed && m.atWork() }
+// on: it uses a tool, its message is still being written, or the service says so.
+func (m match) working() bool { return !m.closed && (m.busy || m.atWork()) }
 
 func (m match) atWork() bool { return len(m.rows) > 0 && atWork(m.last()) }
 
@@ -122,12 +126,13 @@ func matchHistory(was before, msg sent, now []client.Message, others []overlappi
 	if m.verdict != found {
 		return m
 	}
+	m.message = rows[ours].Text
 	m.asked = rows[ours].CreatedAt
 	m.turn = rows[ours].Turn
 	old, behind := slices.Clone(rows[:ours]), slices.Clone(rows[ours+1:])
 	defer func() {
 		if m.verdict == unclear {
-			m = m.evident(rows, ours, msg)
+			m = m.evident(rows, ours, ours, msg)
 		}
 	}()
 	for _, other := range others {
@@ -135,19 +140,31 @@ func matchHistory(was before, msg sent, now []client.Message, others []overlappi
 			m.verdict, m.why = unclear, "another message was sent to the session while this one was under way, and its reply is not known"
 			continue
 		}
-		old, behind = without(other, old, start, behind)
+		var whole bool
+		if old, behind, whole = without(other, old, start, behind); !whole && slices.ContainsFunc(behind, fromAgent) {
+			m.verdict, m.why = unclear, "another message was sent to the session while this one was under way, and its reply is not in the history as it came"
+		}
 	}
 	if m.verdict == unclear {
 		return m
 	}
-	if unanswered(old, m.asked) || was.last != 0 && start > 0 && start <= len(old) && hashText(old[start-1].Text) != was.last {
+	if unanswered(old, m.asked) || outrun(old, m.asked) || was.last != 0 && start > 0 && start <= len(old) && hashText(old[start-1].Text) != was.last {
 		m.verdict, m.why = unclear, "another message of the session was not answered yet when this one was sent"
 		if len(behind) == 0 {
 			m.verdict = found // there is nothing to confuse it with yet
 		}
 		return m
 	}
-	return m.follow(behind, msg.overtaken)
+	m = m.follow(behind, msg.overtaken)
+	if between := rows[min(start, ours):ours]; anchored && len(behind) == 0 && slices.ContainsFunc(between, fromAgent) {
+		m.early = true // the rest of an earlier reply, or ours where the times of messages are off
+		m = m.evident(rows, min(start, ours), ours, msg)
+	}
+	return m
+}
+
+func fromAgent(row client.Message) bool {
+	return row.Role == client.RoleAssistant || row.Role == client.RoleTool
 }
 
 // asked leaves out the rows of heartbeats, which answer nobody. start is where the new rows
@@ -173,7 +190,7 @@ func (m match) follow(behind []client.Message, overtaken bool) match {
 		behind, rest = behind[:next], behind[next:]
 	}
 	for _, row := range behind {
-		if row.Role == client.RoleAssistant || row.Role == client.RoleTool {
+		if fromAgent(row) {
 			m.rows = append(m.rows, row)
 		}
 	}
@@ -193,7 +210,7 @@ func (m match) follow(behind []client.Message, overtaken bool) match {
 	case len(m.rows) == 0 && answers == 0: // nothing is answered yet, so nothing is confused yet
 	case len(m.rows) == 0 || atWork(m.last()):
 		m.verdict, m.why = unclear, "another message of the session came before the reply, so that the replies can't be told apart"
-	case overtaken || answers > questions || !gap(m.last(), rest[0]):
+	case overtaken || answers > questions || !m.gap(rest[0]):
 		m.verdict, m.why = unclear, whyEarly
 	}
 	return m
@@ -204,28 +221,41 @@ const whyEarly = "another message of the session came before it was certain that
 // stillness is how long a reply stands unchanged until it counts as ended.
 const stillness = 8 * time.Second
 
-// gap reports whether a message stood long enough before the next one came.
-func gap(m, next client.Message) bool {
-	return !m.CreatedAt.IsZero() && next.CreatedAt.Sub(m.CreatedAt) >= stillness
+// gap reports whether the reply stood long enough before the next message came. Where it
+// is older than the message that it answers, the two go by different clocks.
+func (m match) gap(next client.Message) bool {
+	at := m.last().CreatedAt
+	return !at.IsZero() && !at.Before(m.asked) && next.CreatedAt.Sub(at) >= stillness
 }
 
 // findAfter looks for a message behind the place where the history ended when it
 // was sent.
 func findAfter(rows []client.Message, start int, msg sent) (ours int, v verdict, why string) {
-	var all, same []int
+	var all, same, exact []int
 	for i := start; i < len(rows); i++ {
-		if rows[i].Role == client.RoleUser {
-			all = append(all, i)
-			if msg.is(rows[i].Text) {
-				same = append(same, i)
-			}
+		if rows[i].Role != client.RoleUser {
+			continue
 		}
+		all = append(all, i)
+		if msg.is(rows[i].Text) {
+			same = append(same, i)
+		}
+		if hashMessage(rows[i].Text) == msg.sum {
+			exact = append(exact, i)
+		}
+	}
+	if len(exact) > 0 {
+		same = exact // others may quote it
 	}
 	switch {
 	case len(same) == 1:
 		return same[0], found, ""
 	case len(same) > 1:
 		return -1, unclear, "the history has the same message more than once"
+	case len(all) == 1 && msg.accepted && msg.quotedBy(rows[all[0]].Text):
+		return -1, unclear, "the only new message of the history has the words of the one that was sent within others: somebody may have repeated them"
+	case len(all) == 1 && msg.accepted && !msg.resembles(rows[all[0]].Text):
+		return -1, unclear, "the only new message of the history has too little in common with the one that was sent"
 	case len(all) == 1 && msg.accepted:
 		return all[0], found, "the history has the message in other words; it is the only one since it was sent"
 	case len(all) > 1 && msg.accepted:
@@ -261,24 +291,6 @@ func findByTime(rows []client.Message, msg sent) (ours int, v verdict, why strin
 	return ours, v, why
 }
 
-// is reports whether a stored text is the message: services escape, trim and
-// decorate what they store, with a time stamp for example.
-func (s sent) is(stored string) bool {
-	if hashMessage(stored) == s.sum {
-		return true
-	}
-	ours, theirs := essence(s.text), essence(stored)
-	if len(theirs) >= 2*tellingLen && strings.HasPrefix(ours, theirs) {
-		return true // cut
-	}
-	head, tail, ok := strings.Cut(theirs, ours)
-	return ok && s.text != "" && (len(ours) >= tellingLen ||
-		(head == "" || strings.ContainsAny(head[len(head)-1:], "])>:")) && (tail == "" || strings.ContainsAny(tail[:1], "[(<")))
-}
-
-// tellingLen is how much of a text tells it from others.
-const tellingLen = 16
-
 // unanswered reports whether some messages leave the agent at work when the next
 // one comes. It may have given up on what lies long back.
 func unanswered(rows []client.Message, next time.Time) bool {
@@ -294,31 +306,56 @@ func unanswered(rows []client.Message, next time.Time) bool {
 	return false
 }
 
+// outrun reports whether the agent may still have to answer one of some messages when the
+// next one comes, although it has spoken since: more came at once than it answered. One
+// answer may be for several: it counts as that once nothing came for a while after it.
+func outrun(rows []client.Message, next time.Time) bool {
+	const pause = time.Minute
+	open := 0
+	var answered time.Time
+	for _, row := range rows {
+		switch {
+		case row.Role == client.RoleUser:
+			if !answered.IsZero() && row.CreatedAt.Sub(answered) > pause {
+				open = 0
+			}
+			if next.Sub(row.CreatedAt) <= longAgo {
+				open++
+			}
+		case row.Role == client.RoleAssistant && !atWork(row):
+			open, answered = max(0, open-1), row.CreatedAt
+		}
+	}
+	return open > 0 && !answered.IsZero() && next.Sub(answered) <= longAgo
+}
+
 // longAgo is when an unanswered message counts as one that gets no answer.
 const longAgo = 30 * time.Minute
 
 // without leaves out another message of ours and its reply, which this process
-// knows.
-func without(other overlapping, old []client.Message, start int, behind []client.Message) (o, b []client.Message) {
+// knows. whole is false where the message stood before ours and its reply nowhere.
+func without(other overlapping, old []client.Message, start int, behind []client.Message) (o, b []client.Message, whole bool) {
 	msg := sent{text: other.message, sum: hashMessage(other.message)}
 	asks := func(row client.Message) bool { return row.Role == client.RoleUser && msg.is(row.Text) }
+	whole = true
 	if i := slices.IndexFunc(old[min(start, len(old)):], asks); i >= 0 {
+		whole = slices.ContainsFunc(old[start+i:], fromAgent)
 		old = slices.Delete(old, start+i, start+i+1)
 	} else if i := slices.IndexFunc(behind, asks); i >= 0 {
 		behind = slices.Delete(behind, i, i+1)
 	} else if n := len(old); n > 0 && asks(old[n-1]) {
-		old = old[:n-1]
+		old, whole = old[:n-1], false
 	}
 	for from := range behind {
 		var text strings.Builder
 		for to := from; to < len(behind) && behind[to].Role != client.RoleUser; to++ {
 			text.WriteString(" " + behind[to].Text)
 			if behind[to].Role == client.RoleAssistant && sameWords(text.String(), other.reply) {
-				return old, slices.Delete(behind, from, to+1)
+				return old, slices.Delete(behind, from, to+1), true
 			}
 		}
 	}
-	return old, behind
+	return old, behind, whole
 }
 
 func sameWords(a, b string) bool {

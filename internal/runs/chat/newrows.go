@@ -122,13 +122,18 @@ func hashMessage(s string) uint64 { return hashText(essence(s)) }
 
 // essence is what stays of a message however it is escaped and laid out.
 func essence(s string) string {
-	for range 2 { // some escape twice
-		s = html.UnescapeString(s)
-	}
+	s = unescape(s)
 	return strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.IsControl(r) {
 			return -1
 		}
 		return r
 	}, s)
+}
+
+func unescape(s string) string {
+	for range 2 { // some escape twice
+		s = html.UnescapeString(s)
+	}
+	return s
 }

@@ -38,10 +38,11 @@ type odd struct {
 	growing bool          // its messages are stored while they are written, a word every 1.2 s
 	busy    bool          // and say so
 	stops   bool          // its messages say whether they end its turn
+	busyIn  string        // what says that it is at work: the "page" of the history, the "sessions", which may be "stuck" with it; both say so "always"
 	lags    time.Duration // how long after they were said they are stored
 
-	ids         string // "", "none", "turn" (one for a question and its answer), "one" (for all), "run" (and the runs)
-	times       string // "", "none", "seconds", "ahead", "behind" (the clock of questions), "late" (questions are stored 0.4 s after the answer's time)
+	ids         string // "", "none", "turn" (one for a question and its answer), "one" (for all), "run" (and the runs), "new" (others each time)
+	times       string // "", "none", "seconds", "ahead", "behind" (the clock of questions), "new" (the time of the look), "late" (questions are stored 0.4 s after the answer's time)
 	text        string // how questions are stored: "", "html", "spaces", "stamped"
 	newestFirst bool
 	oldestOnly  bool // tail is ignored
@@ -66,6 +67,7 @@ type odd struct {
 	key      string // the session as the gateway's events name it; "" is the session's own name
 	acked    bool   // an acknowledgement names our run
 	relays   bool   // the gateway's events of other runs come, too
+	before   string // how the run of the message before ends on our stream, behind its answer in the history: "end", "fail"; "" is before ours began
 	stays    bool   // the stream stays open behind its end
 	pings    bool   // and shows a sign of life every 10 s
 	noise    bool   // signs of life, the model's thoughts, the question again
@@ -77,6 +79,7 @@ type odd struct {
 	mu      sync.Mutex
 	rows    []*stored
 	turn    int
+	working bool
 	posts   []string // the sessions that messages came to
 	heard   []chan<- said
 	brought string // of our reply by the stream
@@ -179,6 +182,8 @@ func (o *odd) answer(j job) {
 		})
 		return row
 	}
+	o.locked(func() { o.working = true })
+	defer o.locked(func() { o.working = false })
 	say(said{what: "start"})
 	for i, p := range j.parts {
 		if p.tool {
@@ -244,7 +249,16 @@ func (o *odd) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			o.reply(w, 404, "application/json", `{"message":"Not Found"}`)
 			return
 		}
-		o.reply(w, 200, "application/json", `[{"id":"s1"}]`)
+		body := `[{"id":"s1"},{"id":"s0","status":"idle"}]`
+		o.locked(func() {
+			switch {
+			case o.busyIn == "always":
+				body = `[{"id":"s1","status":"running"},{"id":"s0","status":"running"}]`
+			case o.working && o.busyIn == "sessions", o.busyIn == "stuck":
+				body = `[{"id":"s1","status":"running"},{"id":"s0","status":"idle"}]`
+			}
+		})
+		o.reply(w, 200, "application/json", body)
 	case strings.HasSuffix(path, "/chat/messages"):
 		o.messages(w, req)
 	case strings.HasSuffix(path, "/chat/stream"):
@@ -351,7 +365,14 @@ func (o *odd) history(req *http.Request) (status int, body string) {
 	if o.newestFirst {
 		slices.Reverse(list)
 	}
-	b, err := json.Marshal(list)
+	var page any = list
+	switch {
+	case o.busyIn == "always" || o.working && o.busyIn == "page":
+		page = map[string]any{"messages": list, "status": "processing"}
+	case o.busyIn == "page":
+		page = map[string]any{"messages": list, "status": "idle"}
+	}
+	b, err := json.Marshal(page)
 	if err != nil {
 		return 500, err.Error()
 	}
@@ -382,6 +403,8 @@ func (o *odd) item(row *stored) any {
 		item["id"], item["runId"] = fmt.Sprint("m", row.n), fmt.Sprint("run-", row.turn)
 	case "one":
 		item["id"] = "s1"
+	case "new":
+		item["id"] = fmt.Sprint("m", rand.Uint64())
 	}
 	at := row.at
 	if row.role == "user" {
@@ -396,6 +419,8 @@ func (o *odd) item(row *stored) any {
 	}
 	switch o.times {
 	case "none":
+	case "new":
+		item["created_at"] = time.Now().UTC().Format(time.RFC3339Nano)
 	case "seconds":
 		item["created_at"] = at.UTC().Truncate(time.Second).Format(time.RFC3339)
 	default:
@@ -465,6 +490,9 @@ func (o *odd) feed(w http.ResponseWriter, ctx context.Context, turn int, steps <
 	v := o.voice(turn)
 	out := o.open(w, 200, v.kind)
 	v.out = out
+	if o.before != "" {
+		v.other(said{turn: turn - 1, what: o.before, text: "the model before was overloaded"})
+	}
 	v.begin()
 	var ping <-chan time.Time
 	if o.pings {

@@ -56,6 +56,16 @@ func TestNeverArrived(t *testing.T) {
 	}
 }
 
+// TestRedirected has an answer that leaves the message's fate open: no connection was lost.
+func TestRedirected(t *testing.T) {
+	t.Parallel()
+	w := start(t, emulatortest.Options{Faults: []emulatortest.Fault{{Endpoint: streamEndpoint, Status: http.StatusFound, Header: http.Header{"Location": {"/login"}}}}})
+	u := w.Done(w.send(Request{Session: w.session()}), nil)
+	if u.Status != runs.StatusFailed || outcome(u.Err) != client.OutcomeUnknown || !strings.Contains(u.Err.Error(), "does not tell") || strings.Contains(u.Err.Error(), "lost") {
+		t.Errorf("got %s, %v", u.Status, u.Err)
+	}
+}
+
 // TestNotConnected has no service at all.
 func TestNotConnected(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,10 @@ const (
 	tries = 100
 	// noteTime is how long a note to the other processes may take at a run's end.
 	noteTime = 5 * time.Second
+	// awayTime is for how long a note is tried again that the other processes can't be
+	// given, and awayPause how long between two tries.
+	awayTime  = time.Minute
+	awayPause = time.Second
 	// lookTime is how long it may take to find out whether a reply of a process that is
 	// gone is under way.
 	lookTime = 3 * time.Second
@@ -63,7 +67,9 @@ func (s *Service) enter(ctx context.Context, r *reply, state runs.State, decide 
 				s.m.Config.Log.Debug("other processes can't be asked what is under way", "error", err)
 				others = false
 			} else if !ours {
-				all = s.takeUpListed(fact, r, own)
+				if all, err = s.takeUpListed(fact, r, own); err != nil {
+					return err
+				}
 			}
 			others = others && !ours
 			if r.entry.noted = ours && err == nil; r.entry.noted {
@@ -72,7 +78,7 @@ func (s *Service) enter(ctx context.Context, r *reply, state runs.State, decide 
 		}
 		before := s.under(place)
 		if err := decide(before); err != nil {
-			s.exit(ctx, place, state.ID, r.entry.list) // where it had been the first
+			_ = s.exit(ctx, place, state.ID, r.entry.list) // where it had been the first
 			return err
 		}
 		if !others {
@@ -148,9 +154,20 @@ func (s *Service) changed(list fleet.Fact, id string, change func(e *listed) (ke
 }
 
 // exit takes a reply that has ended off the list, which was seen last as seen.
-func (s *Service) exit(ctx context.Context, place, id string, seen fleet.Fact) {
-	if _, _, err := s.edit(ctx, place, id, seen, func(*listed) (bool, error) { return false, nil }); err != nil {
+func (s *Service) exit(ctx context.Context, place, id string, seen fleet.Fact) error {
+	_, _, err := s.edit(ctx, place, id, seen, func(*listed) (bool, error) { return false, nil })
+	if err != nil {
 		s.m.Config.Log.Debug("the end of a reply could not be noted", "error", err)
+	}
+	return err
+}
+
+// exitLater is exit again and again, as long as the other processes can't be told.
+func (s *Service) exitLater(ctx context.Context, err error, place, id string) {
+	for began := time.Now(); errors.Is(err, fleet.ErrAway) && time.Since(began) < awayTime && runs.Pause(ctx, awayPause); {
+		brief, cancel := context.WithTimeout(ctx, noteTime)
+		err = s.exit(brief, place, id, fleet.Fact{})
+		cancel()
 	}
 }
 
@@ -162,12 +179,13 @@ func (s *Service) under(place string) []*reply {
 }
 
 // takeUpListed follows the replies of a list, and gives those that may be under way,
-// with own behind them.
-func (s *Service) takeUpListed(fact fleet.Fact, mine *reply, own listed) []listed {
+// with own behind them. Where one can't be followed, since too many are, nobody knows
+// what own would come behind.
+func (s *Service) takeUpListed(fact fleet.Fact, mine *reply, own listed) ([]listed, error) {
 	var all, left []listed
 	if err := json.Unmarshal(fact.Value, &all); err != nil {
 		s.m.Config.Log.Warn("what is under way in a session can't be read", "error", err)
-		return []listed{own}
+		return []listed{own}, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,6 +195,9 @@ func (s *Service) takeUpListed(fact fleet.Fact, mine *reply, own listed) []liste
 			continue // of a newer version
 		}
 		r, err := s.takeUp(state, one.What)
+		if errors.Is(err, runs.ErrLimit) {
+			return nil, err
+		}
 		if err != nil || r.over() {
 			continue
 		}
@@ -190,7 +211,7 @@ func (s *Service) takeUpListed(fact fleet.Fact, mine *reply, own listed) []liste
 			}
 		})
 	}
-	return append(left, own)
+	return append(left, own), nil
 }
 
 // underWay reports whether a reply is under way. Of one that another process began,

@@ -38,8 +38,8 @@ type timing struct {
 	// as complete when no end marker said so: the service may store a reply in
 	// several messages, or while it is being written. glance is enough where the
 	// service's own times say that it is old, and brief where the end
-	// is marked.
-	settle, glance, brief time.Duration
+	// is marked, or where the reply is as old as old: few take so long to write.
+	settle, glance, brief, old time.Duration
 	// appear is how long a message of unknown fate may take to show up in the
 	// history of a service that answers.
 	appear time.Duration
@@ -61,7 +61,7 @@ type timing struct {
 
 var defaultTiming = timing{
 	pollMin: 100 * time.Millisecond, pollMax: 3 * time.Second,
-	settle: stillness, glance: 2500 * time.Millisecond, brief: 500 * time.Millisecond,
+	settle: stillness, glance: 2500 * time.Millisecond, brief: 500 * time.Millisecond, old: 10 * time.Minute,
 	appear: 10 * time.Second, lag: 5 * time.Second, unclear: time.Minute,
 	patience: 30 * time.Minute, giveUp: 2 * time.Hour, idle: 5 * time.Minute, tick: 10 * time.Second,
 }
@@ -155,6 +155,9 @@ func (s *Service) start(ctx context.Context, req Request, state runs.State, r *r
 		if c := r.repeated.claim; !started && c != nil {
 			_ = c.Forget(context.WithoutCancel(ctx))
 		}
+		if errors.Is(err, runs.ErrLimit) {
+			_ = s.exit(context.WithoutCancel(ctx), place, state.ID, r.entry.list)
+		}
 	}()
 	var before []*reply
 	var same *reply
@@ -191,7 +194,7 @@ func (s *Service) start(ctx context.Context, req Request, state runs.State, r *r
 		r.concurrent, before = before, nil
 	}
 	if err = s.m.Start(ctx, r.Live, r, func(ctx context.Context) { r.start(ctx, before); r.settle(ctx, place) }); err != nil {
-		return nil, "", err // the list keeps it: the process ends, and the others will find it gone
+		return nil, "", err // where the process ends, the list keeps it: the others will find it gone
 	}
 	started = true
 	s.queue(place, r)

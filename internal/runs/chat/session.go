@@ -113,7 +113,7 @@ func (s *sessions) chooseForAll(ctx context.Context, name, instance string) (str
 // serve tells other processes the session of an instance, once chosen is closed; nil:
 // it is known.
 func (s *sessions) serve(name, instance string, chosen <-chan struct{}) {
-	stop, err := s.fleet.Serve(name, func(ctx context.Context, gone []byte, part func([]byte) error) error {
+	stop, err := s.fleet.Serve(name, func(ctx context.Context, gone []byte, _ func([]byte) error) ([]byte, error) {
 		if chosen != nil {
 			select {
 			case <-chosen:
@@ -125,9 +125,9 @@ func (s *sessions) serve(name, instance string, chosen <-chan struct{}) {
 		}
 		id, ok := s.knows(instance)
 		if !ok {
-			return errors.New("no session was chosen")
+			return nil, errors.New("no session was chosen")
 		}
-		return part([]byte(id))
+		return []byte(id), nil
 	})
 	if err != nil {
 		return // the others choose for themselves

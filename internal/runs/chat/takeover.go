@@ -13,18 +13,15 @@ func (r *reply) settle(ctx context.Context, place string) {
 	if !r.over() {
 		return // the process is ending: whoever takes the reply up finds all as it is
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
-	defer cancel()
-	r.s.exit(ctx, place, r.State().ID, r.entry.list)
-	c := r.claim()
-	if c == nil {
-		return
-	}
-	if r.neverSent() {
-		r.s.m.LetGo(ctx, c)
-	} else {
-		r.s.m.NoteEnd(ctx, c, r.Live)
-	}
+	r.exit(ctx, place, r.entry.list, func(ctx context.Context) {
+		switch c := r.claim(); {
+		case c == nil:
+		case r.neverSent():
+			r.s.m.LetGo(ctx, c)
+		default:
+			r.s.m.NoteEnd(ctx, c, r.Live)
+		}
+	})
 }
 
 // repeated is what a process needs to send the message of another one that is gone.
@@ -154,7 +151,7 @@ func (r *reply) giveUpClaim(ctx context.Context, e entry) (done bool) {
 	case err != nil:
 		return false
 	case !ok || c.State.ID != r.State().ID: // let go, since nothing came of it
-		r.s.exit(ctx, e.place, r.State().ID, fleet.Fact{})
+		_ = r.s.exit(ctx, e.place, r.State().ID, fleet.Fact{})
 		r.End(runs.StatusFailed, notSent(errGivenUp, "giving up its place in the session"))
 		return true
 	case c.End(r.Live):
@@ -166,7 +163,7 @@ func (r *reply) giveUpClaim(ctx context.Context, e entry) (done bool) {
 	if err := c.GiveUp(ctx); err != nil {
 		return errors.Is(err, fleet.ErrChanged) && r.FollowOwner(ctx)
 	}
-	r.s.exit(ctx, e.place, r.State().ID, fleet.Fact{})
+	_ = r.s.exit(ctx, e.place, r.State().ID, fleet.Fact{})
 	r.End(runs.StatusFailed, notSent(errGivenUp, "giving up its place in the session"))
 	return true
 }

@@ -18,13 +18,14 @@ const plainLimit = 30 * time.Minute
 type attached struct {
 	*runs.Live
 	claim  *runs.Claim        // of its idempotency key; nil: it has none
+	sent   int                // bytes of the command, which are there until it has ended
 	result *client.ExecResult // nil until it has ended; guarded by the lock of Live
 }
 
 // startAttached runs a command as one request. The sandbox can't tell whether it ran
 // before, so its claim says that before it is sent.
 func (svc *Service) startAttached(ctx context.Context, req Request, state runs.State, claim *runs.Claim) (*attached, error) {
-	a := &attached{Live: svc.m.NewLive(state), claim: claim}
+	a := &attached{Live: svc.m.NewLive(state), claim: claim, sent: len(req.Command)}
 	a.Describe(req.Command)
 	if claim != nil {
 		if err := claim.Sending(ctx, state); errors.Is(err, fleet.ErrChanged) {
@@ -56,7 +57,11 @@ func (a *attached) run(ctx context.Context, c *client.Client, req Request) {
 	if timeout == 0 {
 		timeout = plainLimit
 	}
-	res, err := c.Terminal.Exec(ctx, req.Instance, client.ExecRequest{Command: req.shell(), Timeout: timeout})
+	entry := req.entry()
+	res, err := c.Terminal.Exec(ctx, req.Instance, client.ExecRequest{Command: req.shell(entry), Timeout: timeout})
+	if err == nil {
+		err = entry.failed(res.Stdout.Head)
+	}
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
@@ -65,6 +70,26 @@ func (a *attached) run(ctx context.Context, c *client.Client, req Request) {
 		a.Change(func() { a.result = &res })
 		a.End(runs.StatusCompleted, nil)
 	}
+}
+
+// attachedReader is a Run of an attached command.
+type attachedReader struct {
+	runs.Run
+	plain bool // see ReadPlain
+}
+
+func (a *attached) reader(at runs.State) *attachedReader { return &attachedReader{Run: a.Reader(at)} }
+
+// Wait tells of the output once the command has ended: the service gives it then.
+func (r *attachedReader) Wait(ctx context.Context, until runs.Until, limit int, p runs.Progress) (*runs.Update, error) {
+	u, err := r.Run.Wait(ctx, until, limit, p)
+	if p == nil || err != nil || !u.Status.Over() {
+		return u, err
+	}
+	if o, ok := u.Result.(*Output); ok {
+		tellOutput(p, o, r.plain)
+	}
+	return u, err
 }
 
 // Resume ends the run: only the process that sent the request had its answer, unless
@@ -91,10 +116,10 @@ func (a *attached) CancelNote() string {
 	return "the command's connection was closed; the service may let the command go on until its time-out"
 }
 
-// Size counts the output.
+// Size counts the command, and then its output.
 func (a *attached) Size() int {
 	if a.result == nil {
-		return 0
+		return a.sent
 	}
 	out, errOut := a.result.Stdout, a.result.Stderr
 	return len(out.Head) + len(out.Tail) + len(errOut.Head) + len(errOut.Tail)
@@ -102,15 +127,12 @@ func (a *attached) Size() int {
 
 // shell is the command as the service's shell gets it. It begins on the first line, so that
 // what the shell says of its lines is right.
-func (req Request) shell() string {
+func (req Request) shell(e entry) string {
 	before := ""
 	if req.Together {
 		before = "exec 2>&1; "
 	}
-	if req.Dir != "" {
-		before += "cd -- " + sandbox.Quote(req.Dir) + " || exit 1; "
-	}
-	return before + req.Command
+	return before + e.shell() + req.Command
 }
 
 // outputOf renders the service's answer to a command.
@@ -121,7 +143,7 @@ func outputOf(res *client.ExecResult) *Output {
 	size := func(o client.Output) int64 { return int64(len(o.Head)) + o.Omitted + int64(len(o.Tail)) }
 	return &Output{
 		Stdout: res.Stdout, Stderr: res.Stderr, ExitCode: res.ExitCode, TimedOut: res.TimedOut,
-		NotReady:   res.NotReady && res.Stdout.Head == "",
+		NotReady: res.NotReady && res.Stdout.Head == "", Truncated: res.Truncated,
 		StdoutSize: size(res.Stdout), StderrSize: size(res.Stderr), Duration: res.Duration,
 	}
 }

@@ -100,7 +100,7 @@ func (svc *Service) openClaimed(c *runs.Claim) (runs.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.Reader(runs.State{}), nil
+	return l.Work().(*attached).reader(runs.State{}), nil
 }
 
 // claimCall claims a request without a key until its call is answered.

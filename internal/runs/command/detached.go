@@ -9,7 +9,6 @@ import (
 	"openclaw-mcp/client"
 	"openclaw-mcp/internal/runs"
 	"openclaw-mcp/internal/sandbox"
-	"openclaw-mcp/internal/text"
 )
 
 // The flags of a command's handle.
@@ -36,12 +35,19 @@ type detached struct {
 	state    runs.State
 	starting *starting // of a command that this process starts; nil when that is over and known
 	plain    bool      // see ReadPlain
+	inTime   bool      // see EndInTime
 	waits    int       // how many waits of this reader are under way; under Service.mu
 }
 
 func (d *detached) Kind() runs.Kind  { return runs.KindCommand }
 func (d *detached) Instance() string { return d.state.Instance }
-func (d *detached) Handle() string   { return d.svc.m.Seal(d.state) }
+
+func (d *detached) Handle() string {
+	if b := d.starting; b != nil && b.isSettled() && b.plain != nil {
+		return b.plain.reader(runs.State{}).Handle() // that of the files leads nowhere
+	}
+	return d.svc.m.Seal(d.state)
+}
 
 func (d *detached) OtherWaits() int {
 	d.svc.mu.Lock()
@@ -70,7 +76,7 @@ func (d *detached) Wait(ctx context.Context, until runs.Until, limit int, p runs
 			return u, err
 		}
 	}
-	u, err := d.svc.wait(ctx, d.state, until, limit, p, d.plain)
+	u, err := d.wait(ctx, until, limit, p)
 	if u != nil && d.starting != nil && d.starting.note != "" {
 		u.Notes = append(u.Notes, d.starting.note)
 	}
@@ -86,101 +92,34 @@ func (d *detached) Cancel(ctx context.Context) (note string, err error) {
 	return d.svc.kill(ctx, d.state, d.svc.mayStillStart(d.state))
 }
 
-// ReadPlain has a run, as long as it is not waited for, leave out of a detached command's
+// ReadPlain has a run, as long as it is not waited for, leave out of a command's
 // output what a terminal would not show any more: parts of lines that were written over by
-// others (see [text.LastStates]). They take no room.
+// others. They take no room. What a wait tells of the output then
+// comes by whole lines, and joins to what its result has.
 func ReadPlain(run runs.Run) {
-	if d, ok := run.(*detached); ok {
-		d.plain = true
+	switch r := run.(type) {
+	case *detached:
+		r.plain = true
+	case *attachedReader:
+		r.plain = true
 	}
 }
 
-// wait is Wait for a command whose start is over. What it reads stays in the
-// sandbox's files, so nothing is read twice and nothing is skipped.
-func (svc *Service) wait(ctx context.Context, state runs.State, until runs.Until, limit int, p runs.Progress, plain bool) (*runs.Update, error) {
-	if limit <= 0 {
-		limit = 1 << 20
+// EndInTime has a wait for a run end with its context, also before anything is known of the
+// run: whoever asks again learns that.
+func EndInTime(run runs.Run) {
+	if d, ok := run.(*detached); ok {
+		d.inTime = true
 	}
-	headLimit, tailLimit := max(limit*2/3, minRead), limit/3
-	read := state
-	var out, errOut []byte
-	last := pollState{outSize: -1, errSize: -1}
-	var failed error
-	stalled, redrawn, goOn := false, false, false
-	reading, cancel := svc.reading(ctx)
-	defer cancel()
-	lastNews := time.Now()
-	for looks, failures := 0, 0; ; looks++ {
-		left := headLimit - len(out) - len(errOut)
-		if left < minRead {
-			left = 0
-		}
-		var s pollState
-		wait := min(longPoll, time.Until(deadline(ctx))-500*time.Millisecond)
-		if looks == 0 || goOn {
-			s, failed = svc.poll(reading, read, pollOptions{limit: left})
-		} else {
-			s, failed = svc.poll(ctx, read, pollOptions{limit: left, wait: wait})
-		}
-		if failed != nil {
-			failures++
-			if runs.Permanent(failed) {
-				return nil, failed
-			}
-			if !runs.Pause(ctx, min(time.Duration(failures)*500*time.Millisecond, longPoll)) {
-				break
-			}
-			continue
-		}
-		failures = 0
-		if s.state == stateGone && svc.mayStillStart(state) {
-			s.state = stateStarting
-		}
-		if len(s.out)+len(s.err) > 0 {
-			lastNews = time.Now()
-			read.Read, read.ReadErr = read.Read+int64(len(s.out)), read.ReadErr+int64(len(s.err))
-			runs.Upto(p, read, func() {
-				p.Text(string(s.out))
-				p.Text(string(s.err))
-			})
-		}
-		out, errOut = append(out, s.out...), append(errOut, s.err...)
-		if plain && (text.Redrawn(string(out)) || text.Redrawn(string(errOut))) {
-			out, errOut, redrawn = []byte(text.LastStates(string(out))), []byte(text.LastStates(string(errOut))), true
-		}
-		last = s
-		stalled = time.Since(lastNews) > svc.m.Config.StallAfter
-		room := headLimit-len(out)-len(errOut) >= minRead
-		if goOn = redrawn && room && (s.outSize > read.Read || s.errSize > read.ReadErr) && reading.Err() == nil; goOn {
-			continue // what was left out made room for more
-		}
-		if s.over() || stalled || ctx.Err() != nil || (until == runs.UntilNews && len(out)+len(errOut) > 0) {
-			break
-		}
-		if (left == 0 || wait <= 0 || s.state == stateStarting) && looks > 0 && !runs.Pause(ctx, 500*time.Millisecond) {
-			break
-		}
+}
+
+// leastLook is how long the command's start, or the first look at it, is waited for, however
+// short the wait.
+func (d *detached) leastLook() time.Duration {
+	if d.inTime {
+		return 0
 	}
-	confirmed := last.state != "" && last.state != stateGone && last.state != stateStarting || svc.knows(state)
-	if confirmed {
-		read.Flags |= flagConfirmed
-	}
-	u, output := svc.update(read, last, out, errOut)
-	output.Redrawn = redrawn
-	if stalled && u.Status == runs.StatusRunning {
-		u.Status = runs.StatusStalled
-	}
-	if failed != nil && last.state == "" {
-		u.Notes = append(u.Notes, "the sandbox could not be asked about the command: "+failed.Error())
-	}
-	svc.seen(state, confirmed, *u)
-	if last.over() && u.More {
-		// Of an ended command that wrote much, the end is worth showing, too.
-		s, _ := svc.poll(reading, read, pollOptions{tail: tailLimit})
-		addTail(&output.Stdout, s.outTail, last.outSize-read.Read)
-		addTail(&output.Stderr, s.errTail, last.errSize-read.ReadErr)
-	}
-	return u, nil
+	return d.svc.leastLook
 }
 
 // startGrace is how long after its start a command whose files were never seen
@@ -195,8 +134,8 @@ func (svc *Service) mayStillStart(state runs.State) bool {
 
 // reading is the context of the first look at a command, and of reading more of one that
 // has ended: it has some time even if ctx, the wait's, has none. It ends with the manager's.
-func (svc *Service) reading(ctx context.Context) (context.Context, context.CancelFunc) {
-	reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline(ctx)), svc.leastLook))
+func (svc *Service) reading(ctx context.Context, least time.Duration) (context.Context, context.CancelFunc) {
+	reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline(ctx)), least))
 	stop := context.AfterFunc(svc.m.Base(), cancel)
 	return reading, func() { stop(); cancel() }
 }
@@ -239,7 +178,10 @@ func (svc *Service) update(read runs.State, s pollState, out, errOut []byte) (*r
 		u.Status = runs.StatusFailed
 		u.Err = fmt.Errorf("the command is no longer there, and its exit code could not be saved: nothing can be written to %s, which may be full; its output so far is kept", s.dir)
 	default:
-		if !s.changed.IsZero() && time.Since(s.changed) > svc.m.Config.StallAfter {
+		switch {
+		case s.noDir != nil:
+			u.Status, u.Err = runs.StatusFailed, s.noDir
+		case !s.changed.IsZero() && time.Since(s.changed) > svc.m.Config.StallAfter:
 			u.Status = runs.StatusStalled
 		}
 	}

@@ -226,3 +226,25 @@ func TestFleetAnsweredElsewhere(t *testing.T) {
 		t.Errorf("it ran: %q", got)
 	}
 }
+
+// How a command ended that left no files is kept where its caller was promised that, also where
+// it was to be detached.
+func TestFleetKeepsEnd(t *testing.T) {
+	t.Parallel()
+	w, ps := several(t, 1, emulatortest.Options{})
+	ps[0].commands.missing[w.ID] = missingTools{"setsid", time.Now()}
+	for _, req := range []Request{{Command: "echo one; exit 3"}, {Command: "echo one; exit 3", Detach: true, Wait: time.Minute}} {
+		run := w.startAt(ps[0], req)
+		eventually(t, "the start", func() bool {
+			d, ok := run.Run.(*detached)
+			return !ok || d.starting.isSettled()
+		})
+		handle := run.Handle()
+		ps[0].KeepEnd(handle)
+		w.Done(run, nil)
+		eventually(t, "the end to be kept", func() bool {
+			u := w.Done(w.open(w.process(testKey, ""), handle), nil)
+			return u.Status == runs.StatusCompleted && output(u).Stdout.Head == "one\n" && code(u) == "3" && u.About == "echo one; exit 3"
+		})
+	}
+}

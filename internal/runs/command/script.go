@@ -20,6 +20,7 @@ const (
 	longPoll      = 3 * time.Second // how long a poll waits in the sandbox for news
 	keepFiles     = 24 * 60         // minutes an ended command's files are kept
 	keepSent      = 15              // minutes they are kept when the start already answered with all of them
+	aboutBytes    = 400             // of a command's beginning, from which lists take what they show
 	minRead       = 64              // less room than this for output is none: a part of it must hold a character
 )
 
@@ -50,13 +51,41 @@ type pollOptions struct {
 	limit int           // bytes of output to read from the cursor
 	tail  int           // bytes of the end of each output to read besides
 	wait  time.Duration // how long to wait in the sandbox while there is no news
+	least time.Duration // how much of that to wait for more than the first news
+	first bool          // somebody watches, and has seen nothing yet
+	about bool          // ask for the command's text, too
+}
+
+// A poll naps between two looks in the sandbox: briefly at first, and not for long before the
+// first words of a command, which are to be seen soon.
+const (
+	briefNap  = 50 * time.Millisecond
+	briefNaps = 10
+	firstNap  = 100 * time.Millisecond
+	longNap   = 200 * time.Millisecond
+)
+
+// naps is how often a poll naps to wait that long, if each nap after the brief ones takes so
+// long.
+func naps(d, long time.Duration) int {
+	if brief := briefNaps * briefNap; d > brief {
+		return briefNaps + int((d-brief)/long)
+	}
+	return int(max(d, 0) / briefNap)
 }
 
 // pollScript reports how a command stands and what it wrote since the cursor.
 func pollScript(h runs.State, o pollOptions) sandbox.Script {
+	about, nap := 0, longNap
+	if o.about {
+		about = aboutBytes
+	}
+	if o.first {
+		nap = firstNap
+	}
 	return sandbox.New("command_poll", sandbox.Params{
-		"id": h.ID, "out_from": h.Read, "err_from": h.ReadErr, "room": max(o.limit, 0), "tail": o.tail,
-		"naps": max(int(o.wait/(200*time.Millisecond)), 0),
+		"id": h.ID, "out_from": h.Read, "err_from": h.ReadErr, "room": max(o.limit, 0), "tail": o.tail, "about": about,
+		"naps": naps(o.wait, nap), "brief": briefNaps, "pause": fmt.Sprint(nap.Seconds()), "least": naps(o.least, nap),
 	})
 }
 
@@ -91,8 +120,10 @@ type pollState struct {
 	outSize, errSize int64
 	changed          time.Time // last output, zero when unknown
 	dir              string    // its folder in the sandbox
+	noDir            error     // it was not started, since its working directory can't be entered
 	out, err         []byte    // from the cursor on, no character split
 	outTail, errTail []byte
+	about            string // the beginning of the command, where it was asked for
 }
 
 func (s pollState) over() bool {
@@ -104,6 +135,7 @@ type lookKey struct {
 	id           string
 	out, err     int64 // where the reader is
 	limit, tails int
+	about        bool
 }
 
 // look is a poll that goes on when its caller leaves, so that the next call finds what a slow
@@ -137,7 +169,7 @@ func (l *look) isOver() bool {
 // poll asks the sandbox how a detached command stands, or reads the answer to a call before
 // this one that asked the same and left.
 func (svc *Service) poll(ctx context.Context, h runs.State, o pollOptions) (pollState, error) {
-	key := lookKey{h.ID, h.Read, h.ReadErr, o.limit, o.tail}
+	key := lookKey{h.ID, h.Read, h.ReadErr, o.limit, o.tail, o.about}
 	svc.mu.Lock()
 	l := svc.looks[key]
 	if l == nil || l.isStale() {
@@ -169,7 +201,11 @@ func (svc *Service) poll(ctx context.Context, h runs.State, o pollOptions) (poll
 
 // ask is poll without regard to others.
 func (svc *Service) ask(ctx context.Context, h runs.State, o pollOptions) (pollState, error) {
-	report, err := pollScript(h, o).Run(ctx, svc.c.Terminal, h.Instance, scriptTimeout+o.wait)
+	asked := svc.fitting(h.Instance, o)
+	report, err := pollScript(h, asked).Run(ctx, svc.c.Terminal, h.Instance, scriptTimeout+o.wait)
+	if err != nil && svc.shrink(h.Instance, asked, err) {
+		return svc.ask(ctx, h, o)
+	}
 	var no *sandbox.NoReport
 	if errors.As(err, &no) {
 		return pollState{}, unreadable(err)
@@ -180,6 +216,9 @@ func (svc *Service) ask(ctx context.Context, h runs.State, o pollOptions) (pollS
 	s, err := readPoll(report)
 	if err != nil {
 		return pollState{}, unreadable(err)
+	}
+	if s.noDir = dirError(string(s.err), s.state); s.noDir != nil {
+		s.err, s.errSize = nil, 0 // which was the directory's name
 	}
 	s.out = wholeRunes(s.out, !s.over() || h.Read+int64(len(s.out)) < s.outSize)
 	s.err = wholeRunes(s.err, !s.over() || h.ReadErr+int64(len(s.err)) < s.errSize)
@@ -197,16 +236,19 @@ func readPoll(r sandbox.Report) (pollState, error) {
 		return s, nil
 	case stateRunning, stateExited, stateCancelled, stateLost, stateFull:
 	default:
-		return s, fmt.Errorf("it says %q", runs.Clip(r.Verb))
+		if whyNot[s.state] == "" {
+			return s, fmt.Errorf("it says %q", runs.Clip(r.Verb))
+		}
 	}
-	if len(r.Words) != 6 || len(r.Parts) != 4 {
-		return s, fmt.Errorf("it has %d words and %d parts, not 6 and 4", len(r.Words), len(r.Parts))
+	if len(r.Words) != 6 || len(r.Parts) != 5 {
+		return s, fmt.Errorf("it has %d words and %d parts, not 6 and 5", len(r.Words), len(r.Parts))
 	}
 	s.code, s.outSize, s.errSize, s.timedOut, s.dir = int(r.Number(0)), r.Number(1), r.Number(2), r.Word(3) == "1", r.Word(5)
 	if silent := r.Number(4); silent >= 0 {
 		s.changed = time.Now().Add(-time.Duration(silent) * time.Second)
 	}
 	s.out, s.err, s.outTail, s.errTail = r.Parts[0], r.Parts[1], fromRune(r.Parts[2]), fromRune(r.Parts[3])
+	s.about = string(wholeRunes(r.Parts[4], true))
 	return s, nil
 }
 

@@ -4,6 +4,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -50,7 +51,17 @@ type Output struct {
 	StderrSize     int64
 	Duration       time.Duration // 0 when unknown
 	Kept           bool          // detached: all of its output is kept in the sandbox
+	Truncated      bool          // the service says that it cut the output
+	Unseen         bool          // the sandbox could not be asked how the command stands
 	Redrawn        bool          // parts of lines that were written over are left out: see ReadPlain
+}
+
+// InList is what lists of runs show of an output: how the command ended.
+func (o *Output) InList() any {
+	if o.ExitCode == nil {
+		return nil
+	}
+	return &Output{ExitCode: o.ExitCode, TimedOut: o.TimedOut, StdoutSize: -1, StderrSize: -1}
 }
 
 // Service runs commands, and takes them up from their handles.
@@ -68,15 +79,18 @@ type Service struct {
 
 	mu       sync.Mutex              // taken before the manager's lock
 	detached map[string]lastSeen     // by id: the detached commands of this process
+	noted    int                     // how many there were so far
 	waits    map[string]int          // by id: how many waits for a detached command are under way
 	starting map[string]*starting    // by id: detached commands whose start is under way, or has the result
 	looks    map[lookKey]*look       // under way, or done and not read
 	missing  map[string]missingTools // by instance
+	limits   map[string]limits       // by instance: how much of an output its service returns
 	tidied   map[string]time.Time    // by instance: when its ended commands' files were last cleared away
 }
 
 // lastSeen is how a detached command last stood.
 type lastSeen struct {
+	number    int // in the order in which commands came to be known
 	update    runs.Update
 	confirmed bool // its files were seen in the sandbox
 }
@@ -86,12 +100,12 @@ func New(m *runs.Manager) *Service {
 	svc := &Service{
 		m: m, c: m.Config.Client, leastLook: 5 * time.Second, beginWait: 2 * time.Second, looks: make(map[lookKey]*look),
 		detached: make(map[string]lastSeen), waits: make(map[string]int), starting: make(map[string]*starting),
-		missing: make(map[string]missingTools), tidied: make(map[string]time.Time),
+		missing: make(map[string]missingTools), limits: make(map[string]limits), tidied: make(map[string]time.Time),
 	}
 	if longest := m.Config.SoftDeadline; longest > 0 {
 		svc.leastLook = min(svc.leastLook, longest*2/5)
 	}
-	m.Register(runs.Family{Open: svc.open, List: svc.list, Sweep: svc.sweep}, runs.KindCommand)
+	m.Register(runs.Family{Open: svc.open, List: svc.list, Sweep: svc.sweep, Result: func() any { return new(Output) }}, runs.KindCommand)
 	return svc
 }
 
@@ -131,7 +145,7 @@ func (svc *Service) begin(ctx context.Context, req Request, state runs.State, cl
 		if err != nil {
 			return nil, err
 		}
-		return a.Reader(runs.State{}), nil
+		return a.reader(runs.State{}), nil
 	}
 	run, err := svc.startDetached(ctx, req, state, claim)
 	if err != nil {
@@ -150,7 +164,7 @@ func (svc *Service) begin(ctx context.Context, req Request, state runs.State, cl
 	case <-b.settled:
 		switch {
 		case b.plain != nil:
-			return b.plain, nil
+			return b.plain.reader(runs.State{}), nil
 		case b.err != nil:
 			return nil, b.err
 		}
@@ -174,16 +188,17 @@ func (svc *Service) open(state runs.State) (runs.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.Reader(state), nil
+	return l.Work().(*attached).reader(state), nil
 }
 
 // list gives the detached commands as they were last seen.
 func (svc *Service) list() []runs.Update {
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
-	out := make([]runs.Update, 0, len(svc.detached))
-	for _, seen := range svc.detached {
-		out = append(out, seen.update)
+	all := slices.SortedFunc(maps.Values(svc.detached), func(a, b lastSeen) int { return cmp.Compare(b.number, a.number) })
+	out := make([]runs.Update, len(all))
+	for i, seen := range all {
+		out[i] = seen.update
 	}
 	return out
 }
@@ -199,21 +214,37 @@ func (svc *Service) seen(state runs.State, confirmed bool, u runs.Update) {
 // note is seen for who holds svc.mu.
 func (svc *Service) note(state runs.State, confirmed bool, u runs.Update) {
 	confirmed = confirmed || svc.isConfirmed(state)
-	if u.About == "" {
-		u.About = svc.detached[state.ID].update.About
+	before, known := svc.detached[state.ID]
+	if !known {
+		svc.noted++
+		before.number = svc.noted
+	}
+	last := before.update
+	u.About = cmp.Or(u.About, last.About)
+	o, ok := u.Result.(*Output)
+	if ok && o.Unseen && last.Status != "" {
+		u.Status, u.Err, u.LastActivity, u.Result = last.Status, last.Err, last.LastActivity, last.Result
+		o, ok = u.Result.(*Output)
 	}
 	if confirmed {
 		state.Flags |= flagConfirmed
 	}
 	state.Read, state.ReadErr = 0, 0
 	var result any
-	if o, ok := u.Result.(*Output); ok && o.ExitCode != nil {
-		result = &Output{ExitCode: o.ExitCode, TimedOut: o.TimedOut, StdoutSize: -1, StderrSize: -1}
+	if ok {
+		result = o.InList()
 	}
-	svc.detached[state.ID] = lastSeen{confirmed: confirmed, update: runs.Update{
+	svc.detached[state.ID] = lastSeen{number: before.number, confirmed: confirmed, update: runs.Update{
 		Handle: svc.m.Seal(state), Kind: runs.KindCommand, Status: u.Status, Instance: state.Instance,
 		About: u.About, Started: state.Started, LastActivity: u.LastActivity, Err: u.Err, Result: result,
 	}}
+}
+
+// about is the beginning of a command, "" where that is not known.
+func (svc *Service) about(state runs.State) string {
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	return svc.detached[state.ID].update.About
 }
 
 // knows reports whether it is known that a command's files were in the sandbox.

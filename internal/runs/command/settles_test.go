@@ -30,7 +30,7 @@ func TestSettlesInTime(t *testing.T) {
 		} {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			begun := time.Now()
-			settled := svc.settles(ctx, &starting{began: begun, stopped: make(chan struct{}), settled: make(chan struct{})})
+			settled := svc.settles(ctx, &starting{began: begun, stopped: make(chan struct{}), settled: make(chan struct{})}, svc.leastLook)
 			if took := time.Since(begun); settled || took != want {
 				t.Errorf("with %s: got %v after %s, want %s", limit, settled, took, want)
 			}

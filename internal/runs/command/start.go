@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	// beginWatched is beginWait where somebody watches: half of the time within which they
-	// are to see the first words, since these come with the request after it.
-	beginWatched = 150 * time.Millisecond
+	// beginWatched is beginWait where somebody watches: most commands end within it, and it is
+	// little of the time within which they are to see the first words, which come with the
+	// request after it.
+	beginWatched = 60 * time.Millisecond
 	// maxDetached is the longest command that is detached: quoted, which makes it up
 	// to 1.75 times as long, and with the script around it, it must fit in one
 	// argument of a program.
@@ -35,7 +36,7 @@ type starting struct {
 	settled chan struct{} // closed when what follows is known
 
 	whole *client.ExecResult // it ended at once; nil: it is followed through its files
-	plain runs.Run           // the sandbox can't detach, so it runs attached
+	plain *attached          // the sandbox can't detach, so it runs attached
 	err   error              // it did not start, or whether it did is unknown
 	note  string             // what the user should know of how it started
 
@@ -86,7 +87,7 @@ func (svc *Service) settle(state runs.State, b *starting, o outcome) {
 	b.whole, b.err = o.whole, o.err
 	switch {
 	case o.plain != nil:
-		b.plain = o.plain.Reader(runs.State{}) // handles that were given out meanwhile lead to it
+		b.plain = o.plain // handles that were given out meanwhile lead to it
 		delete(svc.detached, state.ID)
 		if b.isStopped() {
 			o.plain.Stop()
@@ -106,7 +107,7 @@ func (svc *Service) settle(state runs.State, b *starting, o outcome) {
 // with the update where that answers the wait.
 func (d *detached) waitStarting(ctx context.Context, until runs.Until, limit int, p runs.Progress) (*runs.Update, bool, error) {
 	b := d.starting
-	settled := d.svc.settles(ctx, b)
+	settled := d.svc.settles(ctx, b, d.leastLook())
 	output := &Output{StdoutSize: -1, StderrSize: -1}
 	u := &runs.Update{
 		Handle: d.Handle(), Kind: runs.KindCommand, Status: runs.StatusRunning,
@@ -118,13 +119,18 @@ func (d *detached) waitStarting(ctx context.Context, until runs.Until, limit int
 	case !settled:
 		u.Notes = []string{noteUnconfirmed}
 	case b.plain != nil:
-		u, err := b.plain.Wait(ctx, until, limit, p)
+		plain := b.plain.reader(runs.State{})
+		plain.plain = d.plain
+		u, err := plain.Wait(ctx, until, limit, p)
 		return u, true, err
 	case b.err != nil:
 		u.Status, u.Err = runs.StatusFailed, b.err
 		return u, true, nil
 	case b.whole != nil:
 		u.Status, output = runs.StatusCompleted, outputOf(b.whole)
+		at := d.state
+		at.Read, at.ReadErr = output.StdoutSize, output.StderrSize
+		runs.Upto(p, at, func() { tellOutput(p, output, d.plain) })
 	default:
 		return nil, false, nil
 	}
@@ -153,8 +159,8 @@ func (b *starting) isSettled() bool {
 
 // settles waits for the start as long as ctx allows, and reports whether it is
 // settled; who gives it no time still wants to know whether it worked.
-func (svc *Service) settles(ctx context.Context, b *starting) bool {
-	least := time.NewTimer(svc.leastLook - time.Since(b.began))
+func (svc *Service) settles(ctx context.Context, b *starting, leastLook time.Duration) bool {
+	least := time.NewTimer(leastLook - time.Since(b.began))
 	defer least.Stop()
 	done := ctx.Done()
 	for {
@@ -166,7 +172,7 @@ func (svc *Service) settles(ctx context.Context, b *starting) bool {
 		case <-svc.m.Base().Done():
 			return false
 		case <-done:
-			if !errors.Is(ctx.Err(), context.DeadlineExceeded) || time.Since(b.began) >= svc.leastLook {
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) || time.Since(b.began) >= leastLook {
 				return b.isSettled()
 			}
 			done = nil // not before the least look has passed
@@ -185,7 +191,7 @@ func (d *detached) cancelStarting(ctx context.Context) (note string, done bool, 
 	if b.isSettled() {
 		switch {
 		case b.plain != nil:
-			note, err = b.plain.Cancel(ctx)
+			note, err = b.plain.reader(runs.State{}).Cancel(ctx)
 			return note, true, err
 		case b.whole != nil:
 			return "the command had ended before", true, nil
@@ -231,6 +237,9 @@ func (svc *Service) killStarting(state runs.State, b *starting) {
 }
 
 func outcomeOf(err error) client.Outcome {
+	if errors.As(err, new(*DirError)) {
+		return client.OutcomeNotSent
+	}
 	if e, ok := errors.AsType[*client.Error](err); ok {
 		return e.Outcome
 	}
@@ -260,7 +269,10 @@ func (svc *Service) sendStart(ctx context.Context, state runs.State, req Request
 	if report.Verb == "unwritable" {
 		missing = "a place to write to (" + runs.Clip(strings.TrimSpace(string(report.Part(0)))) + ")"
 	}
+	noDir := dirError(req.Dir, report.Verb)
 	switch {
+	case noDir != nil:
+		return outcome{err: noDir}
 	case report.Verb == "started":
 		if inWay := report.Word(1); inWay != "" {
 			b.note = fmt.Sprintf("%s is in the way (it is not a folder of the sandbox's user); the command's files are in %s instead", inWay, report.Word(0))
@@ -297,9 +309,11 @@ func unconfirmed(res client.ExecResult) error {
 // need not say the exit code or return all of the output, and its own time-out
 // ends only the request, not the command.
 func (svc *Service) ended(ctx context.Context, state runs.State, res client.ExecResult) outcome {
-	if res.ExitCode == nil || res.TimedOut || res.Truncated || res.NotReady || res.Stdout.Omitted+res.Stderr.Omitted > 0 {
+	open := res.ExitCode == nil || res.TimedOut || res.Truncated || res.NotReady || res.Stdout.Omitted+res.Stderr.Omitted > 0
+	if open || svc.mayBeCut(state.Instance, res) {
 		s, err := svc.poll(ctx, state, pollOptions{})
 		switch {
+		case err == nil && !open && (s.state == stateGone || svc.isWhole(state.Instance, res, s)):
 		case err == nil && s.state != stateGone:
 			svc.seen(state, true, runs.Update{Status: runs.StatusRunning})
 			return outcome{}

@@ -80,12 +80,14 @@ func (w *Upstream) Manager(key, principal string) *runs.Manager {
 	w.Helper()
 	cfg := runs.Config{Client: w.Client, APIKey: key, Principal: principal, StallAfter: 30 * time.Second}
 	if w.Fleet != nil {
-		f, err := fleet.Sealed(w.Fleet, key, principal)
-		if err != nil {
-			w.Fatal(err)
+		for name, part := range map[string]*fleet.Fleet{principal: &cfg.Fleet, "\x00all": &cfg.OfKey} {
+			f, err := fleet.Sealed(w.Fleet, key, name)
+			if err != nil {
+				w.Fatal(err)
+			}
+			w.Cleanup(func() { _ = f.Close() })
+			*part = f
 		}
-		w.Cleanup(func() { _ = f.Close() })
-		cfg.Fleet = f
 	}
 	m, err := runs.NewManager(cfg)
 	if err != nil {
@@ -176,6 +178,7 @@ type Line struct {
 type Record struct {
 	mu    sync.Mutex
 	text  strings.Builder
+	now   string
 	Lines []Line
 }
 
@@ -191,6 +194,20 @@ func (r *Record) Line(s string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Lines = append(r.Lines, Line{r.text.Len(), s})
+}
+
+// Now notes how a line stands.
+func (r *Record) Now(line string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now = line
+}
+
+// Open is how the line stood last that was being written.
+func (r *Record) Open() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
 }
 
 // Joined is all of the text.

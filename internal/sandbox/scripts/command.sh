@@ -4,6 +4,7 @@
 #	out, err         what it wrote; all of it is in out where the two are to be in order
 #	pid              its process group, and when that was started in the kernel's clock ticks
 #	supervisor       the process that waits for its end, in the same form
+#	nodir            it was not started: why its directory, whose name is in err, can't be entered
 #	timedout         it was ended at its time limit
 #	cancelled        somebody cancelled it
 #	code             its exit code, once it has ended

@@ -1,6 +1,7 @@
 # Reports how a command stands and what it wrote: the state, exit code, sizes of both outputs,
-# whether it timed out, seconds since the last output (-1: unknown) and folder; then four
-# parts: stdout and stderr from where the reader is, and the ends of both.
+# whether it timed out, seconds since the last output (-1: unknown) and folder; then five
+# parts: stdout and stderr from where the reader is, the ends of both, and the beginning of the
+# command.
 #
 # The state is taken before the sizes and the sizes before the bytes, so that the output of a
 # command that has ended is all of it.
@@ -10,17 +11,25 @@
 
 : "${out_from:?}" "${err_from:?}"  # bytes that were read before
 : "${room:?}" "${tail:?}"          # bytes to give of both together, and of the end of each
-: "${naps:?}"                      # how often to wait 0.2 s for news
+: "${about:?}"                     # bytes to give of the command
+: "${naps:?}" "${brief:?}"         # how often to wait for news, and how often of these 0.05 s alone
+: "${pause:?}"                     # seconds to wait each time after that
+: "${least:?}"                     # how often of these also when there are some
 
 begin
 find_run || say gone
 i=0
 while :; do
   state
-  out=$(($(wc -c <"$run/out"))) err=$(($(wc -c <"$run/err")))
+  # shellcheck disable=SC2046 # a size, a name, a size, a name: the names have no spaces
+  set -- $(wc -c "$run/out" "$run/err")
+  out=$1 err=$3
   if [ "$state" != running ] || [ $i -ge "$naps" ]; then break; fi
-  if [ "$room" -gt 0 ] && { [ $out -gt "$out_from" ] || [ $err -gt "$err_from" ]; }; then break; fi
-  nap; i=$((i + 1))
+  if [ "$room" -gt 0 ] && [ $i -ge "$least" ] && { [ "$out" -gt "$out_from" ] || [ "$err" -gt "$err_from" ]; }; then break; fi
+  nap=$pause
+  [ $i -ge "$brief" ] || nap=0.05
+  sleep "$nap" || { sleep 1; i=$((i + 4)); } # it takes whole seconds alone
+  i=$((i + 1))
 done
 code=0
 [ ! -s "$run/code" ] || read -r code <"$run/code"
@@ -57,4 +66,5 @@ more_out=$((more_out - n_out)) more_err=$((more_err - n_err))
 [ $more_err -le "$tail" ] || more_err=$tail
 slice "$run/out" $((out - more_out)) "$more_out"
 slice "$run/err" $((err - more_err)) "$more_err"
+slice "$run/cmd" 0 "$about"
 finish

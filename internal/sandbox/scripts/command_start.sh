@@ -8,6 +8,9 @@
 # every other case the answer is a report: "started", the command's folder, and what stands in
 # the way of that folder's usual name.
 #
+# A command whose directory can't be entered is not started: the answer is why, and so it
+# stays, however often this request comes.
+#
 # Whoever makes the command's folder decides: a request that is delivered twice does not start
 # a second command, and one that a cancel overtook starts none.
 . ./report.sh
@@ -40,10 +43,15 @@ if ! why=$(mkdir "$run" 2>&1); then
 fi
 why=$( { printf %s "$command" >"$run/cmd"; } 2>&1 ) || { rm -rf -- "$run"; unwritable; }
 : >"$run/out"; : >"$run/err"
-if [ -n "$dir" ] && ! cd -- "$dir" >/dev/null; then
-  printf 'cd: %s: no such directory, or no permission\n' "$dir" >"$run/err"
+case $dir in /*) to=$dir ;; *) to=./$dir ;; esac # "-" is where the shell was before, and there may be a CDPATH
+if [ -n "$dir" ] && ! cd -- "$to" >/dev/null; then
+  if [ -d "$to" ]; then verb=dirClosed
+  elif [ -e "$to" ]; then verb=dirIsFile
+  else verb=dirMissing; fi
+  printf %s "$dir" >"$run/err"
+  echo "$verb" >"$run/nodir"
   echo 1 >"$run/code"
-  say started "$run" "$in_way"
+  say "$verb"
 fi
 
 # The command is for the shell that the service itself uses.

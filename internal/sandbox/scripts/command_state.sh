@@ -32,6 +32,7 @@ ended() {
   [ -e "$run/code" ] || return 1
   state=exited
   [ ! -e "$run/cancelled" ] || state=cancelled
+  [ ! -s "$run/nodir" ] || read -r state <"$run/nodir"
 }
 
 # state sets $state. The exit code is looked for before the processes, and once more after those

@@ -44,6 +44,7 @@ enter "$above"; within || say outside
 case $PWD/ in "$from/$name"/*) [ "$was" != directory ] || say into ;; esac
 e=$(mkdir -p -- "$root/$to_dir" 2>&1) || fail "$e"
 enter "$to_dir"; within || say outside
+[ "$PWD/$to_name" != "$from/$name" ] || say same # by another way
 
 check_destination() {
   itself "./$to_name"
@@ -53,7 +54,16 @@ check_destination() {
   replaced=1
 }
 check_destination
-trap 'rm -rf "./$stage"' EXIT
+
+aside=
+# shellcheck disable=SC2317 # the trap calls it
+clean() {
+  rm -rf "./$stage"
+  [ -n "$aside" ] || return
+  itself "./$to_name"
+  if [ "$kind" = none ]; then mv -f "./$stage-old" "./$to_name"; else rm -f "./$stage-old"; fi
+}
+trap clean EXIT
 trap 'exit 1' HUP INT TERM
 source=$from/$name
 if [ "$action" = copy ]; then
@@ -61,8 +71,16 @@ if [ "$action" = copy ]; then
   source=./$stage
   check_destination
 fi
-# A link to a directory would have mv move into that.
-[ "$kind" != symlink ] || rm -f "./$to_name"
+# mv would move into the directory that a link leads to, and leaves both names of one file as they
+# are. So these go out of the way, and come back where it fails.
+same=
+# shellcheck disable=SC3013 # the shells that there are have -ef
+if [ "$kind" = 'file' ] && [ "$source" -ef "./$to_name" ]; then same=yes; fi
+if [ -n "$same" ] && [ "$was" = symlink ]; then say leads; fi # it would lead to itself
+if [ "$kind" = symlink ] || [ -n "$same" ]; then
+  e=$(mv -f "./$to_name" "./$stage-old" 2>&1) || fail "$e"
+  aside=yes
+fi
 if [ "$overwrite" = 1 ] || [ "$was" = directory ]; then
   e=$(mv -f -- "$source" "./$to_name" 2>&1) || fail "$e"
 else

@@ -3,10 +3,11 @@
 #	MARK begin
 #	MARK verb word...
 #	base64, in lines
-#	.
+#	. length
 #	MARK end
 #
-# A report has any number of parts, each ended by a line with a dot. $mark is new in every
+# A report has any number of parts, each ended by a line with a dot and how long its base64 is,
+# since some services leave out the middle of what is long. An empty part may be the dot alone. $mark is new in every
 # request, so nothing else that the instance prints can pass for a report. Exit codes and
 # standard error are not relied on: not every service returns them.
 # shellcheck disable=SC2119,SC2120 # sha256 has arguments in some scripts
@@ -30,7 +31,10 @@ report() {
 }
 
 # part adds standard input to the report.
-part() { encode; echo .; }
+part() {
+  encoded=$(encode)
+  printf '%s\n. %s\n' "$encoded" "${#encoded}"
+}
 
 finish() { printf '%s end\n' "$mark"; }
 

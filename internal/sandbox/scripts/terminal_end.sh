@@ -17,5 +17,7 @@ if process_alive "$run/watcher"; then # it would wait for long before it sees th
   read -r watcher _ <"$run/watcher"
   end_session "$watcher" 0
 fi
-rm -rf -- "$run"
+# Who is just connecting may put a file there meanwhile.
+i=0
+until rm -rf -- "$run" 2>/dev/null || [ $i -ge 10 ]; do nap; i=$((i + 1)); done
 say "$how"

@@ -16,7 +16,8 @@
 
 begin
 if find_run; then
-  if process_alive "$run/pid"; then
+  # The exit code is the last thing that the session's leader writes.
+  if [ ! -s "$run/ended" ] && process_alive "$run/pid"; then
     read -r cols rows made <"$run/size"
     say ready "$(cat "$run/keeper")" "$run" "$cols" "$rows" $(($(date +%s) - made))
   fi

@@ -1,7 +1,7 @@
 // Command sign signs a file for `minisign -V`, and writes FILE.minisig.
 //
 //	SIGNING_KEY       the secret key's file, as minisign makes it; without it, a key is
-//	                  made for this once, and its public half written beside the file
+//	                  made for this build alone, and its public half written beside the file
 //	SIGNING_PASSWORD  the key's password, if it has one
 //
 // The secret key must be that of the public key that the repository holds
@@ -23,7 +23,7 @@ import (
 
 func main() {
 	comment := flag.String("comment", "", "what is signed, which the signature covers")
-	public := flag.String("public", "", "the public key that the secret one has to fit")
+	public := flag.String("public", "", "the public key that must match the secret one")
 	flag.Parse()
 	if err := run(flag.Args(), *comment, *public, os.Getenv); err != nil {
 		fmt.Fprintln(os.Stderr, "sign:", err)
@@ -61,7 +61,7 @@ func run(files []string, comment, public string, getenv func(string) string) err
 func secretKey(path, password, public string) (key minisign.PrivateKey, untrusted string, err error) {
 	if path == "" {
 		_, key, err = minisign.GenerateKey(rand.Reader)
-		return key, "by a key that was made for this once: not for publication", err
+		return key, "by a key made for this build alone: not for publication", err
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {

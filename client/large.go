@@ -1,0 +1,114 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// What the answers that are read whole take in a process is bounded: a small one is read
+// at once, and a larger one waits until others have been decoded.
+const (
+	smallAnswer  = 4 << 20 // more than what is kept of a command's output, which may take its time
+	largeAnswers = 64 << 20
+	// largeTime is how long the rest of a large answer may take. Others wait for it.
+	largeTime = time.Minute
+)
+
+// largeStock is what all clients of a process share.
+var largeStock = stock{free: largeAnswers, freed: make(chan struct{})}
+
+type stock struct {
+	mu    sync.Mutex
+	free  int
+	freed chan struct{} // closed when there is more
+}
+
+// take waits for n bytes of the stock.
+func (s *stock) take(ctx context.Context, n int) error {
+	for {
+		s.mu.Lock()
+		if s.free >= n {
+			s.free -= n
+			s.mu.Unlock()
+			return nil
+		}
+		freed := s.freed
+		s.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *stock) give(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free += n
+	close(s.freed)
+	s.freed = make(chan struct{})
+}
+
+// hold is what one answer has of the stock.
+type hold struct{ n int }
+
+// takeOnce takes n bytes of the stock, for good: two answers that each held a part and waited
+// for more would wait for each other forever.
+func (h *hold) takeOnce(b *body, n int) error {
+	if err := largeStock.take(b.inner, n); err != nil {
+		return b.core.finish(b.req, b.failure(err))
+	}
+	h.n = n
+	return nil
+}
+
+func (h *hold) release() {
+	if h.n > 0 {
+		largeStock.give(h.n)
+		h.n = 0
+	}
+}
+
+// readWhole reads from the answer's body to its end: size bytes, less than 0 where that is
+// not known. The caller releases what it read.
+func (r *reply) readWhole(from io.Reader, size int64) ([]byte, error) {
+	room := 512
+	if size >= 0 && size < smallAnswer {
+		room = int(size) + 1 // one more is to find the end
+	}
+	buf := make([]byte, 0, room)
+	var rest *time.Timer
+	for {
+		n, err := from.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if errors.Is(err, io.EOF) {
+			return buf, nil
+		}
+		if rest != nil {
+			runtime.Gosched() // much work: the calls of others are not to wait for it
+		}
+		if err == nil && len(buf) == cap(buf) {
+			room := 2 * cap(buf)
+			if room > smallAnswer && rest == nil {
+				most := largeAnswers
+				if size >= 0 {
+					room = max(room, int(size)+1)
+					most = min(room, most)
+				}
+				err = r.takeOnce(r.body, most)
+				rest = r.body.hurry(largeTime) // not while it waited for others
+				defer rest.Stop()
+			}
+			buf = append(make([]byte, 0, room), buf...)
+		}
+		if err != nil {
+			r.release()
+			return nil, err
+		}
+	}
+}

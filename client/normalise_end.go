@@ -1,0 +1,128 @@
+package client
+
+import "strings"
+
+// finish ends the stream well.
+func (n *normaliser) finish(final string) {
+	if n.held != "" {
+		n.failHeld()
+		return
+	}
+	if n.own.rank == rankMidway {
+		n.unclear()
+		return
+	}
+	n.releasePieces()
+	if c := n.text.final(final); c.text != "" || c.replace {
+		n.show(c)
+	}
+	if c := n.text.current(); c.start > 0 && IsSilent(string(n.text.buf[c.start:])) {
+		n.show(n.text.rewrite(c.start-c.lead, "")) // nothing to add to the messages before
+	}
+	ev := Event{Kind: EventFinal, SessionID: n.session, MessageID: n.message, RunID: n.run}
+	switch text := string(n.text.buf); {
+	case IsSilent(text):
+		if n.told > 0 || n.stale {
+			n.put(Event{Kind: EventText, Replace: true})
+		}
+		ev.Silent, ev.Note = true, NoteSilent
+	default:
+		n.tellRest()
+		ev.Text, ev.Note = text, n.cut
+	}
+	if n.text.full != "" {
+		ev.Note = n.text.full
+	}
+	if len(n.attached) > 0 {
+		ev.Note = strings.TrimPrefix(ev.Note+"; "+strings.Join(n.attached, "; "), "; ")
+	}
+	n.put(ev)
+	n.over()
+}
+
+// over ends the stream, unless another run is looked for behind the end.
+func (n *normaliser) over() {
+	n.past = !n.stopped && n.linger && n.doubt()
+	n.stopped = !n.past
+}
+
+// end ends the stream where its protocol says only that no more comes. A model that
+// stopped to call a tool goes on when it has the result.
+func (n *normaliser) end(final string) {
+	if !n.calling {
+		n.finish(final)
+		return
+	}
+	if c := n.text.final(final); c.text != "" || c.replace {
+		n.show(c)
+	}
+	n.flush()
+	n.status("the stream ended where the model called a tool")
+	n.stopped = true
+}
+
+// fail ends the stream with the agent's failure. The text so far stands.
+func (n *normaliser) fail(e *Error) {
+	if n.own.rank == rankMidway {
+		n.unclear()
+		return
+	}
+	n.flush()
+	e.Outcome = OutcomeUnknown
+	n.put(Event{Kind: EventError, Err: e})
+	n.over()
+}
+
+// accept notes that the service took the message and that the reply is not in
+// this answer.
+func (n *normaliser) accept(remark string) {
+	n.put(Event{Kind: EventAccepted, Text: oneLine(remark, 500)})
+	n.stopped = true
+}
+
+// flush shows what was kept back and is text after all.
+func (n *normaliser) flush() {
+	if n.past {
+		return
+	}
+	n.release()
+	n.releasePieces()
+	if !IsSilent(string(n.text.buf)) {
+		n.tellRest()
+	}
+}
+
+// release shows a held chunk, which turned out to be text.
+func (n *normaliser) release() {
+	if s := n.held; s != "" {
+		n.held = ""
+		n.show(n.text.increment("", s))
+	}
+}
+
+// failHeld ends the stream with a held chunk, which turned out to be all.
+func (n *normaliser) failHeld() {
+	s := strings.TrimSpace(strings.TrimPrefix(n.held, "Error:"))
+	n.held = ""
+	n.fail(&Error{Message: s})
+}
+
+// close is called at the end of a stream that ended by itself.
+func (n *normaliser) close() {
+	n.raw, n.fresh = nil, Event{}
+	switch {
+	case n.stopped, n.past:
+	case n.held != "":
+		n.failHeld()
+	default:
+		n.flush()
+	}
+}
+
+// releasePieces shows objects which turned out to be text.
+func (n *normaliser) releasePieces() {
+	if s := string(n.pieces); s != "" {
+		n.pieces = nil
+		n.show(n.text.increment("", s))
+	}
+}

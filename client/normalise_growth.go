@@ -1,0 +1,92 @@
+package client
+
+import (
+	"strings"
+	"unicode"
+)
+
+// growth tells what a stream's texts are where nothing says it: pieces of the reply, or
+// the whole of it so far, again and again.
+//
+//	texts                                  the reply
+//	"The", " quick", " fox"                The quick fox: pieces
+//	"The", "The quick", "The quick fox"    The quick fox: each has all before it
+//	"ha", "ha"                             haha: a text that only repeats proves nothing,
+//	"1", "10"                              110: nor does one without letters
+//	"a", "ab", "c"                         aabc: one such text may be chance
+//	"One", "One two", "One two.", "Next"   One two.||Next: another message begins
+type growth struct {
+	pieces bool   // they are pieces
+	last   string // the text before, until that is known
+	from   int    // where the first of the texts stands that had all before them
+	proofs int    // texts that had all before them, and more
+	joined string // with one proof: what stands from there if they are pieces after all
+}
+
+// unmarked takes a text of a stream that does not say whether its texts are pieces.
+func (t *transcript) unmarked(s string) change {
+	g := &t.grow
+	if s == "" || t.full != "" {
+		return change{}
+	}
+	if g.pieces {
+		return t.increment("", s)
+	}
+	last, begins := g.last, t.current().start == len(t.buf)
+	g.last = s
+	grown := last != "" && strings.HasPrefix(s, last)
+	switch {
+	case g.proofs > 1:
+		return t.regrown(last, s)
+	case !grown && begins:
+		g.proofs, g.joined = 0, ""
+		c := t.increment("", s)
+		g.from = t.current().start
+		return c
+	case !grown && g.proofs == 0:
+		g.pieces, g.last = true, ""
+		return t.increment("", s)
+	case !grown:
+		from, joined := g.from, g.joined+s
+		*g = growth{pieces: true}
+		return t.rewrite(from, joined)
+	case g.proofs == 0 && provesNothing(s, last):
+		return t.increment("", s)
+	case g.proofs == 0:
+		shown := string(t.buf[g.from:])
+		g.proofs, g.joined = 1, shown+s
+		if shown != last { // it was taken for pieces
+			return t.rewrite(g.from, s)
+		}
+	case len(s) > len(last):
+		g.proofs, g.joined = 2, ""
+	default:
+		g.joined += s
+	}
+	return t.snapshot(s)
+}
+
+// regrown takes a text of which it is known that it has all of its message so far.
+func (t *transcript) regrown(last, s string) change {
+	if c := t.current(); c.start < len(t.buf) && 4*commonPrefix(s, last) < min(len(s), len(last)) {
+		t.part()
+		return t.add(s)
+	}
+	return t.snapshot(s)
+}
+
+// provesNothing reports whether a text that begins with the one before may as well be a piece:
+// it says the same once more, or what it repeats has no letters, or one only of a script in
+// which that is a word.
+func provesNothing(s, last string) bool {
+	letters := 0
+	for _, r := range last {
+		switch {
+		case unicode.IsUpper(r) || unicode.IsLower(r):
+			letters += 2
+		case unicode.IsLetter(r):
+			letters++
+		}
+	}
+	return letters < 2 || strings.ReplaceAll(s, last, "") == ""
+}

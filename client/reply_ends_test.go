@@ -1,0 +1,85 @@
+package client
+
+import (
+	"strings"
+	"testing"
+)
+
+// The last message of a reply may be a word that others use for the end alone.
+var wordsOfEnd = []replyRow{
+	{rule: "E: the last message is Done", in: e("r", "k", `"state":"delta",`+said("I will fix it.")) + f("r", "tool", `"phase":"result","toolCallId":"t","name":"x","result":"y"`) + e("r", "k", `"state":"final",`+said("Done")),
+		text: "I will fix it.Done", end: "final", tools: `t x  "y"`},
+	{rule: "E: the final message is OK", in: e("r", "k", `"state":"delta",`+said("Hmm")) + e("r", "k", `"state":"final",`+said("OK")), text: "OK", end: "final"},
+	{rule: "D: the message of the end is 0", in: `delta>{"delta":"I count."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `done>{"message":{"role":"assistant","content":"0"}}`,
+		text: "I count.0", end: "final", tools: ` x  "y"`},
+	{rule: "D: a text behind a tool", in: `delta>{"delta":"I check."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `done>{"text":"true"}`, text: "I check.true", end: "final", tools: ` x  "y"`},
+	{rule: "G: the output is Done", in: `{"type":"response.output_text.delta","output_index":0,"delta":"Let me see."}` + "\n" +
+		`{"type":"response.completed","response":{"output":[{"type":"message","content":[{"type":"output_text","text":"Done"}]}]}}`, text: "Done", end: "final"},
+	{rule: "D: a result that only says that it ended", in: `delta>{"delta":"Hello"}` + "\n" + `done>{"result":"completed"}`, text: "Hello", end: "final"},
+}
+
+// A stream may end before the agent does.
+var endsTooEarly = []replyRow{
+	{rule: "A: the model called a tool", in: chunk("I will look.") + `{"choices":[{"delta":{},"finish_reason":"tool_calls"}]}` + "\n[DONE]",
+		text: "I will look.", says: "the stream ended where the model called a tool"},
+	{rule: "A: and had the result", in: chunk("I will look.") + `{"choices":[{"delta":{},"finish_reason":"tool_calls"}]}` + "\n" + chunk(" Found.") + `{"choices":[{"delta":{},"finish_reason":"stop"}]}` + "\n[DONE]",
+		text: "I will look. Found.", end: "final"},
+	{rule: "A: one of two answers", in: chunk("One.") + `{"choices":[{"index":1,"delta":{"content":"Another."},"finish_reason":null}]}` + "\n" + chunk(" Two.") + "[DONE]", text: "One. Two.", end: "final"},
+	{rule: "A: text behind a call, with no reason at its end", in: `{"choices":[{"delta":{},"finish_reason":"tool_calls"}]}` + "\n" + chunk("Found.") + "[DONE]", text: "Found.", end: "final"},
+	{rule: "D: an end for a tool", in: `delta>{"delta":"I will look."}` + "\n" + `done>{"finish_reason":"tool_calls"}`, text: "I will look.", says: "the stream ended where the model called a tool"},
+	{rule: "G: a function call", in: `{"type":"response.output_text.delta","delta":"I will look."}` + "\n" + `{"type":"response.completed","response":{"output":[{"type":"message","content":[{"type":"output_text","text":"I will look."}]},{"type":"function_call","name":"x","call_id":"c"}]}}`,
+		text: "I will look.", says: "the stream ended where the model called a tool"},
+	{rule: "JSON: the model called a tool", contentType: "application/json", in: `{"choices":[{"message":{"role":"assistant","content":"I will look."},"finish_reason":"tool_calls"}]}`,
+		text: "I will look.", says: "the stream ended where the model called a tool"},
+	{rule: "E: the run ended with a call", in: e("r", "k", `"state":"final","stopReason":"toolUse",`+said("I will look.")), text: "I will look.", end: "final: " + NoteCalling},
+	{rule: "E: an error beside the reply", in: e("r", "k", `"state":"final","errorMessage":"out of credits",`+said("Half")), text: "Half", end: "final: the agent reports an error beside its reply: out of credits"},
+	{rule: "text/plain that may be cut", contentType: "text/plain; unframed", in: "Hello, wor", text: "Hello, wor"},
+}
+
+// A 200 may say that it failed.
+var failedAnswers = []replyRow{
+	{rule: "status failed", contentType: "application/json", in: `{"status":"failed","message":"no credits"}`, end: "error: no credits"},
+	{rule: "code 500", contentType: "application/json", in: `{"code":500,"message":"internal"}`, end: "error: internal"},
+	{rule: "a code of the service's own", contentType: "application/json", in: `{"code":50012,"msg":"quota exceeded","data":null}`, end: "error: quota exceeded"},
+	{rule: "code 0 is none", contentType: "application/json", in: `{"code":0,"message":"success","data":{"reply":"Hello"}}`, text: "Hello", end: "final"},
+	{rule: "code 200 is none", contentType: "application/json", in: `{"code":200,"message":"Hello"}`, text: "Hello", end: "final"},
+	{rule: "a reply in data beside a remark", contentType: "application/json", in: `{"success":true,"message":"OK","data":{"message":{"role":"assistant","content":"Hello"}}}`, text: "Hello", end: "final"},
+	{rule: "a reply that is a number", contentType: "application/json", in: `{"reply":0}`, text: "0", end: "final"},
+}
+
+// A message that comes again under its id is that message, changed.
+var changedMessages = []replyRow{
+	{rule: "edited", in: `message>{"id":"m","role":"assistant","content":"Hello wrld"}` + "\n" + `message>{"id":"m","role":"assistant","content":"Hello world"}` + "\n[DONE]", text: "Hello world", end: "final"},
+	{rule: "edited, behind another", in: `message>{"id":"a","role":"assistant","content":"One."}` + "\n" + `message>{"id":"m","role":"assistant","content":"Tvo"}` + "\n" + `message>{"id":"m","role":"assistant","content":"Two."}` + "\n[DONE]", text: "One.Two.", end: "final"},
+	{rule: "the first of two is edited", in: `message>{"id":"a","role":"assistant","content":"Won."}` + "\n" + `message>{"id":"m","role":"assistant","content":"Two."}` + "\n" + `message>{"id":"a","role":"assistant","content":"One."}` + "\n[DONE]", text: "One.Two.", end: "final"},
+	{rule: "C: the blocks of one message", in: `{"type":"agent-output","data":{"type":"assistant","message":{"id":"m","content":[{"type":"text","text":"One."}]}}}` + "\n" + `{"type":"agent-output","data":{"type":"assistant","message":{"id":"m","content":[{"type":"text","text":"Two."}]}}}` + "\n" + `{"type":"complete"}`,
+		text: "One.Two.", end: "final"},
+}
+
+// Numbers and ids that do not tell events apart say nothing of repetitions.
+var notRepeated = []replyRow{
+	{rule: "one number for all", in: `{"seq":1,"delta":"ha"}` + "\n" + `{"seq":1,"delta":"ha"}` + "\n" + `{"seq":1,"delta":"!"}` + "\n" + `{"seq":1,"delta":"!"}` + "\n[DONE]", text: "haha!!", end: "final"},
+	{rule: "one number for a message", in: `{"seq":1,"delta":"a"}` + "\n" + `{"seq":1,"delta":"b"}` + "\n" + `{"seq":2,"delta":"c"}` + "\n" + `{"seq":2,"delta":"c"}` + "\n[DONE]", text: "abcc", end: "final"},
+	{rule: "the message's id", contentType: "text/event-stream; x", in: "id: m1\ndata: {\"message_id\":\"m1\",\"delta\":\"One. \"}\n\nid: m2\ndata: {\"message_id\":\"m2\",\"delta\":\"ha\"}\n\nid: m2\ndata: {\"message_id\":\"m2\",\"delta\":\"ha\"}\n\ndata: [DONE]\n\n", text: "One. haha", end: "final"},
+}
+
+// What opens with an end is the end of what was there before.
+var foreignEnds = []replyRow{
+	{rule: "E: an abort of a run that never began is in doubt", in: e("x", "k", `"state":"aborted"`), end: "error: the agent's run was aborted (in doubt)"},
+}
+
+func TestEndsOfReplies(t *testing.T) {
+	for name, rows := range map[string][]replyRow{
+		"words of end": wordsOfEnd, "too early": endsTooEarly, "failed answers": failedAnswers, "changed messages": changedMessages,
+		"not repeated": notRepeated, "foreign ends": foreignEnds,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, row := range rows {
+				t.Run(row.rule, row.check)
+			}
+		})
+	}
+}
+
+// framed tells whether a row's body may have been cut without a word.
+func (row replyRow) framed() bool { return !strings.HasSuffix(row.contentType, "unframed") }
