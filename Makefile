@@ -25,11 +25,12 @@ test-busy: ## the same while three busy loops for each processor run beside them
 	bash e2e/busy.sh $(MAKE) test
 
 .PHONY: race
-race: ## run the unit tests under the race detector
-	go test -race -timeout 30m ./...
+race: ## run the unit tests under the race detector (RACE_TAGS=e2e: in dash, bash and busybox, with real desktops)
+	go test -race -timeout 30m ./e2e
+	go test -race -timeout 30m -tags "$(RACE_TAGS)" $$(go list ./... | grep -v /e2e)
 
 .PHONY: e2e
-e2e: ## run all tests: those of the built binary, and those that need more shells, desktops, Node or a browser, too
+e2e: ## run the tests of the built binary, with other clients, desktops, Node and a browser
 	$(MAKE) -C e2e test
 
 .PHONY: conformance

@@ -6,9 +6,11 @@
 package tasks
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,6 +81,10 @@ func newDesk(t *testing.T) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	out, err := serve.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := serve.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +99,14 @@ func newDesk(t *testing.T) *desk {
 			t.Error("the service does not end")
 		}
 	})
+	// Its answer says that it serves the instance: a call that came first would, and take the
+	// runs with it.
+	if _, err := io.WriteString(in, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"desk","version":"1"}}}`+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := bufio.NewReader(out).ReadString('\n'); err != nil || !strings.Contains(answer, `"result"`) {
+		t.Fatalf("%v: %s", err, answer)
+	}
 	instance := regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}`).FindString(d.call("list_instances"))
 	if instance == "" {
 		t.Fatal("there is no instance")

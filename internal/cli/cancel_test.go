@@ -44,7 +44,8 @@ func TestCancelsOwnWorkOnly(t *testing.T) {
 func TestStopsFollowing(t *testing.T) {
 	t.Parallel()
 	p := newPerson(t, accountOf(t, 1)...)
-	p.wants(0, "begun", "", "call", "exec_command", "command=echo begun; while [ ! -e end ]; do sleep 0.1; done; echo over", "background=true")
+	p.wants(0, "follows it", "", "call", "exec_command", "command=echo begun; touch begun; while [ ! -e end ]; do sleep 0.1; done; echo over", "background=true")
+	p.wants(0, "", "", "call", "exec_command", "command=while [ ! -e begun ]; do sleep 0.1; done")
 	p.wants(0, "begun", "", "logs")
 
 	ctx, interrupt := context.WithCancel(t.Context())
