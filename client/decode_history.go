@@ -15,7 +15,8 @@ func decodeMessages(raw []byte) (Page[Message], error) {
 		return Page[Message]{}, err
 	}
 	session, _ := l.near.object("session")
-	page := Page[Message]{Items: make([]Message, 0, len(l.items)), More: l.more, NextCursor: l.next, Busy: saysBusy(l.outer) || saysBusy(l.near) || saysBusy(session)}
+	list := make([]stored, 0, len(l.items))
+	page := Page[Message]{More: l.more, NextCursor: l.next, Busy: saysBusy(l.outer) || saysBusy(l.near) || saysBusy(session)}
 	var first error
 	for i, raw := range l.items {
 		if isNull(raw) {
@@ -29,12 +30,13 @@ func decodeMessages(raw []byte) (Page[Message], error) {
 			}
 			continue
 		}
-		page.Items = append(page.Items, m)
+		list = append(list, stored{m, variantOf(raw)})
 	}
-	if len(page.Items) == 0 && first != nil {
+	if len(list) == 0 && first != nil {
 		return Page[Message]{}, first
 	}
-	page.Items = orderMessages(page.Items)
+	markOpen(list)
+	page.Items = orderMessages(withoutReplaced(list))
 	return page, nil
 }
 

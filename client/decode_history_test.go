@@ -67,7 +67,13 @@ func TestHistoryItems(t *testing.T) {
 		"the type is the role":              {`[{"type":"human","content":"Q"},{"type":"ai","content":"A"}]`, "user:Q assistant:A", 0, ""},
 		"a tool's call and a status as rows": {`[{"role":"assistant","type":"tool_call","content":"ls"},{"role":"assistant","type":"tool_result","content":"x"},{"role":"assistant","type":"status","content":"starting"},{"role":"assistant","type":"message","content":"A"}]`,
 			"assistant: tool:x system:starting assistant:A", 0, ""},
-		"no item is a message": {`[{"divider":true}]`, "", 0, "item 1"},
+		"a message that takes another's place":        {`[{"id":"1","role":"assistant","content":"A"},{"id":"2","role":"assistant","content":"B","supersedes":"1"}]`, "assistant:B", 0, ""},
+		"its first form is listed behind it":          {`[{"id":"2","role":"assistant","content":"B","replaces":"1"},{"id":"1","role":"assistant","content":"A"}]`, "assistant:B", 0, ""},
+		"what it takes the place of is on no page":    {`[{"id":"2","role":"assistant","content":"B","edited_from":"1"}]`, "assistant:B", 0, ""},
+		"two versions of one message":                 {`[{"id":"1","role":"assistant","content":"A","version":1},{"id":"1","role":"assistant","content":"B","version":2}]`, "assistant:B", 0, ""},
+		"two versions of an answer":                   {`[{"id":"2","role":"assistant","content":"B","version":2,"reply_to":"q"},{"id":"1","role":"assistant","content":"A","version":1,"reply_to":"q"}]`, "assistant:B", 0, ""},
+		"two messages of an answer, the same version": {`[{"id":"1","role":"assistant","content":"A","version":1,"reply_to":"q"},{"id":"2","role":"assistant","content":"B","version":1,"reply_to":"q"}]`, "assistant:A assistant:B", 0, ""},
+		"no item is a message":                        {`[{"divider":true}]`, "", 0, "item 1"},
 	} {
 		page, err := decodeMessages([]byte(tt.body))
 		var got []string
@@ -108,6 +114,14 @@ func TestHistoryEndMarks(t *testing.T) {
 		`{"role":"assistant","content":"A","hidden":true}`:                            "unasked",
 		`{"role":"assistant","content":"A","deleted_at":"2026-03-20T18:24:10Z"}`:      "unasked",
 		`{"role":"user","content":"A","hidden":true}`:                                 "",
+		`{"role":"assistant","content":"Thinking..."}`:                                "working",
+		`{"role":"assistant","content":"…"}`:                                          "working",
+		`{"role":"assistant","content":"Thinking... done."}`:                          "",
+		`{"role":"user","content":"Thinking..."}`:                                     "",
+		`{"role":"system","content":"Error: no credits"}`:                             "failed: Error: no credits",
+		`{"role":"system","level":"error","content":"no credits"}`:                    "failed: no credits",
+		`{"role":"system","content":"","error":{"message":"no credits"}}`:             "failed: no credits",
+		`{"role":"system","content":"You are helpful."}`:                              "",
 	} {
 		m, err := decodeMessage([]byte(body))
 		got := map[bool]string{true: "ended"}[m.Ended] + map[bool]string{true: "working"}[m.Working] + map[bool]string{true: "unasked"}[m.Unasked]
@@ -119,6 +133,27 @@ func TestHistoryEndMarks(t *testing.T) {
 		}
 		if err != nil || got != want {
 			t.Errorf("%s: got %q, want %q, %v", body, got, want, err)
+		}
+	}
+}
+
+// TestHistoryOpenEnds has messages with a place for their end that is empty.
+func TestHistoryOpenEnds(t *testing.T) {
+	for name, tt := range map[string]struct{ body, want string }{
+		"others are filled":             {`[{"role":"assistant","content":"A","completed_at":"2026-03-20T18:24:10Z"},{"role":"assistant","content":"B","completed_at":null}]`, " working"},
+		"others have a reason":          {`[{"role":"assistant","content":"A","finish_reason":"stop"},{"role":"assistant","content":"B","finish_reason":null}]`, "ended working"},
+		"none is filled":                {`[{"role":"assistant","content":"A","finish_reason":null},{"role":"assistant","content":"B","finish_reason":null}]`, "open open"},
+		"only questions are":            {`[{"role":"user","content":"A","completed_at":"2026-03-20T18:24:10Z"},{"role":"assistant","content":"B","completed_at":null}]`, " open"},
+		"an empty one beside a filled":  {`[{"role":"assistant","content":"A","finish_reason":"stop","completed_at":null}]`, "ended"},
+		"the service has no such place": {`[{"role":"assistant","content":"A"}]`, ""},
+	} {
+		page, err := decodeMessages([]byte(tt.body))
+		var got []string
+		for _, m := range page.Items {
+			got = append(got, map[bool]string{true: "ended"}[m.Ended]+map[bool]string{true: "working"}[m.Working]+map[bool]string{true: "open"}[m.Open])
+		}
+		if s := strings.Join(got, " "); s != tt.want || err != nil {
+			t.Errorf("%s: got %q, want %q, %v", name, s, tt.want, err)
 		}
 	}
 }

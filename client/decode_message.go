@@ -7,24 +7,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// decodeMessage reads one message of a history, bare or wrapped in
-// {"message":{…}} or {"data":{…}}. An object that has nothing of a message is an
-// error that names its keys.
+// decodeMessage reads one message of a history. An object that has nothing of a message is
+// an error that names its keys.
 func decodeMessage(raw jsontext.Value) (Message, error) {
-	o, ok := asObject(raw)
+	o, outer, ok := messageObjects(raw)
 	if !ok {
 		return Message{}, shapeError("message", raw)
-	}
-	outer := o
-	for range maxNesting {
-		if o.text("role") != "" {
-			break
-		}
-		inner, ok := o.object("message", "data")
-		if !ok {
-			break
-		}
-		o = inner
 	}
 	if o.first("role", "content", "text", "message", "body", "parts", "id", "tool_calls") == nil {
 		return Message{}, shapeError("message", raw)
@@ -75,8 +63,12 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	if beside, _ := o.object("metadata", "meta"); isUnfinished(o) || isUnfinished(beside) {
 		m.Working, m.Ended = m.Role != RoleUser, false
 	}
-	if m.Role == RoleAssistant {
+	switch m.Role {
+	case RoleAssistant:
+		m.Working = m.Working || isPlaceholder(m.Text)
 		m.takeKind(o)
+	case RoleSystem:
+		m.takeFailure(o)
 	}
 	// OpenClaw's gateway keeps what an aborted run had said as if that had been its end,
 	// and what was said before a tool call apart from the call.
@@ -87,6 +79,26 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 		m.Working = true
 	}
 	return m, nil
+}
+
+// messageObjects gives the object of a message, and the outermost one where it is wrapped in
+// {"message":{…}} or {"data":{…}}.
+func messageObjects(raw jsontext.Value) (o, outer object, ok bool) {
+	if o, ok = asObject(raw); !ok {
+		return nil, nil, false
+	}
+	outer = o
+	for range maxNesting {
+		if o.text("role") != "" {
+			break
+		}
+		inner, ok := o.object("message", "data")
+		if !ok {
+			break
+		}
+		o = inner
+	}
+	return o, outer, true
 }
 
 // takeKind reads the kind of an assistant's row that is something other than a message.
@@ -101,6 +113,21 @@ func (m *Message) takeKind(o object) {
 	case kind == "error" && m.Failure == "":
 		m.Failure, m.Text = m.Text, ""
 	}
+	m.takeFailure(o)
+	if m.Failure == "" && o.flag("truncated", "isTruncated", "is_truncated") {
+		setIfEmpty(&m.Cut, NotePartial)
+	}
+	if m.Failure != "" {
+		m.Ended, m.Working = false, false
+	}
+}
+
+// takeFailure reads what a message says of the reply's failure. Services that keep it as a
+// message of the system say so with a kind, a level or the first word of the text.
+func (m *Message) takeFailure(o object) {
+	if m.Role == RoleSystem && (canonical(o.text("type", "kind", "level", "severity", "subtype")) == "error" || strings.HasPrefix(strings.ToLower(m.Text), "error:")) {
+		setIfEmpty(&m.Failure, m.Text)
+	}
 	class := classOf(canonical(o.text("status", "state")))
 	bad := class == classError || class == classAborted
 	if bad || m.IsError || hasError(o) {
@@ -112,12 +139,20 @@ func (m *Message) takeKind(o object) {
 		setIfEmpty(&m.Failure, "the reply ended with "+strings.ToLower(o.text("status", "state")))
 	case m.IsError:
 		setIfEmpty(&m.Failure, "the reply ended with an error")
-	case o.flag("truncated", "isTruncated", "is_truncated"):
-		setIfEmpty(&m.Cut, NotePartial)
 	}
-	if m.Failure != "" {
-		m.Ended, m.Working = false, false
+}
+
+// isPlaceholder recognises what stands in a history where a reply is going to be.
+func isPlaceholder(s string) bool {
+	word, dots := strings.CutSuffix(strings.TrimSpace(s), "...")
+	if !dots {
+		word, dots = strings.CutSuffix(word, "…")
 	}
+	switch strings.ToLower(word) {
+	case "", "thinking", "typing", "working", "processing", "generating", "loading", "please wait":
+		return dots
+	}
+	return false
 }
 
 // isUnfinished reports whether a message says that it is still being written.

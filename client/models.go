@@ -79,11 +79,12 @@ type Message struct {
 	ToolCallID  string       // of a tool's message: the call that it answers
 	ToolName    string       // of a tool's message
 	IsError     bool         // of a tool's message
-	Failure     string       // of an assistant's message: why the reply broke off, "" if it did not
+	Failure     string       // of an assistant's or the system's message: why the reply broke off, "" if it did not
 	Ended       bool         // of an assistant's message: it says that the agent's turn ended with it
 	Cut         string       // of an assistant's message: what cut it short, [NoteLimit], [NoteFilter] or [NotePartial]; "" for nothing
 	Unasked     bool         // it answers nobody: it is of a heartbeat, hidden or withdrawn
 	Working     bool         // it says that the agent works on: it is being written, or a tool follows
+	Open        bool         // of an assistant's message: its place for when, or why, it ended is empty, and so is that of all others
 	Turn        string       // the run or turn that it is of, which a question and its answers share; "" when the service does not say
 	ReplyTo     string       // the id of the message that it answers; "" when the service does not say
 	CreatedAt   time.Time    // zero when unknown

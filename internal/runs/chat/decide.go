@@ -119,6 +119,9 @@ func (s standing) whole(t timing) (ending, bool) {
 			need = t.brief
 		}
 	}
+	if s.last().Open && !s.final && s.age < t.old {
+		need, evidence = max(need, t.unclear), fmt.Sprintf("where it stood unchanged for %s, though its place for an end is empty", t.unclear)
+	}
 	text, behind := s.text, len(s.text) < len(s.shown) && strings.HasPrefix(s.shown, s.text)
 	if strings.TrimSpace(s.shown) == strings.TrimSpace(text) && len(text) < len(s.shown) {
 		text, behind = s.shown, false // stored without the white space at its ends

@@ -40,6 +40,19 @@ func TestOldReply(t *testing.T) {
 	}
 }
 
+// A reply whose place for an end is empty stands for longer until it counts as complete.
+func TestOpenReply(t *testing.T) {
+	row := client.Message{Role: client.RoleAssistant, Text: "Done.", Open: true}
+	s := standing{match: match{verdict: found, rows: []client.Message{row}}, text: row.Text, still: defaultTiming.settle}
+	if e, over := s.decide(defaultTiming); over {
+		t.Errorf("it ended: %+v", e)
+	}
+	s.still = defaultTiming.unclear
+	if e, over := s.decide(defaultTiming); !over || e.status != runs.StatusCompleted || !strings.Contains(strings.Join(e.notes, "\n"), "its place for an end is empty") {
+		t.Errorf("got %+v, over: %t", e, over)
+	}
+}
+
 // What a stream without an end brought is not the whole reply where the history has what
 // may be more of it.
 func TestCutStreamBesideOthers(t *testing.T) {

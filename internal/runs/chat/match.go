@@ -155,6 +155,10 @@ func matchHistory(was before, msg sent, now []client.Message, others []overlappi
 		}
 		return m
 	}
+	behind, strays := inPlace(old, behind, m.asked)
+	if strays && m.why == "" {
+		m.why = "a message of the agent's behind it in the history is older than what stands before it, and was left out"
+	}
 	m = m.follow(behind, msg.overtaken)
 	if between := rows[min(start, ours):ours]; anchored && len(behind) == 0 && slices.ContainsFunc(between, fromAgent) {
 		m.early = true // the rest of an earlier reply, or ours where the times of messages are off
@@ -163,8 +167,9 @@ func matchHistory(was before, msg sent, now []client.Message, others []overlappi
 	return m
 }
 
+// fromAgent recognises what the agent says or does, and what the system says of its failure.
 func fromAgent(row client.Message) bool {
-	return row.Role == client.RoleAssistant || row.Role == client.RoleTool
+	return row.Role == client.RoleAssistant || row.Role == client.RoleTool || row.Failure != ""
 }
 
 // asked leaves out the rows of heartbeats, which answer nobody. start is where the new rows
@@ -180,6 +185,30 @@ func asked(rows []client.Message, start int) ([]client.Message, int) {
 		}
 	}
 	return out, at
+}
+
+// inPlace leaves out of the messages behind a question those of the agent that are older than
+// what it said before the question, or than the question where other messages show that the
+// clocks agree. Some services list such messages last.
+func inPlace(old, behind []client.Message, asked time.Time) (rows []client.Message, strays bool) {
+	const slack = time.Minute
+	var from time.Time
+	for _, row := range old {
+		if fromAgent(row) && row.CreatedAt.After(from) {
+			from = row.CreatedAt
+		}
+	}
+	if agree := func(row client.Message) bool { return fromAgent(row) && !row.CreatedAt.Before(asked) }; asked.After(from) && slices.ContainsFunc(behind, agree) {
+		from = asked
+	}
+	for _, row := range behind {
+		if fromAgent(row) && !row.CreatedAt.IsZero() && row.CreatedAt.Before(from.Add(-slack)) {
+			strays = true
+			continue
+		}
+		rows = append(rows, row)
+	}
+	return rows, strays
 }
 
 // follow takes the reply out of the messages behind ours.
@@ -248,6 +277,8 @@ func findAfter(rows []client.Message, start int, msg sent) (ours int, v verdict,
 		same = exact // others may quote it
 	}
 	switch {
+	case len(same) == 1 && !msg.decorated(rows[same[0]].Text):
+		return same[0], found, "the history has the message as one with others: the reply may be to them as well"
 	case len(same) == 1:
 		return same[0], found, ""
 	case len(same) > 1:

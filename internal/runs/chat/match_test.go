@@ -23,6 +23,10 @@ func row(t *testing.T, line string) client.Message {
 		m.Ended = true
 	case "busy":
 		m.Working = true
+	case "open":
+		m.Open = true
+	case "failed":
+		m.Failure = text
 	case "tool":
 		m.ToolCalls = []client.ToolCall{{Name: "exec"}}
 	}
@@ -73,6 +77,7 @@ func TestMatchHistory(t *testing.T) {
 		refused bool   // nobody knows that the service took it
 		shown   string // what the stream brought
 		now     rows
+		anew    bool // now is the whole history
 		turned  bool // the client could not tell that the newest come first
 		others  []overlapping
 		verdict verdict
@@ -128,6 +133,13 @@ func TestMatchHistory(t *testing.T) {
 		"one id for all":                      {before: rows{"user#s: run the tests", "assistant#s: old"}, now: rows{"user#s: run the tests", "assistant#s: new"}, verdict: found, reply: "new"},
 		"newest first, not told":              {before: rows{"user: run the tests", "assistant: old"}, now: rows{"user: run the tests", "assistant: new"}, turned: true, verdict: found, reply: "new"},
 
+		"one message of two":                    {before: old, refused: true, message: "run all the tests of the client now", now: rows{"user@100#3: where is the log?\n\nrun all the tests of the client now", "assistant@101#4: In /tmp.", "assistant@105#5: All pass."}, verdict: found, reply: "In /tmp.|All pass.", why: "as one with others"},
+		"an old answer behind it":               {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: Yes.", "assistant@-9000#5: Long ago."}, verdict: found, reply: "Yes.", why: "was left out"},
+		"an old answer before it":               {before: old, now: rows{"user@100#3: run the tests", "assistant@-9000#5: Long ago.", "assistant@101#4: Yes."}, verdict: found, reply: "Yes.", why: "was left out"},
+		"an old answer alone":                   {before: old, now: rows{"user@100#3: run the tests", "assistant@-9000#5: Long ago."}, verdict: found, why: "was left out"},
+		"an old answer, nothing before":         {now: rows{"user@100#3: run the tests", "assistant@101#4: Yes.", "assistant@-9000#5: Long ago."}, verdict: found, reply: "Yes.", why: "was left out"},
+		"ids are places, newest first":          {before: rows{"user@10#1: hello", "assistant@11#0: hi"}, anew: true, now: rows{"user@10#3: hello", "assistant@11#2: hi", "user@100#1: run the tests", "assistant@101#0: Yes."}, verdict: found, reply: "Yes."},
+		"the system tells of a failure":         {before: old, now: rows{"user@100#3: run the tests", "system@101#4 failed: no credits"}, verdict: found, reply: ""},
 		"somebody's question was unanswered":    {before: rows{"user@90#1: theirs"}, now: rows{"user@100#3: run the tests", "assistant@101#4: for them"}, verdict: unclear, why: "not answered yet"},
 		"unanswered, both answered":             {before: rows{"user@90#1: theirs"}, now: rows{"user@100#3: run the tests", "assistant@101#4: for them", "assistant@102#5: for us"}, verdict: unclear, why: "not answered yet"},
 		"unanswered since long":                 {before: rows{"user@-9000#1: theirs"}, now: rows{"user@100#3: run the tests", "assistant@101#4: for us"}, verdict: found, reply: "for us"},
@@ -185,6 +197,9 @@ func TestMatchHistory(t *testing.T) {
 			all, lines = was[:len(was)-1], lines[1:]
 		}
 		now := append(append([]client.Message(nil), all...), history(t, lines...)...)
+		if tt.anew {
+			now = history(t, lines...)
+		}
 		if tt.turned { // in parts: the newest turn before the older one
 			now = append(reversed(history(t, lines...)), reversed(was)...)
 		}

@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"html"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -91,11 +92,30 @@ func identities(rows []client.Message) []uint64 {
 }
 
 func plainIdentities(rows []client.Message) []uint64 {
-	ids := make([]uint64, len(rows))
+	ids, places := make([]uint64, len(rows)), namesPlaces(rows)
 	for i, row := range rows {
+		if places {
+			row.ID = ""
+		}
 		ids[i] = identity(row)
 	}
 	return ids
+}
+
+// namesPlaces reports whether the ids of a list are places in it, counted from the newest
+// message: the next list has them for other messages.
+func namesPlaces(rows []client.Message) bool {
+	n := len(rows)
+	if n < 2 {
+		return false
+	}
+	last, err := strconv.Atoi(rows[n-1].ID)
+	for i, row := range rows {
+		if err != nil || last > 1 || row.ID != strconv.Itoa(last+n-1-i) {
+			return false
+		}
+	}
+	return true
 }
 
 // identity tells a message from the others of its session, as far as the service

@@ -10,7 +10,10 @@ import (
 // is reports whether a stored text is the message: services escape, trim and
 // decorate what they store, with a time stamp for example. A text that quotes the
 // message in a sentence is another one.
-func (s sent) is(stored string) bool {
+func (s sent) is(stored string) bool { return s.decorated(stored) || s.amongOthers(stored) }
+
+// decorated reports whether a stored text is the message with what gateways put around one.
+func (s sent) decorated(stored string) bool {
 	if hashMessage(stored) == s.sum {
 		return true
 	}
@@ -30,6 +33,13 @@ func (s sent) is(stored string) bool {
 		rest = rest[len(head):]
 		theirs = essence(rest)
 	}
+	return false
+}
+
+// amongOthers reports whether a stored text has the message on lines of its own behind other
+// lines: gateways make one message of several that wait.
+func (s sent) amongOthers(stored string) bool {
+	ours := essence(s.text)
 	return len(ours) >= tellingLen && s.beginsLine(ours, stored)
 }
 

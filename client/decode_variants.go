@@ -1,0 +1,97 @@
+package client
+
+import (
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// stored is a message of a history with what tells its variants apart.
+type stored struct {
+	Message
+	variant
+}
+
+// variant is what a message says of its own state, and of its other variants.
+type variant struct {
+	end     endMark
+	version float64 // 0 when the service does not say
+	instead string  // the id of the message whose place it takes
+}
+
+// endMark is what a message says of its end.
+type endMark int
+
+const (
+	endUnsaid endMark = iota
+	endOpen           // it has a place for it, which is empty
+	endSet
+)
+
+// endKeys name when, or why, a message ended.
+var endKeys = slices.Concat(stopKeys, []string{"completed_at", "completedAt", "finished_at", "finishedAt", "ended_at", "endedAt"})
+
+func variantOf(raw jsontext.Value) (f variant) {
+	o, _, _ := messageObjects(raw)
+	for _, k := range endKeys {
+		if value, ok := o[k]; ok && isNull(value) {
+			f.end = max(f.end, endOpen)
+		} else if ok {
+			f.end = endSet
+		}
+	}
+	f.version, _ = o.number("version", "revision")
+	f.instead = o.id("supersedes", "replaces", "supersedes_id", "supersedesId", "replaces_id", "replacesId", "edit_of", "editOf", "edited_from", "editedFrom")
+	return f
+}
+
+// markOpen tells which messages are still being written where an empty place for the end says
+// so. Some services never fill it.
+func markOpen(list []stored) {
+	ofAgent := func(m stored) bool { return m.Role == RoleAssistant }
+	filled := slices.ContainsFunc(list, func(m stored) bool { return ofAgent(m) && m.end == endSet })
+	for i := range list {
+		switch m := &list[i]; {
+		case !ofAgent(*m) || m.end != endOpen || m.Failure != "":
+		case filled:
+			m.Working, m.Ended = true, false
+		default:
+			m.Open = true
+		}
+	}
+}
+
+// withoutReplaced drops the messages in whose place others stand: those that others name, and
+// the lower versions of one message, or of the answer to one message.
+func withoutReplaced(list []stored) []Message {
+	type subject struct {
+		role        Role
+		id, replyTo string
+	}
+	subjects := func(m stored) (of []subject) {
+		if m.version > 0 && m.ID != "" {
+			of = append(of, subject{role: m.Role, id: m.ID})
+		}
+		if m.version > 0 && m.ReplyTo != "" {
+			of = append(of, subject{role: m.Role, replyTo: m.ReplyTo})
+		}
+		return of
+	}
+	replaced, newest := map[string]bool{}, map[subject]float64{}
+	for _, m := range list {
+		if m.instead != "" && m.instead != m.ID {
+			replaced[m.instead] = true
+		}
+		for _, s := range subjects(m) {
+			newest[s] = max(newest[s], m.version)
+		}
+	}
+	messages := make([]Message, 0, len(list))
+	for _, m := range list {
+		older := func(s subject) bool { return m.version < newest[s] }
+		if !(m.ID != "" && replaced[m.ID]) && !slices.ContainsFunc(subjects(m), older) {
+			messages = append(messages, m.Message)
+		}
+	}
+	return messages
+}
