@@ -26,34 +26,53 @@ const (
 	freeCost  = copies * 16 << 10 // of a message that always finds room
 )
 
-// countValues gives an upper bound for the number of JSON values in raw, without
+// valueCount is an upper bound for the number of JSON values in what was added, without
 // reading it properly.
-func countValues(raw []byte) int {
-	n := 1
+type valueCount struct {
+	n        int
+	inString bool
+	escaped  bool
+}
+
+func (c *valueCount) add(raw []byte) {
 	for i := 0; i < len(raw); i++ {
-		switch raw[i] {
-		case ',', '[', '{':
-			n++
-		case '"':
-			for i++; i < len(raw) && raw[i] != '"'; i++ {
-				next := bytes.IndexAny(raw[i:], `"\`)
-				if next < 0 {
-					return n
-				}
-				if i += next; raw[i] == '"' {
-					break
-				}
-				i++ // what is escaped
+		switch {
+		case c.escaped:
+			c.escaped = false
+		case c.inString:
+			next := bytes.IndexAny(raw[i:], `"\`)
+			if next < 0 {
+				return
+			}
+			i += next
+			c.escaped = raw[i] == '\\'
+			c.inString = c.escaped
+		default:
+			switch raw[i] {
+			case ',', '[', '{':
+				c.n++
+			case '"':
+				c.inString = true
 			}
 		}
 	}
-	return n
 }
+
+// tooMany reports whether a message of these values is not read.
+func (c *valueCount) tooMany() bool { return c.n >= maxValues }
+
+func countValues(raw []byte) int {
+	var c valueCount
+	c.add(raw)
+	return c.n + 1
+}
+
+var errTooManyValues = invalidRequest(fmt.Sprintf("the message has more than %d JSON values", maxValues))
 
 // checkValues refuses a message of very many values before it is read.
 func checkValues(raw []byte) *codedError {
 	if countValues(raw) > maxValues {
-		return invalidRequest(fmt.Sprintf("the message has more than %d JSON values", maxValues))
+		return errTooManyValues
 	}
 	return nil
 }
@@ -147,9 +166,11 @@ func (l *load) release() {
 }
 
 // read reads a message of at most size bytes. There is room for all that is made for it:
-// it grows with what came, and not by what was announced.
+// it grows with what came, and not by what was announced. Of a message with too many values,
+// the rest is read and dropped.
 func (l *load) read(from io.Reader, size int) ([]byte, error) {
 	var raw []byte
+	var values valueCount
 	for {
 		if len(raw) == cap(raw) {
 			// Fourfold, since doubling would leave as much behind as there is in the end;
@@ -161,8 +182,20 @@ func (l *load) read(from io.Reader, size int) ([]byte, error) {
 			raw = append(make([]byte, 0, len(raw)+more), raw...)
 		}
 		n, err := from.Read(raw[len(raw):cap(raw)])
+		values.add(raw[len(raw) : len(raw)+n])
 		raw = raw[:len(raw)+n]
-		if errors.Is(err, io.EOF) {
+		switch {
+		case values.tooMany():
+			raw = nil
+			l.release()
+			if _, err := io.Copy(io.Discard, from); err != nil {
+				return nil, err
+			}
+			return nil, errTooManyValues
+		case errors.Is(err, io.EOF):
+			if !l.add(valueCost * values.n) {
+				return nil, errBusy
+			}
 			return raw, nil
 		}
 		if err != nil {

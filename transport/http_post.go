@@ -78,11 +78,12 @@ func (h *HTTP) receive(w http.ResponseWriter, r *http.Request, caller Principal,
 		return nil
 	}
 	raw, err := h.readBody(w, r, load)
-	if err == nil && !load.addValues(raw) {
-		err = errBusy
-	}
-	if errors.Is(err, errBusy) {
+	switch {
+	case errors.Is(err, errBusy):
 		h.busy(w)
+		return nil
+	case errors.Is(err, errTooManyValues):
+		jsonAnswer(w, http.StatusBadRequest, errorMessage(nil, errTooManyValues.code, errTooManyValues.text))
 		return nil
 	}
 	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
