@@ -24,6 +24,7 @@ type normaliser struct {
 	sentTo   string // the session that the message was sent to, "" where the service chooses
 	question string // the message
 	own      ownRun
+	mine     ownMessage
 	sent     sentBefore
 	linger   bool // to look for other runs behind the end of one that is in doubt
 	past     bool // that end was seen
@@ -287,6 +288,7 @@ func (n *normaliser) object(kind string, o object, depth int) {
 		if name := nameOf(payload); name.run != "" && n.isOurs("res", payload) {
 			n.takeIDs(payload)
 		}
+		n.learnAsked("ack", payload)
 		n.put(Event{Kind: EventHeartbeat})
 		return
 	}
@@ -304,11 +306,13 @@ func (n *normaliser) object(kind string, o object, depth int) {
 			}
 		}
 	}
-	if !n.isOurs(kind, o) {
+	if !n.isOurs(kind, o) || n.ofOtherMessage(kind, o) {
 		n.otherRun(o)
 		return
 	}
 	n.takeIDs(o)
+	n.learnAsked(kind, o)
+	before := len(n.text.buf)
 	switch {
 	case n.isThought(kind, o):
 		n.put(Event{Kind: EventHeartbeat})
@@ -324,6 +328,9 @@ func (n *normaliser) object(kind string, o object, depth int) {
 		n.claude(kind, o)
 	default:
 		n.named(kind, o, depth)
+	}
+	if len(n.text.buf) != before {
+		n.learnAnswer(kind, o)
 	}
 }
 

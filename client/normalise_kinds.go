@@ -249,6 +249,9 @@ func (n *normaliser) foreign(m object) {
 		n.toolMessage(m)
 		return
 	}
+	if said := strings.TrimSpace(messageText(m)); roleOf(m) == RoleUser && said != "" && said == strings.TrimSpace(n.question) {
+		n.isAsked(m.id("id", "message_id", "messageId"), m)
+	}
 	n.put(Event{Kind: EventUnknown})
 }
 

@@ -166,7 +166,7 @@ func (n *normaliser) forget() {
 	n.text = transcript{room: n.text.room}
 	n.tools = toolTracker{}
 	n.attached = nil
-	n.session, n.message, n.run = "", "", ""
+	n.session, n.message, n.run, n.mine.answer = "", "", "", ""
 	n.chat, n.source, n.held, n.quiet = false, "", "", false
 	if n.told > 0 || n.stale {
 		n.show(change{replace: true})

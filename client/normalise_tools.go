@@ -17,6 +17,7 @@ type toolTracker struct {
 	calls   map[string]*trackedCall // by id, or by content where there is no id
 	partial map[string]*partialArgs // by index: calls whose arguments come in pieces
 	order   []string                // the keys of partial
+	came    bool                    // there was one
 	items   map[string]string       // call ids by the id of their output item
 }
 
@@ -60,6 +61,7 @@ func (t *toolTracker) begin(c ToolCall) (*trackedCall, bool) {
 
 // startCall shows a call, or what is new of one that was shown.
 func (n *normaliser) startCall(c ToolCall) {
+	n.tools.came = true
 	if emptyArgs(c.Arguments) && c.ID != "" {
 		c.Arguments = nil // the arguments may be still to come
 	}
@@ -79,6 +81,7 @@ func (n *normaliser) startCall(c ToolCall) {
 
 // endCall shows a call's result.
 func (n *normaliser) endCall(c ToolCall) {
+	n.tools.came = true
 	if c.ID != "" {
 		k, _ := n.tools.begin(c)
 		setIfEmpty(&c.Name, k.name)

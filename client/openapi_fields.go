@@ -408,6 +408,8 @@ var answerFields = []string{
 	"updated_at",
 	"url",
 	"usage",
+	"userMessageId",
+	"user_message_id",
 	"version",
 	"video",
 	"video_url",

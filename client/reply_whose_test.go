@@ -1,0 +1,73 @@
+package client
+
+import "testing"
+
+// Lines of streams that tell of several messages.
+const (
+	ack    = `ack>{"message_id":"q"}` + "\n"
+	ours   = `delta>{"message_id":"m","delta":"Ours"}` + "\n"
+	theirs = `"message":{"id":"x","role":"assistant","content":"theirs"}`
+)
+
+// What is known to be of another message is no part of the reply, nor its end.
+var otherMessages = []replyRow{
+	{rule: "an end with another message", in: ours + `done>{` + theirs + `}` + "\n" + `delta>{"message_id":"m","delta":"!"}` + "\n" + `done>{"message":{"id":"m","role":"assistant","content":"Ours!"}}`,
+		text: "Ours!", end: "final"},
+	{rule: "an end with another message is the last", in: ours + `done>{` + theirs + `}`, text: "Ours"},
+	{rule: "behind a whole message", in: `message>{"id":"m","role":"assistant","content":"Ours"}` + "\n" + `done>{` + theirs + `}` + "\n" + `done>{}`, text: "Ours", end: "final"},
+	{rule: "behind a message object", in: `message>{"message":{"id":"m","role":"assistant","content":"Ours"}}` + "\n" + `final>{` + theirs + `}` + "\n" + `done>{}`, text: "Ours", end: "final"},
+	{rule: "another message in data", in: ours + `{"type":"complete","data":{` + theirs + `}}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "an assistant_message", in: ours + `done>{"assistant_message":{"id":"x","content":"theirs"}}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "a message with its flag", in: ours + `message>{` + theirs + `,"done":true}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "a row with its role", in: ours + `done>{"id":"x","role":"assistant","content":"theirs"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "another id beside the text", in: ours + `done>{"message_id":"x","text":"theirs"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "another id alone", in: ours + `done>{"message_id":"x"}` + "\n" + `delta>{"message_id":"m","delta":"!"}` + "\n[DONE]", text: "Ours!", end: "final"},
+	{rule: "an abort of another", in: ours + `aborted>{"message_id":"x"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "a text that goes on with ours", in: ours + `done>{"message":{"id":"x","role":"assistant","content":"Ours is another"}}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "E: without a run", in: `{"state":"delta","message":{"id":"m","role":"assistant","content":"Ours"}}` + "\n" + `{"state":"final",` + theirs + `}` + "\n" + `{"state":"final"}`, text: "Ours", end: "final"},
+	{rule: "in_reply_to", in: ack + `{"delta":"Ours"}` + "\n" + `done>{"in_reply_to":"x","text":"theirs"}` + "\n" + `done>{"in_reply_to":"q"}`, text: "Ours", end: "final"},
+	{rule: "inReplyTo of the message", in: ack + `{"delta":"Ours"}` + "\n" + `done>{"message":{"id":"y","inReplyTo":"x","content":"theirs"}}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "reply_to, without a text", in: `user_message>{"id":"q"}` + "\n" + `{"delta":"Ours"}` + "\n" + `done>{"reply_to":"x"}` + "\n" + `{"delta":"!"}` + "\n[DONE]", text: "Ours!", end: "final"},
+	{rule: "replyTo in data", in: `{"status":"queued","message_id":"q"}` + "\n" + `{"delta":"Ours"}` + "\n" + `{"type":"done","data":{"replyTo":"x","text":"theirs"}}` + "\n[DONE]", text: "Ours", end: "final", says: "queued"},
+	{rule: "parent_id", in: ack + `{"delta":"Ours"}` + "\n" + `done>{"parent_id":"x","text":"theirs"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "before ours begins", in: ack + `done>{"in_reply_to":"x","text":"theirs"}` + "\n" + `{"delta":"Ours"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "the echo is an acknowledgement", in: `message>{"id":"q","role":"user","content":"What is it?"}` + "\n" + `{"delta":"Ours"}` + "\n" + `done>{"in_reply_to":"x","text":"theirs"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "the gateway's answer is one", in: `{"type":"res","id":"1","ok":true,"payload":{"messageId":"q"}}` + "\n" + `{"delta":"Ours"}` + "\n" + `done>{"in_reply_to":"x","text":"theirs"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "a start that names both", in: `start>{"user_message_id":"q","message_id":"m"}` + "\n" + `{"delta":"Ours"}` + "\n" + `done>{"in_reply_to":"x","text":"theirs"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "an error in answer to another", in: ack + `{"delta":"Ours"}` + "\n" + `error>{"in_reply_to":"x","message":"boom"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "a piece in answer to another", in: ack + `{"delta":"Ours"}` + "\n" + `{"in_reply_to":"x","delta":"theirs"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "a message in answer to another", in: ack + `message>{"id":"x","role":"assistant","in_reply_to":"y","content":"theirs"}` + "\n" + `{"delta":"Ours"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "a tool in answer to another", in: ack + `tool>{"in_reply_to":"x","id":"t","name":"x","result":"y"}` + "\n" + `{"delta":"Ours"}` + "\n[DONE]", text: "Ours", end: "final"},
+}
+
+// Ids that tell nothing change nothing.
+var ownMessages = []replyRow{
+	{rule: "no id before", in: `{"delta":"Our"}` + "\n" + `done>{"message":{"id":"m","role":"assistant","content":"Ours"}}`, text: "Ours", end: "final"},
+	{rule: "the same id", in: ours + `done>{"message":{"id":"m","role":"assistant","content":"Ours!"}}`, text: "Ours!", end: "final"},
+	{rule: "stored under an id of its own", in: ours + `done>{"message":{"id":"y","role":"assistant","content":"Ours"}}`, text: "Ours", end: "final"},
+	{rule: "stored, and tidied up", in: `delta>{"message_id":"m","delta":"[[reply_to_current]] Ours "}` + "\n" + `done>{"message":{"id":"y","role":"assistant","content":"Ours"}}`, text: "Ours", end: "final"},
+	{rule: "a new message behind a tool", in: ours + `tool>{"name":"x","result":"y"}` + "\n" + `done>{"message":{"id":"n","role":"assistant","content":" too"}}`, text: "Ours too", end: "final", tools: ` x  "y"`},
+	{rule: "its pieces have no id behind a tool", in: ours + `tool>{"name":"x","result":"y"}` + "\n" + `{"delta":" to"}` + "\n" + `done>{"message":{"id":"n","role":"assistant","content":" too"}}`, text: "Ours too", end: "final", tools: ` x  "y"`},
+	{rule: "the id of the question", in: ack + ours + `done>{"message_id":"q","text":"Ours!"}`, text: "Ours!", end: "final"},
+	{rule: "in answer to ours", in: ack + ours + `done>{"in_reply_to":"q","message":{"id":"n","role":"assistant","content":"Ours!"}}`, text: "Ours!", end: "final"},
+	{rule: "in answer to what stands beside it", in: `ack>{"message_id":"q","client_id":"c"}` + "\n" + `{"delta":"Our"}` + "\n" + `done>{"in_reply_to":"c","text":"Ours"}`, text: "Ours", end: "final"},
+	{rule: "an acknowledgement that names the reply", in: `ack>{"message_id":"m"}` + "\n" + ours + `done>{"in_reply_to":"q","message":{"id":"m","role":"assistant","content":"Ours!"}}`, text: "Ours!", end: "final"},
+	{rule: "behind its own message", in: ack + ours + `done>{"parent_id":"m","text":"Ours!"}`, text: "Ours!", end: "final"},
+	{rule: "behind a tool's message", in: ack + `{"delta":"Ours"}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `done>{"parent_id":"t","text":" too"}`, text: "Ours too", end: "final", tools: ` x  "y"`},
+	{rule: "behind a tool's message, with no text before", in: ack + `tool>{"name":"x","result":"y"}` + "\n" + `{"delta":"Our"}` + "\n" + `done>{"parent_id":"t","text":"Ours"}`, text: "Ours", end: "final", tools: ` x  "y"`},
+	{rule: "behind one that did not come", in: ack + `{"delta":"Ours"}` + "\n" + `done>{"parent_id":"t","text":"Ours"}`, text: "Ours", end: "final"},
+	{rule: "an answer to the session", in: `ack>{"message_id":"q"}` + "\n" + `session>{"id":"s"}` + "\n" + `done>{"parent_id":"s","text":"Ours"}`, text: "Ours", end: "final"},
+	{rule: "no acknowledgement", in: `{"delta":"Our"}` + "\n" + `done>{"in_reply_to":"q","text":"Ours"}`, text: "Ours", end: "final"},
+	{rule: "a run that is ours", in: `{"runId":"r","state":"delta","message":{"id":"m","role":"assistant","content":"Our"}}` + "\n" + `{"runId":"r","state":"final","message":{"id":"n","role":"assistant","content":"Ours"}}`, text: "Ours", end: "final"},
+	{rule: "C: the model's ids", in: start("msg_1") + "\n" + piece("Our") + "\n" + `{"type":"complete","message":{"id":"m","role":"assistant","content":"Ours"}}`, text: "Ours", end: "final"},
+}
+
+func TestWhoseReply(t *testing.T) {
+	for name, rows := range map[string][]replyRow{"other messages": otherMessages, "own messages": ownMessages} {
+		t.Run(name, func(t *testing.T) {
+			for _, row := range rows {
+				t.Run(row.rule, row.check)
+			}
+		})
+	}
+}
