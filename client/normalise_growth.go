@@ -15,12 +15,17 @@ import (
 //	"1", "10"                              110: nor does one without letters
 //	"a", "ab", "c"                         aabc: one such text may be chance
 //	"One", "One two", "One two.", "Next"   One two.||Next: another message begins
+//
+// Some services call pieces, as by the name "delta", what has all before it. Against a name it
+// takes the first three texts of a message, each with all before it and more, and several words.
 type growth struct {
 	pieces bool   // they are pieces
 	last   string // the text before, until that is known
 	from   int    // where the first of the texts stands that had all before them
 	proofs int    // texts that had all before them, and more
 	joined string // with one proof: what stands from there if they are pieces after all
+	first  string // the text that a message of pieces began with, while each has all before it
+	grows  bool   // what calls itself a piece is none
 }
 
 // unmarked takes a text of a stream that does not say whether its texts are pieces.
@@ -30,7 +35,7 @@ func (t *transcript) unmarked(s string) change {
 		return change{}
 	}
 	if g.pieces {
-		return t.increment("", s)
+		return t.named(s)
 	}
 	last, begins := g.last, t.current().start == len(t.buf)
 	g.last = s
@@ -65,6 +70,50 @@ func (t *transcript) unmarked(s string) change {
 	}
 	return t.snapshot(s)
 }
+
+// named takes a text that is a piece by its name, or by those before it.
+func (t *transcript) named(s string) change {
+	g := &t.grow
+	if t.current().start == len(t.buf) {
+		g.first, g.last, g.proofs = s, s, 0
+		return t.increment("", s)
+	}
+	if !strings.HasPrefix(s, g.last) {
+		g.first = ""
+	}
+	if g.first == "" || s == g.last {
+		return t.increment("", s)
+	}
+	g.last = s
+	if g.proofs++; g.proofs < 2 || !severalWords(s) || !hasLetter(strings.ReplaceAll(s, g.first, "")) {
+		return t.increment("", s)
+	}
+	g.pieces, g.grows, g.first = false, true, ""
+	return t.rewrite(t.current().start, s)
+}
+
+// severalWords reports whether a text has two different words, or many letters of a script
+// that does not part its words.
+func severalWords(s string) bool {
+	first, unparted := "", 0
+	for word := range strings.FieldsSeq(s) {
+		switch {
+		case !hasLetter(word):
+		case first == "":
+			first = word
+		case word != first:
+			return true
+		}
+	}
+	for _, r := range s {
+		if unicode.IsLetter(r) && !unicode.IsUpper(r) && !unicode.IsLower(r) {
+			unparted++
+		}
+	}
+	return unparted > 5
+}
+
+func hasLetter(s string) bool { return strings.IndexFunc(s, unicode.IsLetter) >= 0 }
 
 // regrown takes a text of which it is known that it has all of its message so far.
 func (t *transcript) regrown(last, s string) change {

@@ -204,7 +204,7 @@ func (n *normaliser) piece(kind, key, s string) {
 		n.deltas = true
 	}
 	if isIncrement(kind) || isIncrement(key) {
-		n.text.grow.pieces = true
+		n.text.grow.pieces = !n.text.grow.grows
 	}
 	n.show(n.text.unmarked(s))
 }
@@ -230,7 +230,7 @@ func (n *normaliser) wholeMessage(m, o object) {
 		n.finish(text)
 		return
 	case kindOf(o["done"]) == 'f': // Ollama's form: a message a token
-		n.show(n.text.increment("", text))
+		n.piece("message", "delta", text)
 		return
 	}
 	if len(o) > 0 {

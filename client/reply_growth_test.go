@@ -1,0 +1,40 @@
+package client
+
+import "testing"
+
+// What calls itself a piece may be all of the text so far.
+var grownPieces = []replyRow{
+	{rule: "delta", in: `delta>{"delta":"Hello"}` + "\n" + `delta>{"delta":"Hello wor"}` + "\n" + `delta>{"delta":"Hello world"}` + "\ndone>{}", text: "Hello world", end: "final"},
+	{rule: "typed delta", in: `{"type":"text_delta","text":"Hello"}` + "\n" + `{"type":"text_delta","text":"Hello wor"}` + "\n" + `{"type":"text_delta","text":"Hello world"}` + "\n" + `{"type":"text_delta","text":"Hello world!"}` + "\n" + `{"type":"done"}`, text: "Hello world!", end: "final"},
+	{rule: "typed token", in: `{"type":"token","content":"Hel"}` + "\n" + `{"type":"token","content":"Hello"}` + "\n" + `{"type":"token","content":"Hello"}` + "\n" + `{"type":"token","content":"Hello, big"}` + "\n" + `{"type":"token","content":"Hello, big world"}` + "\n[DONE]", text: "Hello, big world", end: "final"},
+	{rule: "raw chunks", in: "chunk>One\nchunk>One two\nchunk>One two three\ndone>", text: "One two three", end: "final"},
+	{rule: "delta of an object", in: `{"delta":{"text":"One"}}` + "\n" + `{"delta":{"text":"One two"}}` + "\n" + `{"delta":{"text":"One two three"}}` + "\n[DONE]", text: "One two three", end: "final"},
+	{rule: "A: chunks", in: chunk("One") + chunk("One two") + chunk("One two three") + "[DONE]", text: "One two three", end: "final"},
+	{rule: "Ollama", in: `{"message":{"role":"assistant","content":"One"},"done":false}` + "\n" + `{"message":{"role":"assistant","content":"One two"},"done":false}` + "\n" + `{"message":{"role":"assistant","content":"One two three"},"done":false}` + "\n" + `{"message":{"role":"assistant","content":""},"done":true}`, text: "One two three", end: "final"},
+	{rule: "a script without spaces", in: `delta>{"delta":"今天"}` + "\n" + `delta>{"delta":"今天天气"}` + "\n" + `delta>{"delta":"今天天气很好"}` + "\ndone>{}", text: "今天天气很好", end: "final"},
+	{rule: "around a tool", in: `delta>{"delta":"Let"}` + "\n" + `delta>{"delta":"Let me"}` + "\n" + `delta>{"delta":"Let me look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `delta>{"delta":"Found"}` + "\n" + `delta>{"delta":"Found it."}` + "\ndone>{}",
+		text: "Let me look.Found it.", end: "final", tools: ` x  "y"`},
+	{rule: "behind a tool", in: `delta>{"delta":"I look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `delta>{"delta":" Found"}` + "\n" + `delta>{"delta":" Found it"}` + "\n" + `delta>{"delta":" Found it here."}` + "\ndone>{}",
+		text: "I look. Found it here.", end: "final", tools: ` x  "y"`},
+	{rule: "and the next message", in: `delta>{"delta":"One"}` + "\n" + `delta>{"delta":"One two"}` + "\n" + `delta>{"delta":"One two three."}` + "\n" + `delta>{"delta":"Next"}` + "\n" + `delta>{"delta":"Next one."}` + "\ndone>{}", text: "One two three.\n\nNext one.", end: "final"},
+}
+
+// And may well be a piece.
+var truePieces = []replyRow{
+	{rule: "ha, ha", in: `delta>{"delta":"ha"}` + "\n" + `delta>{"delta":"ha"}` + "\n" + `delta>{"delta":"haha"}` + "\ndone>{}", text: "hahahaha", end: "final"},
+	{rule: "ha, more and more", in: `delta>{"delta":"ha"}` + "\n" + `delta>{"delta":"ha ha"}` + "\n" + `delta>{"delta":"ha ha haha"}` + "\ndone>{}", text: "haha haha ha haha", end: "final"},
+	{rule: "numbers", in: `delta>{"delta":"1"}` + "\n" + `delta>{"delta":"10"}` + "\n" + `delta>{"delta":"100 000"}` + "\ndone>{}", text: "110100 000", end: "final"},
+	{rule: "one word", in: `delta>{"delta":"a"}` + "\n" + `delta>{"delta":"an"}` + "\n" + `delta>{"delta":"and"}` + "\n" + `delta>{"delta":" so on"}` + "\ndone>{}", text: "aanand so on", end: "final"},
+	{rule: "two of them", in: `delta>{"delta":"The cat"}` + "\n" + `delta>{"delta":"The cat sat"}` + "\n" + `delta>{"delta":" down"}` + "\ndone>{}", text: "The catThe cat sat down", end: "final"},
+	{rule: "in the middle", in: `delta>{"delta":"So: "}` + "\n" + `delta>{"delta":"no"}` + "\n" + `delta>{"delta":"no no"}` + "\n" + `delta>{"delta":"no no never"}` + "\ndone>{}", text: "So: nono nono no never", end: "final"},
+}
+
+func TestGrowingPieces(t *testing.T) {
+	for name, rows := range map[string][]replyRow{"grown": grownPieces, "true": truePieces} {
+		t.Run(name, func(t *testing.T) {
+			for _, row := range rows {
+				t.Run(row.rule, row.check)
+			}
+		})
+	}
+}
