@@ -26,6 +26,8 @@ type growth struct {
 	joined string // with one proof: what stands from there if they are pieces after all
 	first  string // the text that a message of pieces began with, while each has all before it
 	grows  bool   // what calls itself a piece is none
+	called bool   // some texts call themselves pieces
+	whole  bool   // and others had all of them
 }
 
 // unmarked takes a text of a stream that does not say whether its texts are pieces.
@@ -53,7 +55,7 @@ func (t *transcript) unmarked(s string) change {
 		return t.increment("", s)
 	case !grown:
 		from, joined := g.from, g.joined+s
-		*g = growth{pieces: true}
+		*g = growth{pieces: true, called: g.called, whole: g.whole}
 		return t.rewrite(from, joined)
 	case g.proofs == 0 && provesNothing(s, last):
 		return t.increment("", s)
@@ -92,6 +94,30 @@ func (t *transcript) named(s string) change {
 	return t.rewrite(t.current().start, s)
 }
 
+// snapshotOfPieces takes a text that does not call itself a piece, among others that do, if it
+// has all that they brought: of the message, or of the reply. One that lags behind has no more
+// than that.
+func (t *transcript) snapshotOfPieces(s string) (change, bool) {
+	c, g := t.current(), &t.grow
+	shown, enough := t.buf[c.start:], 3
+	if len(shown) == 0 { // a tool ran; the next message may well begin with a word of the one before
+		shown, enough = t.buf, 10
+	}
+	switch {
+	case weight(string(shown[:min(len(shown), 64)])) < enough:
+		return change{}, false
+	case extends(s, shown), extends(s, t.buf):
+		g.whole = true
+		return t.snapshot(s), true
+	case len(s) <= len(shown) && string(shown[:len(s)]) == s:
+		return change{}, c.start < len(t.buf) && severalWords(s) || g.whole && weight(s) >= enough
+	case c.start > 0 && 2*len(s) >= len(t.buf) && strings.HasPrefix(squash(s), squash(string(t.buf))):
+		g.whole = true
+		return t.rewrite(0, s), true // with the space between its messages
+	}
+	return change{}, false
+}
+
 // severalWords reports whether a text has two different words, or many letters of a script
 // that does not part its words.
 func severalWords(s string) bool {
@@ -128,14 +154,20 @@ func (t *transcript) regrown(last, s string) change {
 // it says the same once more, or what it repeats has no letters, or one only of a script in
 // which that is a word.
 func provesNothing(s, last string) bool {
-	letters := 0
-	for _, r := range last {
+	return weight(last) < 2 || strings.ReplaceAll(s, last, "") == ""
+}
+
+// weight tells how much the letters of a text prove where it comes again. One that is a word of
+// its script is more often said twice than any other.
+func weight(s string) int {
+	n := 0
+	for _, r := range s {
 		switch {
 		case unicode.IsUpper(r) || unicode.IsLower(r):
-			letters += 2
+			n += 2
 		case unicode.IsLetter(r):
-			letters++
+			n++
 		}
 	}
-	return letters < 2 || strings.ReplaceAll(s, last, "") == ""
+	return n
 }

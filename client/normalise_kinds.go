@@ -203,8 +203,14 @@ func (n *normaliser) piece(kind, key, s string) {
 	if kind != "message" {
 		n.deltas = true
 	}
-	if isIncrement(kind) || isIncrement(key) {
-		n.text.grow.pieces = !n.text.grow.grows
+	switch grow := &n.text.grow; {
+	case isIncrement(kind) || isIncrement(key):
+		grow.pieces, grow.called = !grow.grows, true
+	case grow.called:
+		if c, ok := n.text.snapshotOfPieces(s); ok {
+			n.show(c)
+			return
+		}
 	}
 	n.show(n.text.unmarked(s))
 }

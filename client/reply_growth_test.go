@@ -27,10 +27,29 @@ var truePieces = []replyRow{
 	{rule: "one word", in: `delta>{"delta":"a"}` + "\n" + `delta>{"delta":"an"}` + "\n" + `delta>{"delta":"and"}` + "\n" + `delta>{"delta":" so on"}` + "\ndone>{}", text: "aanand so on", end: "final"},
 	{rule: "two of them", in: `delta>{"delta":"The cat"}` + "\n" + `delta>{"delta":"The cat sat"}` + "\n" + `delta>{"delta":" down"}` + "\ndone>{}", text: "The catThe cat sat down", end: "final"},
 	{rule: "in the middle", in: `delta>{"delta":"So: "}` + "\n" + `delta>{"delta":"no"}` + "\n" + `delta>{"delta":"no no"}` + "\n" + `delta>{"delta":"no no never"}` + "\ndone>{}", text: "So: nono nono no never", end: "final"},
+	{rule: "of two names", in: `delta>{"delta":"A"}` + "\n" + `content>{"text":"A"}` + "\n" + `delta>{"delta":"rgh"}` + "\n" + `content>{"text":"!"}` + "\ndone>{}", text: "AArgh!", end: "final"},
+	{rule: "of two names, in the middle", in: `delta>{"delta":"So, ha"}` + "\n" + `content>{"text":"ha"}` + "\n" + `token>{"text":" ha"}` + "\ndone>{}", text: "So, haha ha", end: "final"},
+	{rule: "of two names, the same word behind a tool", in: `delta>{"delta":"OK"}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `content>{"text":"OK"}` + "\ndone>{}", text: "OKOK", end: "final", tools: ` x  "y"`},
+}
+
+// What does not call itself a piece, among others that do, may be all that they brought.
+var wholesOfPieces = []replyRow{
+	{rule: "a content behind a piece", in: `delta>{"delta":"Hello"}` + "\n" + `content>{"text":"Hello"}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "a content behind pieces", in: `delta>{"delta":"Hel"}` + "\n" + `delta>{"delta":"lo"}` + "\n" + `content>{"text":"Hello"}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "a content with more", in: `delta>{"delta":"Hel"}` + "\n" + `content>{"text":"Hello, wor"}` + "\n" + `delta>{"delta":"ld"}` + "\n" + `content>{"text":"Hello, world"}` + "\ndone>{}", text: "Hello, world", end: "final"},
+	{rule: "again and again", in: `{"type":"token","text":"One"}` + "\n" + `{"type":"content","content":"One"}` + "\n" + `{"type":"token","text":" two"}` + "\n" + `{"type":"content","content":"One two"}` + "\n[DONE]", text: "One two", end: "final"},
+	{rule: "a content comes first", in: `content>{"text":"One"}` + "\n" + `delta>{"delta":" two"}` + "\n" + `content>{"text":"One two"}` + "\ndone>{}", text: "One two", end: "final"},
+	{rule: "a message without a role", in: `delta>{"delta":"Hel"}` + "\n" + `delta>{"delta":"lo"}` + "\n" + `message>{"text":"Hello"}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "a nameless one", in: `{"delta":"Hel"}` + "\n" + `{"delta":"lo"}` + "\n" + `{"text":"Hello"}` + "\n[DONE]", text: "Hello", end: "final"},
+	{rule: "one that lags behind", in: `delta>{"delta":"One"}` + "\n" + `delta>{"delta":" two"}` + "\n" + `delta>{"delta":" three"}` + "\n" + `content>{"text":"One two"}` + "\n" + `delta>{"delta":" four"}` + "\ndone>{}", text: "One two three four", end: "final"},
+	{rule: "one word that lags behind", in: `delta>{"delta":"One"}` + "\n" + `content>{"text":"One"}` + "\n" + `delta>{"delta":" two"}` + "\n" + `content>{"text":"One"}` + "\ndone>{}", text: "One two", end: "final"},
+	{rule: "of the message behind a tool", in: `delta>{"delta":"I look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `delta>{"delta":" Found"}` + "\n" + `content>{"text":" Found"}` + "\ndone>{}", text: "I look. Found", end: "final", tools: ` x  "y"`},
+	{rule: "of all, behind a tool", in: `delta>{"delta":"I look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `content>{"text":"I look."}` + "\n" + `delta>{"delta":" Found"}` + "\n" + `content>{"text":"I look. Found"}` + "\ndone>{}", text: "I look. Found", end: "final", tools: ` x  "y"`},
+	{rule: "of all, with lines between", in: `delta>{"delta":"I look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `delta>{"delta":"Found"}` + "\n" + `content>{"text":"I look.\n\nFound it."}` + "\ndone>{}", text: "I look.\n\nFound it.", end: "final", tools: ` x  "y"`},
 }
 
 func TestGrowingPieces(t *testing.T) {
-	for name, rows := range map[string][]replyRow{"grown": grownPieces, "true": truePieces} {
+	for name, rows := range map[string][]replyRow{"grown": grownPieces, "true": truePieces, "wholes": wholesOfPieces} {
 		t.Run(name, func(t *testing.T) {
 			for _, row := range rows {
 				t.Run(row.rule, row.check)
