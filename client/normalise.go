@@ -57,28 +57,6 @@ const (
 	NoteNoRoom  = "this server has no memory left for more of the reply, and its text stops there; the rest: read_chat_history"
 )
 
-// silence is the word by which an OpenClaw agent says that it does not answer.
-const silence = "NO_REPLY"
-
-// IsSilent reports whether a reply's text is the word by which the agent says that
-// it chose not to answer. Where events come twice, so does the word.
-func IsSilent(text string) bool {
-	rest, said := strings.CutPrefix(strings.TrimSpace(text), silence)
-	return said && (rest == "" || IsSilent(rest))
-}
-
-// maybeSilent reports whether a text may become the word for no reply.
-func maybeSilent(text []byte) bool {
-	if len(text) > 64 {
-		return false
-	}
-	t := bytes.TrimSpace(text)
-	if rest, said := bytes.CutPrefix(t, []byte(silence)); said {
-		return len(rest) == 0 || maybeSilent(rest)
-	}
-	return len(t) > 0 && strings.HasPrefix(silence, string(t))
-}
-
 // put hands an event on, with the ids and the data of the frame at hand.
 func (n *normaliser) put(ev Event) {
 	if n.stopped {
@@ -314,7 +292,7 @@ func (n *normaliser) object(kind string, o object, depth int) {
 	n.learnAsked(kind, o)
 	before := len(n.text.buf)
 	switch {
-	case n.isThought(kind, o):
+	case n.isThought(kind, o), isToolText(kind, o):
 		n.put(Event{Kind: EventHeartbeat})
 	case kindOf(o["choices"]) == '[':
 		n.openAI(o)
@@ -354,6 +332,14 @@ func (n *normaliser) isThought(kind string, o object) bool {
 		}
 	}
 	return false
+}
+
+// isToolText reports whether a text says that it is what a tool printed.
+func isToolText(kind string, o object) bool {
+	inner, _ := o.object("data")
+	class := classOf(kind)
+	return (class == classText || class == classUnknown) &&
+		(strings.HasPrefix(canonical(o.text("source")), "tool") || strings.HasPrefix(canonical(inner.text("source")), "tool"))
 }
 
 // takeIDs notes the ids that an object carries at its own level.

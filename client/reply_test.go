@@ -262,6 +262,12 @@ var notText = []replyRow{
 	{rule: "F: thinking", in: f("r", "thinking", `"text":"hm","delta":"hm"`) + f("r", "assistant", `"text":"Hello","delta":"Hello"`) + over},
 	{rule: "F: commentary", in: f("r", "assistant", `"phase":"commentary","text":"hm","delta":"hm"`) + f("r", "assistant", `"text":"Hello","delta":"Hello"`) + over},
 	{rule: "G: reasoning", in: `{"type":"response.reasoning_text.delta","delta":"hm"}` + "\n" + `{"type":"response.output_text.delta","delta":"Hello"}` + "\n" + `{"type":"response.completed"}`},
+	{rule: "a tool's text", in: `{"source":"tool","text":"hm"}` + hello},
+	{rule: "a tool's text, named", in: `output>{"source":"tool","text":"hm"}` + hello},
+	{rule: "a tool's text in data", in: `{"type":"output","data":{"source":"Tool","text":"hm"}}` + hello},
+	{rule: "a tool's text beside data", in: `{"type":"text","source":"tool_result","data":{"text":"hm"}}` + hello},
+	{rule: "A: a tool's text", in: `{"source":"tool","choices":[{"delta":{"content":"hm"}}]}` + "\n" + chunk("Hello") + "[DONE]"},
+	{rule: "a text of the assistant's", in: `{"source":"assistant","text":"Hello"}` + "\n[DONE]"},
 	{rule: "echo as role", in: `message>{"role":"user","content":"hi"}` + hello},
 	{rule: "echo as sender", in: `message>{"sender":"user","content":"hi"}` + hello},
 	{rule: "echo as author.role", in: `message>{"author":{"role":"user"},"content":"hi"}` + hello},
@@ -271,24 +277,6 @@ var notText = []replyRow{
 	{rule: "a reply by its sender", in: `message>{"sender":"assistant","content":"Hello"}` + "\n[DONE]"},
 	{rule: "a sender with a name of its own", in: `message>{"sender":"Clawd","content":"Hello"}` + "\n[DONE]"},
 	{rule: "an agent by its role", in: `message>{"role":"agent","content":"Hello"}` + "\n[DONE]"},
-}
-
-// The agent may choose not to answer.
-var silences = []replyRow{
-	{rule: "A: no reply", in: chunk("NO") + chunk("_REPLY") + "[DONE]", end: "silent"},
-	{rule: "B: no reply", in: `output>{"text":"NO_REPLY"}` + "\ncomplete>{}", end: "silent"},
-	{rule: "C: no reply", in: piece("NO_REPLY") + "\n" + `{"type":"agent-output","data":{"type":"result","result":"NO_REPLY"}}` + "\n" + `{"type":"complete"}`, end: "silent"},
-	{rule: "D: no reply", in: `delta>{"delta":"\nNO"}` + "\n" + `delta>{"delta":"_REPLY\n"}` + "\ndone>{}", end: "silent"},
-	{rule: "E: no reply", in: e("r", "k", `"state":"delta",`+said("NO_RE")) + e("r", "k", `"state":"final",`+said("NO_REPLY")), end: "silent"},
-	{rule: "F: no reply", in: f("r", "assistant", `"text":"NO_REPLY","delta":"NO_REPLY"`) + over, end: "silent"},
-	{rule: "G: no reply", in: `{"type":"response.output_text.delta","delta":"NO_REPLY"}` + "\n" + `{"type":"response.completed"}`, end: "silent"},
-	{rule: "JSON: no reply", contentType: "application/json", in: `{"reply":"NO_REPLY"}`, end: "silent"},
-	{rule: "a reply that begins so", in: chunk("NO") + chunk(" problem") + "[DONE]", text: "NO problem", end: "final"},
-	{rule: "a reply that is a part of it", in: chunk("NO") + "[DONE]", text: "NO", end: "final"},
-	{rule: "a stream that is cut there", in: chunk("NO"), text: "NO"},
-	{rule: "no reply, said twice", in: chunk("NO_REPLY") + chunk("NO_REPLY") + "[DONE]", end: "silent"},
-	{rule: "a reply about it", in: chunk("NO_REPLY") + chunk(" is a word.") + "[DONE]", text: "NO_REPLY is a word.", end: "final"},
-	{rule: "nothing to add", in: item("a", "Done.", "Done.") + item("b", "NO_REPLY", "NO_REPLY") + over, text: "Done.", end: "final"},
 }
 
 // Failures come as text, too.
