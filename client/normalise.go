@@ -41,6 +41,7 @@ type normaliser struct {
 	chat     bool   // the gateway's chat events came, which end with one of theirs
 	source   string // which of the gateway's events bring the text: "chat" or "agent"
 	claudeID string // the message that Claude's stream events are about
+	aside    string // the latest message of AG-UI's that is not the agent's
 	held     string // a first and only chunk that may be the failure it says it is
 	saidFull bool
 	cut      string   // what cut the model's last message short
@@ -304,6 +305,7 @@ func (n *normaliser) object(kind string, o object, depth int) {
 		n.agentEvent(o)
 	case isClaude(kind, o):
 		n.claude(kind, o)
+	case n.agUI(kind, o):
 	default:
 		n.named(kind, o, depth)
 	}

@@ -32,10 +32,10 @@ var kinds = map[string]class{
 	"status": classStatus, "progress": classStatus, "info": classStatus, "notice": classStatus, "log": classStatus,
 
 	"session": classIDs, "start": classIDs, "started": classIDs, "run": classIDs, "accepted": classIDs,
-	"ack": classIDs, "connected": classIDs, "open": classIDs, "user_message": classIDs,
+	"ack": classIDs, "connected": classIDs, "open": classIDs, "user_message": classIDs, "run_started": classIDs,
 
 	"done": classFinal, "complete": classFinal, "completed": classFinal, "end": classFinal,
-	"final": classFinal, "finished": classFinal,
+	"final": classFinal, "finished": classFinal, "run_finished": classFinal,
 
 	"aborted": classAborted, "cancelled": classAborted, "canceled": classAborted,
 
