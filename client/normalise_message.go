@@ -25,12 +25,15 @@ func (n *normaliser) learnAsked(kind string, o object) {
 		return
 	}
 	id := o.id("user_message_id", "userMessageId")
+	m, _ := o.object("message")
 	switch {
-	case kind == "user_message":
-		m, _ := o.object("message")
-		setIfEmpty(&id, o.id("message_id", "messageId", "id"))
+	case kind == "user_message", kind == "ack", kind == "accepted":
+		setIfEmpty(&id, o.id(messageKeys...))
 		setIfEmpty(&id, m.id("id"))
-	case kind == "ack", kind == "accepted", slices.Contains(takenWords, canonical(o.text("status", "state"))) && len(n.text.buf) == 0:
+		setIfEmpty(&id, o.id("id"))
+	case classOf(kind) == classIDs && roleOf(m) == RoleUser:
+		setIfEmpty(&id, m.id("id"))
+	case slices.Contains(takenWords, canonical(o.text("status", "state"))) && len(n.text.buf) == 0:
 		setIfEmpty(&id, o.id(messageKeys...))
 	}
 	n.isAsked(id, o)
@@ -82,7 +85,7 @@ func (n *normaliser) ofOtherMessage(kind string, o object) bool {
 		n.own.run != "" && nameOf(o).run == n.own.run:
 		return false
 	}
-	ends := class == classFinal || class == classAborted || class == classText && o.flag("done")
+	ends := class == classFinal || class == classAborted || class == classText && o.flag("done") || kind == "result"
 	if len(n.mine.asked) == 0 && !ends {
 		return false
 	}
@@ -143,6 +146,21 @@ func (n *normaliser) namesMessages(o object, ends bool, depth int) messageNames 
 		setIfEmpty(&named.follows, more.follows)
 	}
 	return named
+}
+
+// nextMessage begins a new message where a whole one is none of what the pieces under another
+// id brought.
+func (n *normaliser) nextMessage(id, s string) {
+	c := n.text.current()
+	if id == "" || n.mine.answer == "" || id == n.mine.answer || c.id != "" || c.start != n.mine.at {
+		return
+	}
+	const enough = 4 << 10 // bytes that are compared
+	a := squash(string(n.text.buf[c.start:min(len(n.text.buf), c.start+enough)]))
+	b := squash(s[:min(len(s), enough)])
+	if 2*commonPrefix(a, b) < min(len(a), len(b)) {
+		n.text.open(id)
+	}
 }
 
 // isShown reports whether the text of an end is that of the stream so far, but for what is
