@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"strings"
 	"unicode"
 )
@@ -91,7 +92,10 @@ func (t *transcript) named(s string) change {
 		return t.increment("", s)
 	}
 	g.pieces, g.grows, g.first = false, true, ""
-	return t.rewrite(t.current().start, s)
+	if c := t.current(); !extends(s, t.buf[:c.start]) {
+		return t.rewrite(c.start, s)
+	}
+	return t.rewrite(0, s)
 }
 
 // snapshotOfPieces takes a text that does not call itself a piece, among others that do, if it
@@ -103,13 +107,20 @@ func (t *transcript) snapshotOfPieces(s string) (change, bool) {
 	if len(shown) == 0 { // a tool ran; the next message may well begin with a word of the one before
 		shown, enough = t.buf, 10
 	}
+	bare := bytes.TrimSpace(shown)
 	switch {
-	case weight(string(shown[:min(len(shown), 64)])) < enough:
+	case weight(string(bare[:min(len(bare), 64)])) < enough:
 		return change{}, false
 	case extends(s, shown), extends(s, t.buf):
 		g.whole = true
 		return t.snapshot(s), true
-	case len(s) <= len(shown) && string(shown[:len(s)]) == s:
+	case extends(strings.TrimSpace(s), bare): // without the space around it
+		g.whole = true
+		if len(strings.TrimSpace(s)) == len(bare) {
+			return change{}, true
+		}
+		return t.rewrite(len(t.buf)-len(shown), s), true
+	case bytes.HasPrefix(bare, []byte(strings.TrimSpace(s))):
 		return change{}, c.start < len(t.buf) && severalWords(s) || g.whole && weight(s) >= enough
 	case c.start > 0 && 2*len(s) >= len(t.buf) && strings.HasPrefix(squash(s), squash(string(t.buf))):
 		g.whole = true

@@ -16,6 +16,9 @@ var grownPieces = []replyRow{
 		text: "Let me look.Found it.", end: "final", tools: ` x  "y"`},
 	{rule: "behind a tool", in: `delta>{"delta":"I look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `delta>{"delta":" Found"}` + "\n" + `delta>{"delta":" Found it"}` + "\n" + `delta>{"delta":" Found it here."}` + "\ndone>{}",
 		text: "I look. Found it here.", end: "final", tools: ` x  "y"`},
+	{rule: "of all, behind a tool", in: `delta>{"delta":"Look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `delta>{"delta":"Look. Found"}` + "\n" + `delta>{"delta":"Look. Found it"}` + "\n" + `delta>{"delta":"Look. Found it here."}` + "\ndone>{}",
+		text: "Look. Found it here.", end: "final", tools: ` x  "y"`},
+	{rule: "a token a time", in: "token>S\ntoken>So\ntoken>So \ntoken>So I\ntoken>So I do\ndone>", text: "So I do", end: "final"},
 	{rule: "and the next message", in: `delta>{"delta":"One"}` + "\n" + `delta>{"delta":"One two"}` + "\n" + `delta>{"delta":"One two three."}` + "\n" + `delta>{"delta":"Next"}` + "\n" + `delta>{"delta":"Next one."}` + "\ndone>{}", text: "One two three.\n\nNext one.", end: "final"},
 }
 
@@ -45,6 +48,8 @@ var wholesOfPieces = []replyRow{
 	{rule: "one word that lags behind", in: `delta>{"delta":"One"}` + "\n" + `content>{"text":"One"}` + "\n" + `delta>{"delta":" two"}` + "\n" + `content>{"text":"One"}` + "\ndone>{}", text: "One two", end: "final"},
 	{rule: "of the message behind a tool", in: `delta>{"delta":"I look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `delta>{"delta":" Found"}` + "\n" + `content>{"text":" Found"}` + "\ndone>{}", text: "I look. Found", end: "final", tools: ` x  "y"`},
 	{rule: "of all, behind a tool", in: `delta>{"delta":"I look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `content>{"text":"I look."}` + "\n" + `delta>{"delta":" Found"}` + "\n" + `content>{"text":"I look. Found"}` + "\ndone>{}", text: "I look. Found", end: "final", tools: ` x  "y"`},
+	{rule: "tidied up", in: `delta>{"delta":"\nHel"}` + "\n" + `delta>{"delta":"lo\n"}` + "\n" + `content>{"text":"Hello"}` + "\ndone>{}", text: "\nHello\n", end: "final"},
+	{rule: "tidied up, with more", in: `delta>{"delta":"\nHel"}` + "\n" + `delta>{"delta":"lo "}` + "\n" + `content>{"text":"Hello, world"}` + "\ndone>{}", text: "Hello, world", end: "final"},
 	{rule: "of all, with lines between", in: `delta>{"delta":"I look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `delta>{"delta":"Found"}` + "\n" + `content>{"text":"I look.\n\nFound it."}` + "\ndone>{}", text: "I look.\n\nFound it.", end: "final", tools: ` x  "y"`},
 }
 
