@@ -57,10 +57,15 @@ func (n *normaliser) agUIText(o object) {
 		return
 	}
 	n.keyed, n.deltas = true, true
-	c := n.text.current()
-	if goesOn := len(n.text.segs) > 1 && n.text.segs[len(n.text.segs)-2].id == id; id == "" || goesOn && c.start == len(n.text.buf) {
-		n.show(n.text.increment(id, s)) // behind a tool that it called
+	c, segs := n.text.current(), n.text.segs
+	switch {
+	case id == "" || id == c.id:
+	case len(segs) > 1 && segs[len(segs)-2].id == id && c.start == len(n.text.buf): // it goes on behind a tool
+	case n.text.seen[id]:
+		n.show(n.text.item(id, nil, s, false))
 		return
+	default:
+		n.text.part()
 	}
-	n.show(n.text.item(id, nil, s, false))
+	n.show(n.text.piece(id, s))
 }

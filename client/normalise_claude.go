@@ -131,7 +131,7 @@ func (n *normaliser) claudeStream(kind string, ev object) {
 		if s != "" {
 			n.deltas = true
 		}
-		n.show(n.text.increment(n.claudeID, s))
+		n.show(n.text.piece(n.claudeID, s))
 	}
 }
 

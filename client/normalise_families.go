@@ -167,7 +167,7 @@ func (n *normaliser) grow(text, delta string, replace bool) change {
 		}
 		return n.text.rewrite(0, text)
 	case text == "":
-		return n.text.increment("", delta)
+		return n.text.piece("", delta)
 	case delta != "":
 		return n.text.step(text, delta)
 	}
@@ -266,7 +266,7 @@ func (n *normaliser) openResponses(kind string, o object) {
 	}
 	switch strings.TrimPrefix(kind, "response.") {
 	case "output_text.delta", "refusal.delta", "text.delta":
-		n.show(n.text.increment(part, o.text("delta", "text")))
+		n.show(n.text.piece(part, o.text("delta", "text")))
 	case "output_text.done", "refusal.done", "text.done":
 		n.show(n.text.message(part, o.text("text", "refusal")))
 	case "content_part.done":

@@ -38,7 +38,7 @@ func (t *transcript) unmarked(s string) change {
 		return change{}
 	}
 	if g.pieces {
-		return t.named(s)
+		return t.piece("", s)
 	}
 	last, begins := g.last, t.current().start == len(t.buf)
 	g.last = s
@@ -74,28 +74,35 @@ func (t *transcript) unmarked(s string) change {
 	return t.snapshot(s)
 }
 
-// named takes a text that is a piece by its name, or by those before it.
-func (t *transcript) named(s string) change {
-	g := &t.grow
-	if t.current().start == len(t.buf) {
-		g.first, g.last, g.proofs = s, s, 0
-		return t.increment("", s)
+// piece is increment for a text that is one by its name, or by those before it.
+func (t *transcript) piece(id, s string) change {
+	if s == "" || t.full != "" {
+		return change{}
 	}
-	if !strings.HasPrefix(s, g.last) {
+	g, c := &t.grow, t.place(id)
+	last := g.last
+	switch {
+	case g.grows:
+		g.last = s
+		return t.regrown(last, s)
+	case c.start == len(t.buf):
+		g.first, g.last, g.proofs = s, s, 0
+		return t.add(s)
+	case !strings.HasPrefix(s, last):
 		g.first = ""
 	}
-	if g.first == "" || s == g.last {
-		return t.increment("", s)
+	if g.first == "" || s == last {
+		return t.add(s)
 	}
 	g.last = s
 	if g.proofs++; g.proofs < 2 || !severalWords(s) || !hasLetter(strings.ReplaceAll(s, g.first, "")) {
-		return t.increment("", s)
+		return t.add(s)
 	}
-	g.pieces, g.grows, g.first = false, true, ""
-	if c := t.current(); !extends(s, t.buf[:c.start]) {
-		return t.rewrite(c.start, s)
+	g.grows = true
+	if extends(s, t.buf[:c.start]) {
+		return t.rewrite(0, s)
 	}
-	return t.rewrite(0, s)
+	return t.rewrite(c.start, s)
 }
 
 // snapshotOfPieces takes a text that does not call itself a piece, among others that do, if it

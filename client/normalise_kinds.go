@@ -206,7 +206,7 @@ func (n *normaliser) piece(kind, key, s string) {
 	}
 	switch grow := &n.text.grow; {
 	case isIncrement(kind) || isIncrement(key):
-		grow.pieces, grow.called = !grow.grows, true
+		grow.pieces, grow.called = true, true
 	case grow.called:
 		if c, ok := n.text.snapshotOfPieces(s); ok {
 			n.show(c)

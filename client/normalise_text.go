@@ -200,6 +200,12 @@ func (t *transcript) increment(id, s string) change {
 	if s == "" || t.full != "" {
 		return change{}
 	}
+	t.place(id)
+	return t.add(s)
+}
+
+// place gives the segment that a piece belongs to.
+func (t *transcript) place(id string) *segment {
 	c := t.current()
 	confirmed := c.mark == len(t.buf) && c.mark > c.start
 	switch {
@@ -211,7 +217,7 @@ func (t *transcript) increment(id, s string) change {
 		c = t.open(id)
 	}
 	setIfEmpty(&c.id, id)
-	return t.add(s)
+	return c
 }
 
 // message takes the whole text of one message, or of one block of it, which may
