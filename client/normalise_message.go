@@ -19,13 +19,21 @@ type ownMessage struct {
 // id may stand beside them.
 var takenWords = []string{"queued", "enqueued", "accepted", "received", "submitted", "scheduled", "sent"}
 
-// learnAsked takes the id of our message from an acknowledgement.
+// learnAsked takes the id of our message from an acknowledgement, and the one that the reply
+// will have.
 func (n *normaliser) learnAsked(kind string, o object) {
+	if reply := o.id("assistant_message_id", "assistantMessageId"); reply != "" {
+		n.mine.answer, n.mine.inside, n.mine.at = reply, true, n.text.current().start
+	}
+	m, _ := o.object("message")
+	if classOf(kind) == classIDs && roleOf(m) == RoleAssistant {
+		n.learnAnswer(kind, o)
+		return
+	}
 	if len(n.mine.asked) > 0 {
 		return
 	}
 	id := o.id("user_message_id", "userMessageId")
-	m, _ := o.object("message")
 	switch {
 	case kind == "user_message", kind == "ack", kind == "accepted":
 		setIfEmpty(&id, o.id(messageKeys...))
@@ -131,13 +139,13 @@ func (n *normaliser) namesMessages(o object, ends bool, depth int) messageNames 
 	if o.text("role") != "" {
 		named.inside = o.id("id")
 	}
-	for _, k := range []string{"message", "assistant_message", "assistantMessage", "data", "result"} {
+	for _, k := range []string{"message", "assistant_message", "assistantMessage", "reply", "data", "result", "response"} {
 		inner, ok := o.object(k)
 		if role := roleOf(inner); !ok || depth > 1 || role != "" && role != RoleAssistant {
 			continue
 		}
 		more := n.namesMessages(inner, ends, depth+1)
-		if k != "data" && k != "result" {
+		if k != "data" && k != "result" && k != "response" {
 			more.inside, more.beside = inner.id("id", "message_id", "messageId"), ""
 		}
 		setIfEmpty(&named.beside, more.beside)
