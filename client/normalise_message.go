@@ -15,6 +15,12 @@ type ownMessage struct {
 	at     int      // where the message of that text begins
 }
 
+// Names under which events have the ids of both.
+var (
+	askedKeys  = []string{"user_message_id", "userMessageId"}
+	answerKeys = []string{"assistant_message_id", "assistantMessageId"}
+)
+
 // takenWords say that a message was taken, and not yet that a reply is under way, whose
 // id may stand beside them.
 var takenWords = []string{"queued", "enqueued", "accepted", "received", "submitted", "scheduled", "sent"}
@@ -22,7 +28,7 @@ var takenWords = []string{"queued", "enqueued", "accepted", "received", "submitt
 // learnAsked takes the id of our message from an acknowledgement, and the one that the reply
 // will have.
 func (n *normaliser) learnAsked(kind string, o object) {
-	if reply := o.id("assistant_message_id", "assistantMessageId"); reply != "" {
+	if reply := o.id(answerKeys...); reply != "" {
 		n.mine.answer, n.mine.inside, n.mine.at = reply, true, n.text.current().start
 	}
 	m, _ := o.object("message")
@@ -33,7 +39,10 @@ func (n *normaliser) learnAsked(kind string, o object) {
 	if len(n.mine.asked) > 0 {
 		return
 	}
-	id := o.id("user_message_id", "userMessageId")
+	if said := strings.TrimSpace(messageText(m) + o.text("content", "text")); said != "" && said != strings.TrimSpace(n.question) {
+		return // it may be what somebody else said
+	}
+	id := o.id(askedKeys...)
 	switch {
 	case kind == "user_message", kind == "ack", kind == "accepted":
 		setIfEmpty(&id, o.id(messageKeys...))
@@ -50,7 +59,7 @@ func (n *normaliser) learnAsked(kind string, o object) {
 // isAsked notes the id of our message, and all others that stand beside it: what answers it
 // may name any of them.
 func (n *normaliser) isAsked(id string, o object) {
-	if id == "" {
+	if id == "" || len(n.mine.asked) >= maxAsked {
 		return
 	}
 	n.mine.asked = append(n.mine.asked, id)
@@ -136,7 +145,8 @@ func (n *normaliser) namesMessages(o object, ends bool, depth int) messageNames 
 	if ends && !n.tools.came {
 		named.follows = o.id(replyToKeys[parents:]...)
 	}
-	if o.text("role") != "" {
+	setIfEmpty(&named.answers, o.id(askedKeys...))
+	if named.inside = o.id(answerKeys...); named.inside == "" && o.text("role") != "" {
 		named.inside = o.id("id")
 	}
 	for _, k := range []string{"message", "assistant_message", "assistantMessage", "reply", "data", "result", "response"} {
