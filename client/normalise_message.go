@@ -28,32 +28,31 @@ var takenWords = []string{"queued", "enqueued", "accepted", "received", "submitt
 // learnAsked takes the id of our message from an acknowledgement, and the one that the reply
 // will have.
 func (n *normaliser) learnAsked(kind string, o object) {
-	if reply := o.id(answerKeys...); reply != "" {
-		n.mine.answer, n.mine.inside, n.mine.at = reply, true, n.text.current().start
+	starts := classOf(kind) == classIDs
+	if !starts && (len(n.text.buf) > 0 || !slices.Contains(takenWords, canonical(o.text("status", "state")))) {
+		return
 	}
 	m, _ := o.object("message")
-	if classOf(kind) == classIDs && roleOf(m) == RoleAssistant {
-		n.learnAnswer(kind, o)
-		return
-	}
-	if len(n.mine.asked) > 0 {
-		return
-	}
-	if said := strings.TrimSpace(messageText(m) + o.text("content", "text")); said != "" && said != strings.TrimSpace(n.question) {
-		return // it may be what somebody else said
-	}
-	id := o.id(askedKeys...)
-	switch {
+	reply, id := o.id(answerKeys...), o.id(askedKeys...)
+	switch role := roleOf(m); {
+	case starts && role == RoleAssistant:
+		setIfEmpty(&reply, m.id("id"))
+	case starts && role == RoleUser:
+		setIfEmpty(&id, m.id("id"))
 	case kind == "user_message", kind == "ack", kind == "accepted":
 		setIfEmpty(&id, o.id(messageKeys...))
 		setIfEmpty(&id, m.id("id"))
 		setIfEmpty(&id, o.id("id"))
-	case classOf(kind) == classIDs && roleOf(m) == RoleUser:
-		setIfEmpty(&id, m.id("id"))
-	case slices.Contains(takenWords, canonical(o.text("status", "state"))) && len(n.text.buf) == 0:
+	case !starts:
 		setIfEmpty(&id, o.id(messageKeys...))
 	}
-	n.isAsked(id, o)
+	if reply != "" {
+		n.mine.answer, n.mine.inside, n.mine.at = reply, true, n.text.current().start
+	}
+	said := strings.TrimSpace(messageText(m) + o.text("content", "text"))
+	if len(n.mine.asked) == 0 && (said == "" || said == strings.TrimSpace(n.question)) { // else it may be what somebody else said
+		n.isAsked(id, o)
+	}
 }
 
 // isAsked notes the id of our message, and all others that stand beside it: what answers it
@@ -75,10 +74,9 @@ const maxAsked = 16
 
 // learnAnswer notes the id under which an event brought text.
 func (n *normaliser) learnAnswer(kind string, o object) {
-	id, inside := o.id(messageKeys...), false
-	if m, ok := o.object("message"); ok {
-		id, inside = m.id("id", "message_id", "messageId"), true
-	} else if id == "" && o.text("role") != "" {
+	id := n.fresh.MessageID
+	inside := kindOf(o["message"]) == '{'
+	if id == "" && o.text("role") != "" {
 		id, inside = o.id("id"), true
 	}
 	if id == "" || isClaude(kind, o) { // its ids are those of the model's messages
