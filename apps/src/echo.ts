@@ -16,6 +16,7 @@ interface Line {
   alternate: boolean; // on the screen of full-screen programs
   late: boolean; // begun before the line before it was seen to end: base is the screen's of then
   shown?: string;
+  whole: boolean; // shown is of all that was typed, and not of a part
   over: boolean; // it is not looked for any longer
 }
 
@@ -32,8 +33,12 @@ export class Echo {
     for (const [key] of plain.matchAll(/\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[^\x1b])|[^]/gu)) {
       let line = this.lines.at(-1);
       if (!line || line.end) this.lines.push((line = this.begin(line)));
-      if (key === "\r" || stops.includes(key)) line.end = key;
-      else if (key === "\x7f" && line.text && !line.edited) line.text = [...line.text].slice(0, -1).join("");
+      if (key === "\r" || stops.includes(key)) {
+        line.end = key;
+        continue;
+      }
+      line.whole = false;
+      if (key === "\x7f" && line.text && !line.edited) line.text = [...line.text].slice(0, -1).join("");
       else if (key < " " || key === "\x7f") line.edited = true;
       else line.text += key;
     }
@@ -47,19 +52,23 @@ export class Echo {
     const start = startOf(buffer, at);
     const marker = alternate ? undefined : this.term.registerMarker(start - at);
     const late = !alternate && before?.end === "\r" && rowOf(before) === start;
-    return { text: "", edited: false, end: "", base: upTo(buffer, start), start, marker, alternate, late, over: false };
+    return { text: "", edited: false, end: "", base: upTo(buffer, start), start, marker, alternate, late, whole: false, over: false };
   }
 
   /** Looks at the screen for what was typed. */
   look(): void {
     const buffer = this.term.buffer.active;
+    const alternate = buffer.type === "alternate";
     for (const line of this.lines) {
-      if (line.over || line.alternate !== (buffer.type === "alternate")) continue;
+      if (line.over || line.alternate !== alternate) continue;
       const row = rowOf(line);
       if (row < 0) continue; // gone
       const shown = line.late ? this.find(buffer, row, line) : this.read(buffer, row, line);
-      if (shown !== undefined || line.end === "") line.shown = shown;
-      if (line.shown === undefined || line.end === "") continue;
+      if (shown !== undefined || (line.end === "" && !alternate)) {
+        line.shown = shown;
+        line.whole = shown !== undefined;
+      }
+      if (!line.whole || line.end === "") continue;
       line.over = !line.edited || startOf(buffer, buffer.baseY + buffer.cursorY) !== row; // until then, keys may still be on their way
       if (line.over && !line.alternate && !line.late) this.prompt = line.base;
     }
@@ -72,7 +81,7 @@ export class Echo {
     if (line.alternate) { // an editor takes the first keys for commands, and steps back at the end
       const places = [upTo(buffer, row), upTo(buffer, row, 1)].filter((b) => b.startsWith(line.base)).map((b) => b.slice(line.base.length));
       const ends = [...line.text].map((_, i, all) => all.slice(i).join(""));
-      return ends.find((end) => places.includes(end) || (line.end === "\r" && end.length > 2 && end === rest)) ?? line.shown;
+      return ends.find((end) => places.includes(end) || (line.end === "\r" && end.length > 2 && end === rest));
     }
     if (line.edited) return rest || undefined;
     return matches(rest, line.text) || upTo(buffer, row) === line.base + line.text ? line.text : undefined;
@@ -99,7 +108,8 @@ export class Echo {
       text = "";
     };
     for (const line of this.lines) {
-      text += line.shown ?? (line.text || (line.edited && line.end === "\r") ? "…" : "");
+      text += line.shown ?? "";
+      if (!line.whole && (line.text || (line.edited && line.end === "\r"))) text += "…";
       if (line.end === "\r") text += "⏎";
       else if (line.end) {
         typed();
@@ -132,7 +142,7 @@ export class Echo {
 
   /** Whether something was not seen yet: it may still be on its way. */
   get expects(): boolean {
-    return this.lines.some((l) => !l.over && l.shown === undefined && (l.text !== "" || l.end === "\r"));
+    return this.lines.some((l) => !l.over && !l.whole && (l.text !== "" || l.end === "\r"));
   }
 
   get empty(): boolean {
