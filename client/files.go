@@ -112,7 +112,7 @@ func (b *FileBody) unwrap(path string, limit int64, repeatsKey func([]byte) bool
 		b.r = io.MultiReader(bytes.NewReader(start), in)
 		return nil
 	}
-	whole, err := resp.readWhole(io.MultiReader(bytes.NewReader(start), io.LimitReader(in, limit+1-int64(len(start)))), min(limit, resp.length))
+	whole, err := resp.readWhole(io.MultiReader(bytes.NewReader(start), io.LimitReader(&paced{Reader: in}, limit+1-int64(len(start)))), min(limit, resp.length))
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"runtime"
 	"sync"
 	"time"
 )
@@ -74,6 +73,23 @@ func (h *hold) release() {
 	}
 }
 
+// paced lets other calls run while a large answer is read, which is much work. Go's
+// scheduler looks at the network only where it has nothing else to run, so that Gosched
+// is not enough.
+type paced struct {
+	io.Reader
+	read, pause int
+}
+
+func (p *paced) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	if p.read += n; p.read > smallAnswer && p.read >= p.pause {
+		p.pause = p.read + 32<<10
+		time.Sleep(time.Microsecond)
+	}
+	return n, err
+}
+
 // readWhole reads from the answer's body to its end: size bytes, less than 0 where that is
 // not known. The caller releases what it read.
 func (r *reply) readWhole(from io.Reader, size int64) ([]byte, error) {
@@ -88,9 +104,6 @@ func (r *reply) readWhole(from io.Reader, size int64) ([]byte, error) {
 		buf = buf[:len(buf)+n]
 		if errors.Is(err, io.EOF) {
 			return buf, nil
-		}
-		if rest != nil {
-			runtime.Gosched() // much work: the calls of others are not to wait for it
 		}
 		if err == nil && len(buf) == cap(buf) {
 			room := 2 * cap(buf)
