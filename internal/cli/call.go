@@ -125,7 +125,7 @@ func runCall(ctx context.Context, c *console, o callOptions, words []string) err
 		c.say("", textOf(res))
 	case res.IsError:
 		named, _ := args["instance"].(string)
-		c.say(red, cmp.Or(c.instanceTrouble(cfg, res, named, "instance=ID"), c.failure(cfg, res)))
+		c.say(red, cmp.Or(c.instanceTrouble(cfg, res, named, "instance=ID"), c.failure(cfg, res, tool.Effect != tools.Reads)))
 	default:
 		text := textOf(res)
 		if live.shown.Len() > 0 {

@@ -208,7 +208,7 @@ func (t *conversation) failure(res *mcp.CallToolResult) string {
 	if said := t.instanceTrouble(t.cfg, res, t.instance, "--instance ID"); said != "" {
 		return said
 	}
-	said := t.console.failure(t.cfg, res)
+	said := t.console.failure(t.cfg, res, true)
 	if t.session != "" && strings.Contains(said, "ession not found") {
 		list := "`openclaw-mcp call list_chat_sessions" + t.flagLocal() + "` lists them."
 		if t.asking {

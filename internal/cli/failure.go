@@ -18,7 +18,8 @@ var request = sync.OnceValue(func() *regexp.Regexp {
 // failure is a failed result as a person reads it: what was wrong, what happened if
 // that is not plain, and what to type next. Its text is for models: it names tools,
 // and the person who runs the server is the one who reads it here.
-func (c *console) failure(cfg config.Config, res *mcp.CallToolResult) string {
+// changes says that the call could have changed something.
+func (c *console) failure(cfg config.Config, res *mcp.CallToolResult, changes bool) string {
 	said := field(res, "error")
 	if said == "" {
 		said = textOf(res)
@@ -41,7 +42,7 @@ func (c *console) failure(cfg config.Config, res *mcp.CallToolResult) string {
 				lines = append(lines, line)
 			}
 		case strings.HasPrefix(line, "Next: check_service tells whether"):
-			if untouched {
+			if untouched && changes {
 				lines = append(lines, "Nothing was changed.")
 			}
 			lines = append(lines, strings.TrimSpace(c.whatToCheck(cfg)+" `openclaw-mcp doctor"+c.flagLocal()+"` finds out more."))

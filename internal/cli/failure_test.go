@@ -116,7 +116,8 @@ func TestCallPrintsWhatAModelReads(t *testing.T) {
 	}
 }
 
-// Where OpenClaw can't be reached, a person is told that nothing was done, and what finds out why.
+// Where OpenClaw can't be reached, a person is told what finds out why, and
+// that nothing was done where something might have been.
 func TestUnreachableForPeople(t *testing.T) {
 	t.Parallel()
 	gone, plain, secure := httptest.NewServer(nil), httptest.NewServer(nil), httptest.NewTLSServer(nil)
@@ -131,9 +132,10 @@ func TestUnreachableForPeople(t *testing.T) {
 		secure.URL: "the server's certificate is not trusted (x509: ",
 	} {
 		p := newPerson(t, "OPENCLAW_API_BASE_URL="+url, "OPENCLAW_API_KEY="+goodKey)
-		for _, args := range [][]string{{"status"}, {"chat", "hi"}} {
+		for command, untouched := range map[string]string{"status": "", "chat hi": "Nothing was changed.\n"} {
+			args := strings.Fields(command)
 			code, _, stderr := p.runs("", args...)
-			if code != 1 || !strings.HasPrefix(stderr, says) || !strings.Contains(stderr, "\nNothing was changed.\nCheck OPENCLAW_API_BASE_URL, which is "+url+", and your network. `openclaw-mcp doctor` finds out more.") {
+			if code != 1 || !strings.HasPrefix(stderr, says) || strings.Contains(stderr, "Nothing was changed.") != (untouched != "") || !strings.Contains(stderr, "\n"+untouched+"Check OPENCLAW_API_BASE_URL, which is "+url+", and your network. `openclaw-mcp doctor` finds out more.") {
 				t.Errorf("%s, %v: exit code %d, %q", url, args, code, stderr)
 			}
 		}

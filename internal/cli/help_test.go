@@ -128,6 +128,7 @@ func TestCommandLineMistakes(t *testing.T) {
 		{[]string{"--locl"}, "unknown flag --locl: did you mean --local?", "openclaw-mcp --help"},
 		{[]string{"--lcoal", "chat"}, "unknown flag --lcoal: did you mean --local?", "openclaw-mcp --help"},
 		{[]string{"-local"}, "unknown flag -local: did you mean --local?", "openclaw-mcp --help"},
+		{[]string{"-V"}, "unknown flag -V: did you mean -v?", "openclaw-mcp --help"},
 		{[]string{"--nonsense"}, "unknown flag --nonsense", "openclaw-mcp --help"},
 		{[]string{"--http"}, "--http needs a value: --http ADDR", "openclaw-mcp --help"},
 		{[]string{"--local=perhaps"}, `--local takes true or false, not "perhaps"`, "openclaw-mcp --help"},

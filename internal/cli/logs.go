@@ -96,7 +96,7 @@ func runLogs(ctx context.Context, c *console, follow bool, args []string) error 
 			return c.noRun(args)
 		}
 		if res.IsError {
-			return exitWith(1, c.paint(red, c.shown(c.failure(cfg, res))))
+			return exitWith(1, c.paint(red, c.shown(c.failure(cfg, res, false))))
 		}
 		res = firstRun(res)
 		c.print(field(res, "reply"))
@@ -130,7 +130,7 @@ func runLogs(ctx context.Context, c *console, follow bool, args []string) error 
 			return err
 		}
 		if field(res, "status") != "completed" {
-			return exitWith(1, c.shown(c.failure(cfg, res)))
+			return exitWith(1, c.shown(c.failure(cfg, res, false)))
 		}
 		return nil
 	}

@@ -104,9 +104,17 @@ func unknownFlag(cmd *cobra.Command, err *pflag.NotExistError) error {
 		return usagef("--http serves MCP, so it can't be combined with the command %q", cmd.Name())
 	}
 	var known []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
+	letter := ""
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		known = append(known, "--"+f.Name)
+		if f.Shorthand != "" && strings.EqualFold("-"+f.Shorthand, name) {
+			letter = "-" + f.Shorthand
+		}
+	})
 	near := didYouMean(name, known)
 	switch {
+	case letter != "":
+		near = ": did you mean " + letter + "?"
 	case near != "":
 	case cmd.Name() == "call":
 		near = "; a tool's arguments are KEY=VALUE, in quotes if there are spaces: command='ls -la'"

@@ -47,7 +47,7 @@ func runStatus(ctx context.Context, c *console) error {
 		return err
 	}
 	if res.IsError {
-		return exitWith(1, c.paint(red, c.shown(c.failure(cfg, res))))
+		return exitWith(1, c.paint(red, c.shown(c.failure(cfg, res, false))))
 	}
 	label, chosen := "instances", cfg.Instance == ""
 	instances := members(res, "instances")
