@@ -67,13 +67,12 @@ func TestHistoryItems(t *testing.T) {
 		"the type is the role":              {`[{"type":"human","content":"Q"},{"type":"ai","content":"A"}]`, "user:Q assistant:A", 0, ""},
 		"a tool's call and a status as rows": {`[{"role":"assistant","type":"tool_call","content":"ls"},{"role":"assistant","type":"tool_result","content":"x"},{"role":"assistant","type":"status","content":"starting"},{"role":"assistant","type":"message","content":"A"}]`,
 			"assistant: tool:x system:starting assistant:A", 0, ""},
-		"a message that takes another's place":        {`[{"id":"1","role":"assistant","content":"A"},{"id":"2","role":"assistant","content":"B","supersedes":"1"}]`, "assistant:B", 0, ""},
-		"its first form is listed behind it":          {`[{"id":"2","role":"assistant","content":"B","replaces":"1"},{"id":"1","role":"assistant","content":"A"}]`, "assistant:B", 0, ""},
-		"what it takes the place of is on no page":    {`[{"id":"2","role":"assistant","content":"B","edited_from":"1"}]`, "assistant:B", 0, ""},
-		"two versions of one message":                 {`[{"id":"1","role":"assistant","content":"A","version":1},{"id":"1","role":"assistant","content":"B","version":2}]`, "assistant:B", 0, ""},
-		"two versions of an answer":                   {`[{"id":"2","role":"assistant","content":"B","version":2,"reply_to":"q"},{"id":"1","role":"assistant","content":"A","version":1,"reply_to":"q"}]`, "assistant:B", 0, ""},
-		"two messages of an answer, the same version": {`[{"id":"1","role":"assistant","content":"A","version":1,"reply_to":"q"},{"id":"2","role":"assistant","content":"B","version":1,"reply_to":"q"}]`, "assistant:A assistant:B", 0, ""},
-		"no item is a message":                        {`[{"divider":true}]`, "", 0, "item 1"},
+		"a message that takes another's place":     {`[{"id":"1","role":"assistant","content":"A"},{"id":"2","role":"assistant","content":"B","supersedes":"1"}]`, "assistant:B", 0, ""},
+		"its first form is listed behind it":       {`[{"id":"2","role":"assistant","content":"B","replaces":"1"},{"id":"1","role":"assistant","content":"A"}]`, "assistant:B", 0, ""},
+		"what it takes the place of is on no page": {`[{"id":"2","role":"assistant","content":"B","edited_from":"1"}]`, "assistant:B", 0, ""},
+		"two versions of one message":              {`[{"id":"1","role":"assistant","content":"A","version":1},{"id":"1","role":"assistant","content":"B","version":2}]`, "assistant:B", 0, ""},
+		"two messages of an answer, counted":       {`[{"id":"1","role":"assistant","content":"A","version":1,"reply_to":"q"},{"id":"2","role":"assistant","content":"B","version":2,"reply_to":"q"}]`, "assistant:A assistant:B", 0, ""},
+		"no item is a message":                     {`[{"divider":true}]`, "", 0, "item 1"},
 	} {
 		page, err := decodeMessages([]byte(tt.body))
 		var got []string

@@ -62,34 +62,22 @@ func markOpen(list []stored) {
 }
 
 // withoutReplaced drops the messages in whose place others stand: those that others name, and
-// the lower versions of one message, or of the answer to one message.
+// the lower versions of one message.
 func withoutReplaced(list []stored) []Message {
-	type subject struct {
-		role        Role
-		id, replyTo string
+	type name struct {
+		role Role
+		id   string
 	}
-	subjects := func(m stored) (of []subject) {
-		if m.version > 0 && m.ID != "" {
-			of = append(of, subject{role: m.Role, id: m.ID})
-		}
-		if m.version > 0 && m.ReplyTo != "" {
-			of = append(of, subject{role: m.Role, replyTo: m.ReplyTo})
-		}
-		return of
-	}
-	replaced, newest := map[string]bool{}, map[subject]float64{}
+	replaced, newest := map[string]bool{}, map[name]float64{}
 	for _, m := range list {
 		if m.instead != "" && m.instead != m.ID {
 			replaced[m.instead] = true
 		}
-		for _, s := range subjects(m) {
-			newest[s] = max(newest[s], m.version)
-		}
+		newest[name{m.Role, m.ID}] = max(newest[name{m.Role, m.ID}], m.version)
 	}
 	messages := make([]Message, 0, len(list))
 	for _, m := range list {
-		older := func(s subject) bool { return m.version < newest[s] }
-		if !(m.ID != "" && replaced[m.ID]) && !slices.ContainsFunc(subjects(m), older) {
+		if m.ID == "" || !replaced[m.ID] && (m.version <= 0 || m.version == newest[name{m.Role, m.ID}]) {
 			messages = append(messages, m.Message)
 		}
 	}

@@ -33,16 +33,17 @@ type normaliser struct {
 	raw                   []byte // the frame at hand
 	fresh                 Event  // its ids
 
-	rawText  bool   // text came outside of JSON: scalars are text as they stand
-	objects  bool   // unnamed objects came, so what looks like a broken one is not text
-	keyed    bool   // text came in JSON objects, so neither a bare object nor broken JSON is text
-	pieces   []byte // objects under the name of a text, which are text if raw text follows
-	deltas   bool   // text came under a name that is used for increments only
-	chat     bool   // the gateway's chat events came, which end with one of theirs
-	source   string // which of the gateway's events bring the text: "chat" or "agent"
-	claudeID string // the message that Claude's stream events are about
-	aside    string // the latest message of AG-UI's that is not the agent's
-	held     string // a first and only chunk that may be the failure it says it is
+	rawText  bool     // text came outside of JSON: scalars are text as they stand
+	objects  bool     // unnamed objects came, so what looks like a broken one is not text
+	keyed    bool     // text came in JSON objects, so neither a bare object nor broken JSON is text
+	pieces   []byte   // objects under the name of a text, which are text if raw text follows
+	deltas   bool     // text came under a name that is used for increments only
+	chat     bool     // the gateway's chat events came, which end with one of theirs
+	source   string   // which of the gateway's events bring the text: "chat" or "agent"
+	claudeID string   // the message that Claude's stream events are about
+	aside    []string // messages of AG-UI that are not the agent's
+	agLast   string   // the latest of all
+	held     string   // a first and only chunk that may be the failure it says it is
 	saidFull bool
 	cut      string   // what cut the model's last message short
 	calling  bool     // the model stopped to call a tool
@@ -340,8 +341,15 @@ func (n *normaliser) isThought(kind string, o object) bool {
 func isToolText(kind string, o object) bool {
 	inner, _ := o.object("data")
 	class := classOf(kind)
-	return (class == classText || class == classUnknown) &&
-		(strings.HasPrefix(canonical(o.text("source")), "tool") || strings.HasPrefix(canonical(inner.text("source")), "tool"))
+	return (class == classText || class == classUnknown) && (namesTool(o.text("source")) || namesTool(inner.text("source")))
+}
+
+func namesTool(source string) bool {
+	switch canonical(source) {
+	case "tool", "tools", "tool_output", "tool_result", "toolresult", "tool_call", "tool_stdout", "tool_stderr":
+		return true
+	}
+	return false
 }
 
 // takeIDs notes the ids that an object carries at its own level.

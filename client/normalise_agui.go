@@ -1,5 +1,7 @@
 package client
 
+import "slices"
+
 // agUI takes the events of the AG-UI protocol whose names say more than their class, and
 // reports whether it is one of them. Its runs begin, end and fail as others do.
 //
@@ -32,6 +34,12 @@ func (n *normaliser) agUI(kind string, o object) bool {
 		}
 		n.stopPartial(id)
 		return true
+	case "run_finished":
+		// Its result is any JSON, and not always the reply.
+		if all, s := squash(string(n.text.buf)), squash(o.text("result")); all != "" && 2*commonPrefix(all, s) < min(len(all), len(s)) {
+			delete(o, "result")
+		}
+		return false
 	case "tool_call_result":
 		if open {
 			n.stopPartial(id)
@@ -48,11 +56,14 @@ func (n *normaliser) agUI(kind string, o object) bool {
 // whose it is, is the agent's.
 func (n *normaliser) agUIText(o object) {
 	id := o.id(messageKeys...)
-	if role := roleOf(o); role != "" && role != RoleAssistant {
-		n.aside = id
+	last := id
+	setIfEmpty(&last, n.agLast) // a chunk without an id goes on with the message before
+	if role := roleOf(o); role != "" && role != RoleAssistant && len(n.aside) < maxMet {
+		n.aside = append(n.aside, last)
 	}
+	n.agLast = last
 	s := o.text("delta", "content", "text")
-	if s == "" || id != "" && id == n.aside {
+	if s == "" || slices.Contains(n.aside, last) {
 		n.put(Event{Kind: EventHeartbeat})
 		return
 	}

@@ -95,7 +95,7 @@ func (t *transcript) piece(id, s string) change {
 		return t.add(s)
 	}
 	g.last = s
-	if g.proofs++; g.proofs < 2 || !severalWords(s) || !hasLetter(strings.ReplaceAll(s, g.first, "")) {
+	if g.proofs++; g.proofs < 2 || weight(g.first) < 2 || !severalWords(s) || !hasLetter(strings.ReplaceAll(s, g.first, "")) {
 		return t.add(s)
 	}
 	g.grows = true
@@ -111,8 +111,9 @@ func (t *transcript) piece(id, s string) change {
 func (t *transcript) snapshotOfPieces(s string) (change, bool) {
 	c, g := t.current(), &t.grow
 	shown, enough := t.buf[c.start:], 3
-	if len(shown) == 0 { // a tool ran; the next message may well begin with a word of the one before
-		shown, enough = t.buf, 10
+	if len(shown) == 0 { // a tool ran; the next message may well begin as the one before
+		g.whole = g.whole || s == string(t.buf) && weight(s) >= 10
+		return change{}, g.whole && s == string(t.buf)
 	}
 	bare := bytes.TrimSpace(shown)
 	switch {
@@ -128,7 +129,7 @@ func (t *transcript) snapshotOfPieces(s string) (change, bool) {
 		}
 		return t.rewrite(len(t.buf)-len(shown), s), true
 	case bytes.HasPrefix(bare, []byte(strings.TrimSpace(s))):
-		return change{}, c.start < len(t.buf) && severalWords(s) || g.whole && weight(s) >= enough
+		return change{}, g.whole && weight(s) >= enough
 	case c.start > 0 && 2*len(s) >= len(t.buf) && strings.HasPrefix(squash(s), squash(string(t.buf))):
 		g.whole = true
 		return t.rewrite(0, s), true // with the space between its messages

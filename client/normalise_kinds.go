@@ -122,7 +122,6 @@ func (n *normaliser) unknown(kind string, o object) {
 		if kind == "result" {
 			n.show(n.text.final(text))
 		} else {
-			n.nextMessage(n.fresh.MessageID, text)
 			n.show(n.text.message(n.fresh.MessageID, text))
 		}
 		return
@@ -241,7 +240,6 @@ func (n *normaliser) wholeMessage(m, o object) {
 		return
 	}
 	if len(o) > 0 {
-		n.nextMessage(id, text)
 		n.show(n.text.stored(id, text))
 	} else {
 		n.show(n.text.message(id, text))

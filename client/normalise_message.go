@@ -74,6 +74,9 @@ const maxAsked = 16
 
 // learnAnswer notes the id under which an event brought text.
 func (n *normaliser) learnAnswer(kind string, o object) {
+	if named := n.namesMessages(o, 0); len(n.mine.asked) > 0 && len(n.mine.asked) < maxAsked && named.answers != "" && !n.isMine(named.answers) {
+		n.mine.asked = append(n.mine.asked, named.answers) // it goes by that, too
+	}
 	id := n.fresh.MessageID
 	inside := kindOf(o["message"]) == '{'
 	if id == "" && o.text("role") != "" {
@@ -88,8 +91,9 @@ func (n *normaliser) learnAnswer(kind string, o object) {
 	n.mine.answer, n.mine.inside, n.mine.at = id, inside, n.text.current().start
 }
 
-// ofOtherMessage reports whether an event is known to be about another message than ours,
-// or than the one that the text so far is of.
+// ofOtherMessage reports whether an end is known to be that of another message than ours,
+// or than the one that the text so far is of. What brings text is taken as it comes: it may
+// well name a tool's message, or the first one of a thread.
 func (n *normaliser) ofOtherMessage(kind string, o object) bool {
 	if len(n.mine.asked) == 0 && n.mine.answer == "" {
 		return false
@@ -100,11 +104,10 @@ func (n *normaliser) ofOtherMessage(kind string, o object) bool {
 		n.own.run != "" && nameOf(o).run == n.own.run:
 		return false
 	}
-	ends := class == classFinal || class == classAborted || class == classText && o.flag("done") || kind == "result"
-	if len(n.mine.asked) == 0 && !ends {
+	if class != classFinal && class != classAborted && class != classError && !(class == classText && o.flag("done")) && kind != "result" {
 		return false
 	}
-	named := n.namesMessages(o, ends, 0)
+	named := n.namesMessages(o, 0)
 	switch {
 	case n.isMine(named.beside), n.isMine(named.inside), slices.Contains(n.mine.asked, named.answers), named == messageNames{}:
 		return false
@@ -114,7 +117,7 @@ func (n *normaliser) ofOtherMessage(kind string, o object) bool {
 	}
 	c := n.text.current()
 	switch {
-	case !ends, n.mine.answer == "", c.start != n.mine.at, c.start == len(n.text.buf),
+	case n.mine.answer == "", c.start != n.mine.at, c.start == len(n.text.buf),
 		named.inside == "" && (named.beside == "" || n.mine.inside):
 		return false
 	case named.inside == "" || n.mine.inside:
@@ -137,10 +140,10 @@ type messageNames struct {
 	follows string // of the message before, which is the question where no tool was called
 }
 
-func (n *normaliser) namesMessages(o object, ends bool, depth int) messageNames {
+func (n *normaliser) namesMessages(o object, depth int) messageNames {
 	parents := slices.Index(replyToKeys, "parentId")
 	named := messageNames{beside: o.id(messageKeys...), answers: o.id(replyToKeys[:parents]...)}
-	if ends && !n.tools.came {
+	if !n.tools.came {
 		named.follows = o.id(replyToKeys[parents:]...)
 	}
 	setIfEmpty(&named.answers, o.id(askedKeys...))
@@ -152,7 +155,7 @@ func (n *normaliser) namesMessages(o object, ends bool, depth int) messageNames 
 		if role := roleOf(inner); !ok || depth > 1 || role != "" && role != RoleAssistant {
 			continue
 		}
-		more := n.namesMessages(inner, ends, depth+1)
+		more := n.namesMessages(inner, depth+1)
 		if k != "data" && k != "result" && k != "response" {
 			more.inside, more.beside = inner.id("id", "message_id", "messageId"), ""
 		}
@@ -162,21 +165,6 @@ func (n *normaliser) namesMessages(o object, ends bool, depth int) messageNames 
 		setIfEmpty(&named.follows, more.follows)
 	}
 	return named
-}
-
-// nextMessage begins a new message where a whole one is none of what the pieces under another
-// id brought.
-func (n *normaliser) nextMessage(id, s string) {
-	c := n.text.current()
-	if id == "" || n.mine.answer == "" || id == n.mine.answer || c.id != "" || c.start != n.mine.at {
-		return
-	}
-	const enough = 4 << 10 // bytes that are compared
-	a := squash(string(n.text.buf[c.start:min(len(n.text.buf), c.start+enough)]))
-	b := squash(s[:min(len(s), enough)])
-	if 2*commonPrefix(a, b) < min(len(a), len(b)) {
-		n.text.open(id)
-	}
 }
 
 // isShown reports whether the text of an end is that of the stream so far, but for what is

@@ -5,11 +5,12 @@ import "strings"
 // silence is the word by which an OpenClaw agent says that it does not answer.
 const silence = "NO_REPLY"
 
-// aroundSilence is what models write around it: quotes, marks of code and emphasis, a full stop.
-const aroundSilence = " \t\r\n\"'`“”‘’«»*_.!"
+// aroundSilence is what models write around it: marks of code and emphasis, a full stop. In
+// quotes, or in small letters, it may be the answer to a question.
+const aroundSilence = " \t\r\n`*_.!"
 
 // IsSilent reports whether a reply's text is the word by which the agent says that
-// it chose not to answer, in any spelling. Where events come twice, so does the word.
+// it chose not to answer. Where events come twice, so does the word.
 func IsSilent(text string) bool {
 	is, _ := silent(text)
 	return is
@@ -39,7 +40,7 @@ func silent(text string) (is, may bool) {
 		switch {
 		case text == "":
 			return is, true
-		case !strings.EqualFold(text[:size], silence[:size]):
+		case text[:size] != silence[:size]:
 			return false, false
 		case size < len(silence):
 			return false, true

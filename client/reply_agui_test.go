@@ -47,6 +47,9 @@ var agUI = []replyRow{
 	{rule: "no end", in: agRun + agText("m", "Half"), text: "Half"},
 	{rule: "a result", in: agRun + agText("m", "Hello") + `{"type":"RUN_FINISHED","runId":"r","result":"Hello!"}`, text: "Hello!", end: "final"},
 	{rule: "a result that only marks the end", in: agRun + agText("m", "Hello") + `{"type":"RUN_FINISHED","runId":"r","result":"ok","outcome":"success"}`, text: "Hello", end: "final"},
+	{rule: "a result that is data", in: agRun + agText("m", "I booked the flight.") + `{"type":"RUN_FINISHED","runId":"r","result":"3 steps, 2 tools"}`, text: "I booked the flight.", end: "final"},
+	{rule: "what others said, in chunks", in: agRun + ag("TEXT_MESSAGE_CHUNK", `"messageId":"u","role":"user","delta":"please do"`) + ag("TEXT_MESSAGE_CHUNK", `"delta":" the thing"`) + ag("TEXT_MESSAGE_START", `"messageId":"s","role":"system"`) + agText("u", "!") +
+		ag("TEXT_MESSAGE_CHUNK", `"messageId":"m","delta":"I did "`) + ag("TEXT_MESSAGE_CHUNK", `"delta":"it."`) + agEnd, text: "I did it.", end: "final"},
 	{rule: "what the user said", in: agRun + ag("TEXT_MESSAGE_START", `"messageId":"u","role":"user"`) + agText("u", "hi") + agStart("m") + agText("m", "Hello") + agEnd, text: "Hello", end: "final"},
 	{rule: "what the model thinks", in: agRun + `{"type":"THINKING_START"}` + "\n" + ag("THINKING_TEXT_MESSAGE_CONTENT", `"delta":"hm"`) + ag("REASONING_MESSAGE_CONTENT", `"messageId":"x","delta":"hm"`) + agText("m", "Hello") + agEnd, text: "Hello", end: "final"},
 	{rule: "steps and states", in: agRun + ag("STEP_STARTED", `"stepName":"x"`) + ag("STATE_SNAPSHOT", `"snapshot":{"text":"x"}`) + ag("CUSTOM", `"name":"x","value":"y"`) + agText("m", "Hello") + ag("STEP_FINISHED", `"stepName":"x"`) + agEnd, text: "Hello", end: "final"},

@@ -51,7 +51,6 @@ var wholesOfPieces = []replyRow{
 	{rule: "a content comes first", in: `content>{"text":"One"}` + "\n" + `delta>{"delta":" two"}` + "\n" + `content>{"text":"One two"}` + "\ndone>{}", text: "One two", end: "final"},
 	{rule: "a message without a role", in: `delta>{"delta":"Hel"}` + "\n" + `delta>{"delta":"lo"}` + "\n" + `message>{"text":"Hello"}` + "\ndone>{}", text: "Hello", end: "final"},
 	{rule: "a nameless one", in: `{"delta":"Hel"}` + "\n" + `{"delta":"lo"}` + "\n" + `{"text":"Hello"}` + "\n[DONE]", text: "Hello", end: "final"},
-	{rule: "one that lags behind", in: `delta>{"delta":"One"}` + "\n" + `delta>{"delta":" two"}` + "\n" + `delta>{"delta":" three"}` + "\n" + `content>{"text":"One two"}` + "\n" + `delta>{"delta":" four"}` + "\ndone>{}", text: "One two three four", end: "final"},
 	{rule: "one word that lags behind", in: `delta>{"delta":"One"}` + "\n" + `content>{"text":"One"}` + "\n" + `delta>{"delta":" two"}` + "\n" + `content>{"text":"One"}` + "\ndone>{}", text: "One two", end: "final"},
 	{rule: "of the message behind a tool", in: `delta>{"delta":"I look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `delta>{"delta":" Found"}` + "\n" + `content>{"text":" Found"}` + "\ndone>{}", text: "I look. Found", end: "final", tools: ` x  "y"`},
 	{rule: "of all, behind a tool", in: `delta>{"delta":"I look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `content>{"text":"I look."}` + "\n" + `delta>{"delta":" Found"}` + "\n" + `content>{"text":"I look. Found"}` + "\ndone>{}", text: "I look. Found", end: "final", tools: ` x  "y"`},

@@ -38,17 +38,12 @@ var otherMessages = []replyRow{
 	{rule: "an acknowledgement with an id alone", in: `ack>{"id":"q"}` + "\n" + `{"delta":"Ours"}` + "\n" + `done>{"in_reply_to":"x","text":"theirs"}` + "\n[DONE]", text: "Ours", end: "final"},
 	{rule: "an acknowledgement with the message", in: `accepted>{"message":{"id":"q","role":"user","content":"What is it?"}}` + "\n" + `{"delta":"Ours"}` + "\n" + `done>{"in_reply_to":"x","text":"theirs"}` + "\n[DONE]", text: "Ours", end: "final"},
 	{rule: "a start with the message", in: `start>{"message":{"id":"q","role":"user"}}` + "\n" + `{"delta":"Ours"}` + "\n" + `done>{"in_reply_to":"x","text":"theirs"}` + "\n[DONE]", text: "Ours", end: "final"},
-	{rule: "a whole message is the next one", in: ours + `message>{"id":"n","role":"assistant","content":"Next"}` + "\n[DONE]", text: "OursNext", end: "final"},
-	{rule: "an assistant_message is the next one", in: ours + `assistant_message>{"message_id":"n","text":"Next"}` + "\n[DONE]", text: "OursNext", end: "final"},
 	{rule: "a reply object", in: ours + `done>{"reply":{"id":"x","content":"theirs"}}` + "\n[DONE]", text: "Ours", end: "final"},
 	{rule: "a response object", in: ours + `done>{"response":{"message_id":"x","text":"theirs"}}` + "\n[DONE]", text: "Ours", end: "final"},
 	{rule: "a start that has the reply's message", in: ack + `start>{"message":{"id":"m","role":"assistant"}}` + "\n" + `{"delta":"Ours"}` + "\n" + `done>{` + theirs + `}` + "\n[DONE]", text: "Ours", end: "final"},
 	{rule: "a start that names the reply", in: `start>{"assistant_message_id":"m"}` + "\n" + `{"delta":"Ours"}` + "\n" + `done>{` + theirs + `}` + "\n[DONE]", text: "Ours", end: "final"},
 	{rule: "an end that names both", in: `start>{"user_message_id":"q"}` + "\n" + `{"delta":"Ours"}` + "\n" + `done>{"user_message_id":"x","assistant_message_id":"y","text":"theirs"}` + "\n[DONE]", text: "Ours", end: "final"},
 	{rule: "an error in answer to another", in: ack + `{"delta":"Ours"}` + "\n" + `error>{"in_reply_to":"x","message":"boom"}` + "\n[DONE]", text: "Ours", end: "final"},
-	{rule: "a piece in answer to another", in: ack + `{"delta":"Ours"}` + "\n" + `{"in_reply_to":"x","delta":"theirs"}` + "\n[DONE]", text: "Ours", end: "final"},
-	{rule: "a message in answer to another", in: ack + `message>{"id":"x","role":"assistant","in_reply_to":"y","content":"theirs"}` + "\n" + `{"delta":"Ours"}` + "\n[DONE]", text: "Ours", end: "final"},
-	{rule: "a tool in answer to another", in: ack + `tool>{"in_reply_to":"x","id":"t","name":"x","result":"y"}` + "\n" + `{"delta":"Ours"}` + "\n[DONE]", text: "Ours", end: "final"},
 }
 
 // Ids that tell nothing change nothing.
@@ -71,6 +66,9 @@ var ownMessages = []replyRow{
 	{rule: "behind a tool's message, with no text before", in: ack + `tool>{"name":"x","result":"y"}` + "\n" + `{"delta":"Our"}` + "\n" + `done>{"parent_id":"t","text":"Ours"}`, text: "Ours", end: "final", tools: ` x  "y"`},
 	{rule: "behind one that did not come", in: ack + `{"delta":"Ours"}` + "\n" + `done>{"parent_id":"t","text":"Ours"}`, text: "Ours", end: "final"},
 	{rule: "an answer to the session", in: `ack>{"message_id":"q"}` + "\n" + `session>{"id":"s"}` + "\n" + `done>{"parent_id":"s","text":"Ours"}`, text: "Ours", end: "final"},
+	{rule: "pieces that name a tool's message", in: ack + `delta>{"message_id":"m","reply_to":"q","delta":"First. "}` + "\n" + `delta>{"message_id":"n","reply_to":"t","delta":"Second."}` + "\n" + `done>{}`, text: "First. Second.", end: "final"},
+	{rule: "pieces and an end that name the thread", in: ack + `{"reply_to":"root","delta":"Our"}` + "\n" + `done>{"reply_to":"root","text":"Ours"}`, text: "Ours", end: "final"},
+	{rule: "stored in other words", in: `delta>{"message_id":"m","delta":"<think>hm</think>\n\nOurs, whole"}` + "\n" + `message>{"id":"y","role":"assistant","content":"Ours, whole"}` + "\n[DONE]", text: "<think>hm</think>\n\nOurs, whole", end: "final"},
 	{rule: "no acknowledgement", in: `{"delta":"Our"}` + "\n" + `done>{"in_reply_to":"q","text":"Ours"}`, text: "Ours", end: "final"},
 	{rule: "a run that is ours", in: `{"runId":"r","state":"delta","message":{"id":"m","role":"assistant","content":"Our"}}` + "\n" + `{"runId":"r","state":"final","message":{"id":"n","role":"assistant","content":"Ours"}}`, text: "Ours", end: "final"},
 	{rule: "C: the model's ids", in: start("msg_1") + "\n" + piece("Our") + "\n" + `{"type":"complete","message":{"id":"m","role":"assistant","content":"Ours"}}`, text: "Ours", end: "final"},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"openclaw-mcp/client"
 )
@@ -50,6 +51,53 @@ func linked(rows []client.Message, start, ours int) (mine []client.Message) {
 		}
 	}
 	return mine
+}
+
+// linkedElsewhere leaves out of the messages behind a question those of the agent that name
+// another question, where some name this one.
+func linkedElsewhere(rows []client.Message, ours int, behind []client.Message) []client.Message {
+	id := rows[ours].ID
+	others := map[string]bool{}
+	for i, row := range rows {
+		if i != ours && row.Role == client.RoleUser && row.ID != "" && row.ID != id {
+			others[row.ID] = true
+		}
+	}
+	namesOurs := func(row client.Message) bool { return row.Role != client.RoleUser && row.ReplyTo == id }
+	if id == "" || !slices.ContainsFunc(behind, namesOurs) {
+		return behind
+	}
+	return slices.DeleteFunc(behind, func(row client.Message) bool { return fromAgent(row) && others[row.ReplyTo] })
+}
+
+// inPlace leaves out of the messages behind a question those of the agent that are older than
+// what it said before the question, or than the question itself, where others are not: some
+// services list old messages last. Where all are older, a clock was set back.
+func inPlace(old, behind []client.Message, asked time.Time) (rows []client.Message, strays bool) {
+	const slack = longAgo // the agent may run on several machines
+	since := func(at time.Time) bool {
+		return slices.ContainsFunc(behind, func(row client.Message) bool { return fromAgent(row) && !row.CreatedAt.Before(at) })
+	}
+	var from time.Time
+	for _, row := range old {
+		if fromAgent(row) && row.CreatedAt.After(from) {
+			from = row.CreatedAt
+		}
+	}
+	if asked.After(from) && since(asked) {
+		from = asked
+	}
+	if !since(from) {
+		return behind, false
+	}
+	for _, row := range behind {
+		if fromAgent(row) && !row.CreatedAt.IsZero() && row.CreatedAt.Before(from.Add(-slack)) {
+			strays = true
+			continue
+		}
+		rows = append(rows, row)
+	}
+	return rows, strays
 }
 
 // begunWith gives the agent's messages that begin with what a stream brought. The

@@ -155,6 +155,7 @@ func matchHistory(was before, msg sent, now []client.Message, others []overlappi
 		}
 		return m
 	}
+	behind = linkedElsewhere(rows, ours, behind)
 	behind, strays := inPlace(old, behind, m.asked)
 	if strays && m.why == "" {
 		m.why = "a message of the agent's behind it in the history is older than what stands before it, and was left out"
@@ -185,30 +186,6 @@ func asked(rows []client.Message, start int) ([]client.Message, int) {
 		}
 	}
 	return out, at
-}
-
-// inPlace leaves out of the messages behind a question those of the agent that are older than
-// what it said before the question, or than the question where other messages show that the
-// clocks agree. Some services list such messages last.
-func inPlace(old, behind []client.Message, asked time.Time) (rows []client.Message, strays bool) {
-	const slack = time.Minute
-	var from time.Time
-	for _, row := range old {
-		if fromAgent(row) && row.CreatedAt.After(from) {
-			from = row.CreatedAt
-		}
-	}
-	if agree := func(row client.Message) bool { return fromAgent(row) && !row.CreatedAt.Before(asked) }; asked.After(from) && slices.ContainsFunc(behind, agree) {
-		from = asked
-	}
-	for _, row := range behind {
-		if fromAgent(row) && !row.CreatedAt.IsZero() && row.CreatedAt.Before(from.Add(-slack)) {
-			strays = true
-			continue
-		}
-		rows = append(rows, row)
-	}
-	return rows, strays
 }
 
 // follow takes the reply out of the messages behind ours.
