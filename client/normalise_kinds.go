@@ -206,6 +206,8 @@ func (n *normaliser) piece(kind, key, s string) {
 	switch grow := &n.text.grow; {
 	case isIncrement(kind) || isIncrement(key):
 		grow.pieces, grow.called = true, true
+	case grow.called && kind == "message" && sameTrimmed(s, string(n.text.buf)):
+		return // as it is stored
 	case grow.called:
 		if c, ok := n.text.snapshotOfPieces(s); ok {
 			n.show(c)
@@ -239,9 +241,12 @@ func (n *normaliser) wholeMessage(m, o object) {
 		n.piece("message", "delta", text)
 		return
 	}
-	if len(o) > 0 {
+	switch {
+	case n.deltas && n.text.restates(text):
+		n.put(Event{Kind: EventHeartbeat})
+	case len(o) > 0:
 		n.show(n.text.stored(id, text))
-	} else {
+	default:
 		n.show(n.text.message(id, text))
 	}
 	n.messageTools(m)

@@ -30,6 +30,21 @@ func (t *transcript) stored(id, s string) change {
 	return t.message(id, s)
 }
 
+// restates reports whether a message that is stored is all of the reply, or a message of it
+// with others behind it, as pieces brought them.
+func (t *transcript) restates(s string) bool {
+	last := len(t.segs) - 1
+	if weight(s) < 10 || last == 0 {
+		return false
+	}
+	for i, g := range t.segs[:last] {
+		if sameTrimmed(s, string(t.buf[g.start:t.segs[i+1].start-t.segs[i+1].lead])) {
+			return true
+		}
+	}
+	return 2*len(s) >= len(t.buf) && squash(s) == squash(string(t.buf))
+}
+
 // item takes what a stream says of one message that it names: its whole text so
 // far, the piece by which it grew, or both. Items are parted by a blank line.
 //
