@@ -34,12 +34,6 @@ func (n *normaliser) agUI(kind string, o object) bool {
 		}
 		n.stopPartial(id)
 		return true
-	case "run_finished":
-		// Its result is any JSON, and not always the reply.
-		if all, s := squash(string(n.text.buf)), squash(o.text("result")); all != "" && 2*commonPrefix(all, s) < min(len(all), len(s)) {
-			delete(o, "result")
-		}
-		return false
 	case "tool_call_result":
 		if open {
 			n.stopPartial(id)

@@ -62,6 +62,21 @@ func (t *transcript) unlessMark(s string) string {
 	return s
 }
 
+// unlessRemark gives a final text whose name may stand for anything ("result":"3 steps"), or
+// nothing where it has nothing of what was shown.
+func (t *transcript) unlessRemark(s string) string {
+	all, end := squash(string(t.buf)), squash(s)
+	if all == "" || strings.Contains(end, all) || strings.Contains(all, end) {
+		return s
+	}
+	for _, g := range t.segs {
+		if text := squash(string(t.buf[g.start:])); 2*commonPrefix(end, text) >= min(len(end), len(text)) {
+			return s
+		}
+	}
+	return ""
+}
+
 // endsWithPart reports whether s is what stands behind a blank line at the end of
 // a text: the last message again, where the stream does not say where one begins.
 // What only tags stand before is the whole text, tidied up.

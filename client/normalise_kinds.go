@@ -283,8 +283,12 @@ func (n *normaliser) finalText(o object) string {
 			}
 			continue
 		}
-		if s := blocksText(o[k]); s != "" {
-			return n.text.unlessMark(s)
+		switch s := n.text.unlessMark(blocksText(o[k])); {
+		case s == "":
+		case k == "result" || k == "output":
+			return n.text.unlessRemark(s)
+		default:
+			return s
 		}
 	}
 	if inner, ok := o.object("data"); ok {

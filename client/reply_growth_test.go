@@ -59,6 +59,8 @@ var wholesOfPieces = []replyRow{
 		`message>{"message":{"id":"m","role":"assistant","content":"Let me look."}}` + "\n" + `message>{"message":{"id":"n","role":"assistant","content":"Found it in the log."}}` + "\ndone>{}", text: "Let me look.Found it in the log.", end: "final", tools: ` x  "y"`},
 	{rule: "stored behind a tool, as one", in: `delta>{"delta":"Let me look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `delta>{"delta":"Found it in the log."}` + "\n" +
 		`message>{"message":{"id":"s","role":"assistant","content":"Let me look.\n\nFound it in the log."}}` + "\ndone>{}", text: "Let me look.Found it in the log.", end: "final", tools: ` x  "y"`},
+	{rule: "an end with a remark", in: `delta>{"delta":"I booked the flight."}` + "\n" + `done>{"result":"Task finished in 3 steps"}`, text: "I booked the flight.", end: "final"},
+	{rule: "an end with the last message", in: `delta>{"delta":"I look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `delta>{"delta":" Fo"}` + "\n" + `done>{"result":"Found it."}`, text: "I look. Found it.", end: "final", tools: ` x  "y"`},
 	{rule: "tidied up", in: `delta>{"delta":"\nHel"}` + "\n" + `delta>{"delta":"lo\n"}` + "\n" + `content>{"text":"Hello"}` + "\ndone>{}", text: "\nHello\n", end: "final"},
 	{rule: "tidied up, with more", in: `delta>{"delta":"\nHel"}` + "\n" + `delta>{"delta":"lo "}` + "\n" + `content>{"text":"Hello, world"}` + "\ndone>{}", text: "Hello, world", end: "final"},
 	{rule: "of all, with lines between", in: `delta>{"delta":"I look."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `delta>{"delta":"Found"}` + "\n" + `content>{"text":"I look.\n\nFound it."}` + "\ndone>{}", text: "I look.\n\nFound it.", end: "final", tools: ` x  "y"`},

@@ -54,20 +54,25 @@ func linked(rows []client.Message, start, ours int) (mine []client.Message) {
 }
 
 // linkedElsewhere leaves out of the messages behind a question those of the agent that name
-// another question, where some name this one.
+// another question, or its run, where some name this one.
 func linkedElsewhere(rows []client.Message, ours int, behind []client.Message) []client.Message {
-	id := rows[ours].ID
-	others := map[string]bool{}
+	replyTo := func(row client.Message) string { return row.ReplyTo }
+	turn := func(row client.Message) string { return row.Turn }
+	behind = withoutLinks(rows, ours, behind, func(q client.Message) string { return q.ID }, replyTo)
+	return withoutLinks(rows, ours, behind, turn, turn)
+}
+
+func withoutLinks(rows []client.Message, ours int, behind []client.Message, name, link func(client.Message) string) []client.Message {
+	mine, others := name(rows[ours]), map[string]bool{}
 	for i, row := range rows {
-		if i != ours && row.Role == client.RoleUser && row.ID != "" && row.ID != id {
-			others[row.ID] = true
+		if i != ours && row.Role == client.RoleUser && name(row) != "" && name(row) != mine {
+			others[name(row)] = true
 		}
 	}
-	namesOurs := func(row client.Message) bool { return row.Role != client.RoleUser && row.ReplyTo == id }
-	if id == "" || !slices.ContainsFunc(behind, namesOurs) {
+	if mine == "" || !slices.ContainsFunc(behind, func(row client.Message) bool { return fromAgent(row) && link(row) == mine }) {
 		return behind
 	}
-	return slices.DeleteFunc(behind, func(row client.Message) bool { return fromAgent(row) && others[row.ReplyTo] })
+	return slices.DeleteFunc(behind, func(row client.Message) bool { return fromAgent(row) && others[link(row)] })
 }
 
 // inPlace leaves out of the messages behind a question those of the agent that are older than

@@ -134,6 +134,7 @@ func TestMatchHistory(t *testing.T) {
 		"newest first, not told":              {before: rows{"user: run the tests", "assistant: old"}, now: rows{"user: run the tests", "assistant: new"}, turned: true, verdict: found, reply: "new"},
 
 		"an answer to another":                  {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4>3: Yes.", "assistant@103#5>1: For them."}, verdict: found, reply: "Yes."},
+		"an answer of another run":              {before: rows{"user@10#1~a: hello", "assistant@11#2~a: hi"}, now: rows{"user@100#3~b: run the tests", "assistant@101#4~b: Yes.", "assistant@103#5~a: For them."}, verdict: found, reply: "Yes."},
 		"answers to the first of a thread":      {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4>1: Yes.", "assistant@103#5>1: All."}, verdict: found, reply: "Yes.|All."},
 		"another machine's clock":               {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: Yes.", "assistant@1#5: All."}, verdict: found, reply: "Yes.|All."},
 		"one message of two":                    {before: old, refused: true, message: "run all the tests of the client now", now: rows{"user@100#3: where is the log?\n\nrun all the tests of the client now", "assistant@101#4: In /tmp.", "assistant@105#5: All pass."}, verdict: found, reply: "In /tmp.|All pass.", why: "as one with others"},
