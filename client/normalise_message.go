@@ -74,8 +74,10 @@ const maxAsked = 16
 
 // learnAnswer notes the id under which an event brought text.
 func (n *normaliser) learnAnswer(kind string, o object) {
-	if named := n.namesMessages(o, 0); len(n.mine.asked) > 0 && len(n.mine.asked) < maxAsked && named.answers != "" && !n.isMine(named.answers) {
-		n.mine.asked = append(n.mine.asked, named.answers) // it goes by that, too
+	if known := len(n.mine.asked); known > 0 && known < maxAsked {
+		if answers := n.namesMessages(o, 0).answers; answers != "" && !n.isMine(answers) {
+			n.mine.asked = append(n.mine.asked, answers) // it goes by that, too
+		}
 	}
 	id := n.fresh.MessageID
 	inside := kindOf(o["message"]) == '{'
@@ -100,8 +102,7 @@ func (n *normaliser) ofOtherMessage(kind string, o object) bool {
 	}
 	class := classOf(kind)
 	switch role := roleOf(o); {
-	case role != "" && role != RoleAssistant, class == classIDs, class == classAlive,
-		n.own.run != "" && nameOf(o).run == n.own.run:
+	case role != "" && role != RoleAssistant, n.own.run != "" && nameOf(o).run == n.own.run:
 		return false
 	}
 	if class != classFinal && class != classAborted && class != classError && !(class == classText && o.flag("done")) && kind != "result" {
