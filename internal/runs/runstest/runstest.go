@@ -78,7 +78,7 @@ func Start(t *testing.T, opts emulatortest.Options, proxy func(http.Handler) htt
 // Manager makes a manager, which stands for another process.
 func (w *Upstream) Manager(key, principal string) *runs.Manager {
 	w.Helper()
-	cfg := runs.Config{Client: w.Client, APIKey: key, Principal: principal, StallAfter: 30 * time.Second}
+	cfg := runs.Config{Client: w.Client, APIKey: key, Principal: principal, StallAfter: 5 * time.Minute}
 	if w.Fleet != nil {
 		for name, part := range map[string]*fleet.Fleet{principal: &cfg.Fleet, "\x00all": &cfg.OfKey} {
 			f, err := fleet.Sealed(w.Fleet, key, name)
