@@ -82,6 +82,19 @@ func kept() uint64 {
 	return m.HeapAlloc
 }
 
+// notGrown waits until little more memory is in use than before: the tests beside this one
+// use some, too, while they run.
+func notGrown(t *testing.T, before uint64) {
+	t.Helper()
+	var after uint64
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if after = kept(); after <= before+8<<20 {
+			return
+		}
+	}
+	t.Errorf("the heap grew from %d to %d bytes", before, after)
+}
+
 func TestLargeHistory(t *testing.T) {
 	t.Parallel()
 	for _, noEvents := range []bool{false, true} {
@@ -120,9 +133,7 @@ func TestLargeHistory(t *testing.T) {
 		if _, err := w.Read(t.Context(), MessagesURI("i1", "s1")+"?before=none"); code(err, false) != -32002 {
 			t.Errorf("got %v", err)
 		}
-		if after := kept(); after > before+8<<20 {
-			t.Errorf("with noEvents %t, the heap grew from %d to %d bytes", noEvents, before, after)
-		}
+		notGrown(t, before)
 	}
 }
 
@@ -171,7 +182,5 @@ func TestLargeDirectory(t *testing.T) {
 		}
 	}
 	w.callers["me"].cache.clear()
-	if after := kept(); after > before+8<<20 {
-		t.Errorf("the heap grew from %d to %d bytes", before, after)
-	}
+	notGrown(t, before)
 }
