@@ -31,18 +31,18 @@ const (
 // endKeys name when, or why, a message ended.
 var endKeys = slices.Concat(stopKeys, []string{"completed_at", "completedAt", "finished_at", "finishedAt", "ended_at", "endedAt"})
 
-func variantOf(raw jsontext.Value) (f variant) {
+func variantOf(raw jsontext.Value) (v variant) {
 	o, _, _ := messageObjects(raw)
 	for _, k := range endKeys {
 		if value, ok := o[k]; ok && isNull(value) {
-			f.end = max(f.end, endOpen)
+			v.end = max(v.end, endOpen)
 		} else if ok {
-			f.end = endSet
+			v.end = endSet
 		}
 	}
-	f.version, _ = o.number("version", "revision")
-	f.instead = o.id("supersedes", "replaces", "supersedes_id", "supersedesId", "replaces_id", "replacesId", "edit_of", "editOf", "edited_from", "editedFrom")
-	return f
+	v.version, _ = o.number("version", "revision")
+	v.instead = o.id("supersedes", "replaces", "supersedes_id", "supersedesId", "replaces_id", "replacesId", "edit_of", "editOf", "edited_from", "editedFrom")
+	return v
 }
 
 // markOpen tells which messages are still being written where an empty place for the end says

@@ -9,7 +9,7 @@ const (
 	theirs = `"message":{"id":"x","role":"assistant","content":"theirs"}`
 )
 
-// What is known to be of another message is no part of the reply, nor its end.
+// What is known to be of another message is neither part of the reply nor its end.
 var otherMessages = []replyRow{
 	{rule: "an end with another message", in: ours + `done>{` + theirs + `}` + "\n" + `delta>{"message_id":"m","delta":"!"}` + "\n" + `done>{"message":{"id":"m","role":"assistant","content":"Ours!"}}`,
 		text: "Ours!", end: "final"},

@@ -31,7 +31,7 @@ func TestShortener(t *testing.T) {
 				}
 				o, ok := asObject(out)
 				if !ok || scalar(o["short"]) != "x" {
-					t.Fatalf("%q in steps of %d: no JSON: %s", text, step, out)
+					t.Fatalf("%q in steps of %d: not JSON: %s", text, step, out)
 				}
 				got, _ := asString(o["a"])
 				head, tail, left := split(got, mark)

@@ -173,7 +173,7 @@ func (d *desk) try(tool string, args ...string) (string, error) {
 	text := stdout.String()
 	if err != nil {
 		text += stderr.String()
-		if !strings.Contains(text, "status: completed, exit code") { // a command that fails is no wrong call
+		if !strings.Contains(text, "status: completed, exit code") { // a failing command is not a wrong call
 			d.wrong++
 		}
 	}
