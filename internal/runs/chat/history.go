@@ -52,9 +52,22 @@ func (r *reply) markHistory(ctx context.Context) {
 		r.ChangeState(func(s *runs.State) {
 			r.was = was
 			s.Own = own(anchor, r.sum)
-			s.Flags &^= flagUnseen
+			if inOrder(page.Items) {
+				s.Flags &^= flagUnseen
+			}
 		})
 	}
+}
+
+// inOrder reports whether the ends of a history show that its newest message is the last.
+// Else the last is no anchor: it may be the oldest.
+func inOrder(list []client.Message) bool {
+	if len(list) < 2 {
+		return true
+	}
+	first, last := list[0], list[len(list)-1]
+	return first.Role == client.RoleUser && fromAgent(last) ||
+		!first.CreatedAt.IsZero() && last.CreatedAt.After(first.CreatedAt)
 }
 
 // Flags of a reply's handle.

@@ -79,6 +79,7 @@ func TestMatchHistory(t *testing.T) {
 		now     rows
 		anew    bool // now is the whole history
 		turned  bool // the client could not tell that the newest come first
+		mislaid bool // it could not tell that before the message, and can now
 		others  []overlapping
 		verdict verdict
 		reply   string
@@ -185,13 +186,17 @@ func TestMatchHistory(t *testing.T) {
 			shown: "We run all of the tests", verdict: unclear, why: "can't be told apart"},
 		"one id for all, for the first time twice": {before: rows{"user#s: a", "assistant#s: b"}, now: rows{"user#s: run the tests", "assistant#s: new"}, verdict: found, reply: "new"},
 
-		"taken up again":                      {before: old, anchor: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new"},
-		"before not seen, in time":            {before: rows{"user@10#1: hello", "assistant@11#2: hi"}, unseen: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new", why: "words and its time"},
-		"before not seen, an older one":       {before: old, unseen: true, verdict: unclear, why: "older one"},
-		"before not seen, twice":              {before: rows{"user@99#1: run the tests", "assistant@99#2: old"}, unseen: true, now: rows{"user@100#3: run the tests"}, verdict: unclear, why: "more than once"},
-		"before not seen, twice, no times":    {before: rows{"user#1: run the tests", "assistant#2: old"}, unseen: true, now: rows{"user#3: run the tests"}, verdict: unclear, why: "more than once"},
-		"before not seen, an old one, too":    {before: old, unseen: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new", why: "words and its time"},
-		"before not seen, no times":           {unseen: true, now: rows{"user#3: run the tests", "assistant#4: new"}, verdict: unclear, why: "older one"},
+		"taken up again":                   {before: old, anchor: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new"},
+		"before not seen, in time":         {before: rows{"user@10#1: hello", "assistant@11#2: hi"}, unseen: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new", why: "words and its time"},
+		"before not seen, an older one":    {before: old, unseen: true, verdict: unclear, why: "older one"},
+		"before not seen, twice":           {before: rows{"user@99#1: run the tests", "assistant@99#2: old"}, unseen: true, now: rows{"user@100#3: run the tests"}, verdict: unclear, why: "more than once"},
+		"before not seen, twice, no times": {before: rows{"user#1: run the tests", "assistant#2: old"}, unseen: true, now: rows{"user#3: run the tests"}, verdict: unclear, why: "more than once"},
+		"before not seen, an old one, too": {before: old, unseen: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new", why: "words and its time"},
+		"before not seen, no times":        {unseen: true, now: rows{"user#3: run the tests", "assistant#4: new"}, verdict: unclear, why: "older one"},
+		"the order before was not known, and ours is not there": {
+			before: rows{"user#a: run the tests", "assistant#b: old", "user#c: of somebody"}, mislaid: true, now: rows{"assistant#d: for somebody"}, verdict: notThere},
+		"the order before was not known, and ours is there": {
+			before: rows{"user#a: run the tests", "assistant#b: old", "user#c: of somebody", "assistant#d: for somebody"}, mislaid: true, now: rows{"user#e: run the tests", "assistant#f: new"}, verdict: unclear, why: "not answered yet"},
 		"the newest before has changed since": {before: rows{"user#1: a", "assistant: gro"}, now: rows{"DROP", "assistant: growing", "user#3: run the tests", "assistant: which?"}, verdict: unclear, why: "not answered yet"},
 	} {
 		was := history(t, tt.before...)
@@ -208,6 +213,9 @@ func TestMatchHistory(t *testing.T) {
 			now = append(reversed(history(t, lines...)), reversed(was)...)
 		}
 		b := beforeThat(was)
+		if tt.mislaid {
+			b = beforeThat(reversed(was))
+		}
 		switch {
 		case tt.unseen:
 			b = before{}

@@ -26,15 +26,21 @@ func added(was before, now []client.Message) (rows []client.Message, start int, 
 		slices.Reverse(turned)
 		known = append(known, turned)
 	}
-	for _, old := range known {
+	most := -1 // old rows that stand in one place together: the more, the surer is the place
+	for i, old := range known {
 		// The ids that told the rows apart when they were few may do so no more.
 		for _, name := range []func([]client.Message) []uint64{identities, plainIdentities} {
-			for _, rows := range [][]client.Message{now, reversed} {
-				if start, ok := behind(old, was.part, name(rows)); ok {
-					return rows, start, true
+			for k, list := range [][]client.Message{now, reversed} {
+				place, n, ok := behind(old, was.part, name(list))
+				asItCame := i == 0 && k == 0
+				if ok && n > most && (asItCame || n >= min(len(old), 2)) { // one row alone has no order
+					rows, start, most = list, place, n
 				}
 			}
 		}
+	}
+	if most >= 0 {
+		return rows, start, true
 	}
 	// Some of what was there has changed since. What has not tells the place.
 	for _, name := range []func([]client.Message) []uint64{identities, plainIdentities} {
@@ -53,24 +59,23 @@ func once(ids []uint64, id uint64) bool {
 	return first >= 0 && !slices.Contains(ids[first+1:], id)
 }
 
-// behind finds the place behind the messages that were there before; part says that
-// there may be older ones.
-func behind(was []uint64, part bool, now []uint64) (start int, ok bool) {
-	n := len(was)
-	if !part && n <= len(now) && slices.Equal(now[:n], was) {
-		return n, true
+// behind finds the place behind the messages that were there before, n of which stand
+// before it; part says that there may be older ones.
+func behind(was []uint64, part bool, now []uint64) (start, n int, ok bool) {
+	if !part && len(was) <= len(now) && slices.Equal(now[:len(was)], was) {
+		return len(was), len(was), true
 	}
 	longest := len(now)
 	if !part {
-		longest = min(n, longest) // there is nothing older than what was there
+		longest = min(len(was), longest) // there is nothing older than what was there
 	}
 	for start := longest; start > 0; start-- {
-		m := min(start, n)
-		if m > 0 && slices.Equal(now[start-m:start], was[n-m:]) && (m >= min(n, 3) || once(now, now[start-1])) {
-			return start, true
+		n := min(start, len(was))
+		if n > 0 && slices.Equal(now[start-n:start], was[len(was)-n:]) && (n >= min(len(was), 3) || once(now, now[start-1])) {
+			return start, n, true
 		}
 	}
-	return 0, n == 0
+	return 0, 0, len(was) == 0
 }
 
 // identities are what tells the messages of a list apart. Some services have one id
