@@ -73,19 +73,22 @@ func (h *hold) release() {
 	}
 }
 
-// paced lets other calls run while a large answer is read, which is much work. Go's
-// scheduler looks at the network only where it has nothing else to run, so that Gosched
-// is not enough.
+// paced lets other calls run while a large answer is read, which is much work: it rests
+// for as long as each part took. Go's scheduler looks at the network only where it has
+// nothing else to run, so that Gosched is not enough.
 type paced struct {
 	io.Reader
 	read, pause int
+	rested      time.Time
 }
+
+const longestRest = 2 * time.Millisecond // the network may take longer than the work
 
 func (p *paced) Read(b []byte) (int, error) {
 	n, err := p.Reader.Read(b)
 	if p.read += n; p.read > smallAnswer && p.read >= p.pause {
-		p.pause = p.read + 32<<10
-		time.Sleep(time.Microsecond)
+		time.Sleep(min(time.Since(p.rested), longestRest))
+		p.pause, p.rested = p.read+32<<10, time.Now()
 	}
 	return n, err
 }

@@ -3,6 +3,7 @@
 package hostile
 
 import (
+	"cmp"
 	"compress/gzip"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ import (
 func large(w http.ResponseWriter, r *http.Request) {
 	at := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/api"), "/instances/i1")
 	key, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), "-")
-	piece := map[string]string{"many": "words and more words. ", "quotes": `\"\\`, "hidden": "\u200b\u202e", "base64": "QUJD", "zip": "words and more words. "}[key]
+	piece := cmp.Or(map[string]string{"many": "words and more words. ", "quotes": `\"\\`, "hidden": "\u200b\u202e", "base64": "QUJD", "zip": "words and more words. "}[key], "words ") // documents are asked for without a key
 	around := func(before, again, after string) {
 		var out io.Writer = w
 		if key == "zip" {

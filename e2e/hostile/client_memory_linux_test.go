@@ -366,18 +366,28 @@ func TestManyLargeReads(t *testing.T) {
 	}
 }
 
-// Long histories are read one after the other: 24 at once once took 1.3 GB.
-func TestManyLongHistories(t *testing.T) {
-	s := serve(t, "OPENCLAW_API_BASE_URL="+service(t, large), "OPENCLAW_MCP_AUTH=key")
-	var wg sync.WaitGroup
-	for range 12 {
-		wg.Go(func() {
-			newCaller(t, s.url, "X-Openclaw-Api-Key", "many-of-the-service").call(t, "read_chat_history", params{"instance": "i1", "session": "s1"})
-		})
-	}
-	wg.Wait()
-	t.Logf("%d MiB", s.memory(t))
-	if m := s.memory(t); m > 400 {
-		t.Errorf("it took %d MiB", m)
+// Large answers are read one after the other: 24 histories at once once took 1.3 GB, and 24
+// outputs of commands 509 MiB.
+func TestManyLargeAnswers(t *testing.T) {
+	url := service(t, large)
+	for _, c := range []struct {
+		tool, key string
+		args      params
+	}{
+		{"read_chat_history", "many", params{"instance": "i1", "session": "s1"}},
+		{"exec_command", "quotes", params{"instance": "i1", "command": "true"}},
+	} {
+		s := serve(t, "OPENCLAW_API_BASE_URL="+url, "OPENCLAW_MCP_AUTH=key")
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				newCaller(t, s.url, "X-Openclaw-Api-Key", c.key+"-of-the-service").call(t, c.tool, c.args)
+			})
+		}
+		wg.Wait()
+		t.Logf("%s, %s: %d MiB", c.tool, c.key, s.memory(t))
+		if m := s.memory(t); m > 400 {
+			t.Errorf("%s, %s: it took %d MiB", c.tool, c.key, m)
+		}
 	}
 }
