@@ -133,7 +133,7 @@ func begunWith(behind []client.Message, shown string, answered bool) []client.Me
 	if begin < 0 {
 		return nil
 	}
-	asked = asked || slices.ContainsFunc(behind[begin:], func(row client.Message) bool { return row.Role == client.RoleUser })
+	asked = asked || slices.ContainsFunc(behind[begin:], fromUser)
 	var mine []client.Message
 	for _, row := range behind[begin:] {
 		if row.Role != client.RoleAssistant && row.Role != client.RoleTool {

@@ -155,6 +155,13 @@ func matchHistory(was before, msg sent, now []client.Message, others []overlappi
 		}
 		return m
 	}
+	if next := slices.IndexFunc(rows[ours+1:], fromUser); next >= 0 {
+		mine := linked(rows, start, ours)
+		if len(mine) > len(linked(rows[:ours+1+next], start, ours)) { // the agent went on behind somebody's next message, and says so
+			m.rows = mine
+			return m
+		}
+	}
 	behind = linkedElsewhere(rows, ours, behind)
 	behind, strays := inPlace(old, behind, m.asked)
 	if strays && m.why == "" {
@@ -173,6 +180,8 @@ func fromAgent(row client.Message) bool {
 	return row.Role == client.RoleAssistant || row.Role == client.RoleTool || row.Failure != ""
 }
 
+func fromUser(row client.Message) bool { return row.Role == client.RoleUser }
+
 // asked leaves out the rows of heartbeats, which answer nobody. start is where the new rows
 // begin.
 func asked(rows []client.Message, start int) ([]client.Message, int) {
@@ -190,7 +199,7 @@ func asked(rows []client.Message, start int) ([]client.Message, int) {
 
 // follow takes the reply out of the messages behind ours.
 func (m match) follow(behind []client.Message, overtaken bool) match {
-	next := slices.IndexFunc(behind, func(row client.Message) bool { return row.Role == client.RoleUser })
+	next := slices.IndexFunc(behind, fromUser)
 	var rest []client.Message
 	if m.closed = next >= 0; m.closed {
 		behind, rest = behind[:next], behind[next:]

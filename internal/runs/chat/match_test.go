@@ -197,6 +197,12 @@ func TestMatchHistory(t *testing.T) {
 			before: rows{"user#a: run the tests", "assistant#b: old", "user#c: of somebody"}, mislaid: true, now: rows{"assistant#d: for somebody"}, verdict: notThere},
 		"the order before was not known, and ours is there": {
 			before: rows{"user#a: run the tests", "assistant#b: old", "user#c: of somebody", "assistant#d: for somebody"}, mislaid: true, now: rows{"user#e: run the tests", "assistant#f: new"}, verdict: unclear, why: "not answered yet"},
+		"goes on behind somebody's question, and says so": {
+			before: old, now: rows{"user@100#3~r1: run the tests", "assistant@101#4~r1: On it.", "user@112#5~r2: what of mine?", "assistant@113#6~r1: All pass.", "assistant@115#7~r2: Yours, too."},
+			verdict: found, reply: "On it.|All pass."},
+		"goes on behind somebody's question with a tool, and says so": {
+			before: old, now: rows{"user@100#3: run the tests", "assistant@101#4>3: On it.", "user@112#5: what of mine?", "assistant@113#6>4 tool: Running."},
+			verdict: found, reply: "On it.|Running.", working: true},
 		"the newest before has changed since": {before: rows{"user#1: a", "assistant: gro"}, now: rows{"DROP", "assistant: growing", "user#3: run the tests", "assistant: which?"}, verdict: unclear, why: "not answered yet"},
 	} {
 		was := history(t, tt.before...)
