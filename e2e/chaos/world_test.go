@@ -52,6 +52,8 @@ type world struct {
 	pipes       []*pipe
 	state, root string
 
+	dumped sync.Once
+
 	seen atomic.Pointer[func(v victim, p place)] // it may kill whoever has come to a place
 
 	calmed    chan struct{} // nothing more happens to anybody
@@ -201,11 +203,29 @@ func (w *world) within() (context.Context, context.CancelFunc) {
 		}
 		select {
 		case <-time.After(patience):
+			w.dump()
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
 	return ctx, cancel
+}
+
+// dump has the replicas write down what they are at, and ends them with that: something has
+// not come to an end.
+func (w *world) dump() {
+	w.dumped.Do(func() {
+		for _, r := range w.replicas {
+			deaths := r.deaths.Load()
+			r.signal(syscall.SIGQUIT)
+			for end := time.Now().Add(patience); r.deaths.Load() == deaths && time.Now().Before(end); {
+				time.Sleep(20 * time.Millisecond)
+			}
+			if _, dump, ok := strings.Cut(r.log.String(), "SIGQUIT: quit"); ok {
+				w.t.Logf("%s was at:%s", r.name, dump)
+			}
+		}
+	})
 }
 
 // spares reports whether somebody else serves if this one is killed: all at once are
