@@ -24,6 +24,8 @@ const (
 	chunk = 256 << 10
 	// credit is how many parts may be on their way to an asker.
 	credit = 64
+	// stalled is how long an asker that is there may take none: it may be stopped.
+	stalled = time.Minute
 )
 
 // What a message of an answer says, in its header.
@@ -183,7 +185,7 @@ func (f *Fleet) ask(ctx context.Context, name string, body []byte, take func([]b
 				return ctx.Err()
 			}
 		}
-		if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		if unheard(m) {
 			return fleet.ErrGone
 		}
 		quiet.Reset(silence)
@@ -239,6 +241,9 @@ func (f *Fleet) ask(ctx context.Context, name string, body []byte, take func([]b
 	}
 }
 
+// unheard recognises NATS's word that nobody heard what was said.
+func unheard(m *nats.Msg) bool { return len(m.Data) == 0 && m.Header.Get("Status") == "503" }
+
 // begin answers a question of another replica.
 func (f *Fleet) begin(m *nats.Msg) {
 	f.mu.Lock()
@@ -279,14 +284,33 @@ func (a *answer) say(ctx context.Context, state string, body []byte) error {
 	return a.f.say(a.to, a.here, state, number, body)
 }
 
+var errStalled = errors.New("the process that asked does not read the answer")
+
+// mayGo waits until one more part may be on its way to the asker.
+func (a *answer) mayGo(ctx context.Context) error {
+	select {
+	case <-a.credit:
+		return nil
+	default:
+	}
+	stalled := time.NewTimer(a.f.stalled)
+	defer stalled.Stop()
+	select {
+	case <-a.credit:
+		return nil
+	case <-stalled.C:
+		return errStalled
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // part sends a part of the answer, in as many messages as it takes. final is what the
 // last of these says.
 func (a *answer) part(ctx context.Context, body []byte, final string) error {
 	for first := true; first || len(body) > 0; first = false {
-		select {
-		case <-a.credit:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := a.mayGo(ctx); err != nil {
+			return err
 		}
 		n, state := min(chunk, len(body)), stateAnd
 		if n == len(body) {
@@ -310,6 +334,9 @@ func (f *Fleet) answer(name string, m *nats.Msg) {
 	long := make(chan []byte, 1)
 	var question bytes.Buffer
 	here, end := f.newRoute(func(m *nats.Msg) { // one at a time: they come by one subscription
+		if unheard(m) { // the asker's process is gone
+			leave()
+		}
 		switch m.Header.Get(headState) {
 		case stateStop:
 			leave()
@@ -332,7 +359,7 @@ func (f *Fleet) answer(name string, m *nats.Msg) {
 	})
 	defer end()
 	a.here = here
-	// Also for an asker that is gone, which the silence does not tell.
+	// It also shows whether the asker is still there.
 	var living *time.Timer
 	a.lock <- struct{}{} // until living is known
 	living = time.AfterFunc(alive, func() {

@@ -57,6 +57,7 @@ type Fleet struct {
 	bucket bucket
 
 	questions chan *nats.Msg // for this process
+	stalled   time.Duration
 
 	mu     sync.Mutex
 	closed bool
@@ -74,7 +75,7 @@ func Open(cfg Config) (*Fleet, error) {
 	}
 	cfg.RequestTime = cmp.Or(cfg.RequestTime, requestTime)
 	f := &Fleet{
-		cfg: cfg, local: fleet.Alone(), inbox: "_INBOX_" + cfg.Prefix + "." + rand.Text()[:12],
+		cfg: cfg, stalled: stalled, local: fleet.Alone(), inbox: "_INBOX_" + cfg.Prefix + "." + rand.Text()[:12],
 		routes: make(map[string]func(*nats.Msg)), topics: make(map[string]*topic),
 		questions: make(chan *nats.Msg, maxQuestions), served: make(map[*nats.Subscription]string),
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,6 +169,66 @@ func TestReplicaKilled(t *testing.T) {
 	}
 	if _, err := fleettest.All(b.Ask(t.Context(), "x", nil)); !errors.Is(err, fleet.ErrGone) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// An answer ends when its asker is killed, also where it waits until more may be sent, or has
+// nothing to say; and when the asker is there, and takes nothing.
+func TestAskerGone(t *testing.T) {
+	s := newServer(t, "")
+	for name, tt := range map[string]struct {
+		parts int
+		kill  bool
+	}{
+		"killed, many parts": {10 * credit, true},
+		"killed, none":       {0, true},
+		"stopped":            {10 * credit, false},
+	} {
+		a, b := open(t, s.config()), open(t, s.config())
+		a.stalled = time.Millisecond
+		if tt.kill {
+			a.stalled = patience
+		}
+		begun, ended := make(chan struct{}), make(chan error, 1)
+		stop, err := a.Serve("x", func(ctx context.Context, _ []byte, part func([]byte) error) ([]byte, error) {
+			close(begun)
+			for range tt.parts {
+				if err := part([]byte("a part")); err != nil {
+					ended <- err
+					return nil, err
+				}
+			}
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return nil, ctx.Err()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		over := make(chan struct{})
+		ctx, leave := context.WithCancel(t.Context())
+		var asker sync.WaitGroup
+		asker.Go(func() {
+			for range b.Ask(ctx, "x", nil) {
+				<-over // it reads one part
+			}
+		})
+		<-begun
+		if tt.kill {
+			b.nc.Close() // as the kernel does for who is killed
+		}
+		select {
+		case err := <-ended:
+			if stalled := errors.Is(err, errStalled); stalled == tt.kill {
+				t.Errorf("%s: the answer ended: %v", name, err)
+			}
+		case <-time.After(2 * patience):
+			t.Errorf("%s: the answer goes on", name)
+		}
+		leave()
+		close(over)
+		asker.Wait()
+		stop()
 	}
 }
 
