@@ -41,7 +41,7 @@ func (s *sockets) dial(ctx context.Context, id string) (*wire, error) {
 		}
 		return nil, err
 	}
-	return &wire{conn: conn, r: bufio.NewReader(conn)}, nil
+	return &wire{conn: conn, r: bufio.NewReader(conn), stalled: stalled}, nil
 }
 
 // clearDead removes what a process left behind that ended without closing.

@@ -448,6 +448,27 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// An answer ends when its asker is there, and takes nothing.
+func TestAskerStopped(t *testing.T) {
+	dir := t.TempDir()
+	f, g := open(t, dir), open(t, dir)
+	f.stalled = time.Millisecond
+	ended := make(chan struct{})
+	if _, err := f.Serve("x", func(_ context.Context, _ []byte, part func([]byte) error) ([]byte, error) {
+		defer close(ended)
+		for {
+			if err := part(make([]byte, 1<<20)); err != nil {
+				return nil, err
+			}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for range g.Ask(t.Context(), "x", nil) {
+		<-ended // it reads one part
+	}
+}
+
 func BenchmarkCreate(b *testing.B) {
 	f, err := Open(b.TempDir())
 	if err != nil {

@@ -20,6 +20,9 @@ const (
 	// stopped keeps its connections, so silence is the only sign.
 	alive   = 500 * time.Millisecond
 	silence = 2 * time.Second
+	// stalled is how long an asker that is there may take nothing of an answer: it may be
+	// stopped.
+	stalled = time.Minute
 	// maxFrame is how long a question or a part of an answer may be.
 	maxFrame = 64 << 20
 	// maxPath is how long a socket's path may be: on some systems 104 bytes with
@@ -33,8 +36,9 @@ const (
 // listens on a socket in one folder, and has a lock beside it for as long as it
 // lives.
 type sockets struct {
-	f      *Fleet
-	folder string
+	f       *Fleet
+	folder  string
+	stalled time.Duration
 
 	mu        sync.Mutex
 	ln        net.Listener
@@ -48,7 +52,7 @@ type sockets struct {
 }
 
 func (s *sockets) init(f *Fleet) {
-	s.f, s.conns, s.tellers = f, make(map[net.Conn]bool), make(map[string]*fleet.Listener)
+	s.f, s.stalled, s.conns, s.tellers = f, stalled, make(map[net.Conn]bool), make(map[string]*fleet.Listener)
 	s.connected, s.end = context.WithCancel(context.Background())
 	s.folder = filepath.Join(f.dir, "sockets")
 	if len(s.path(f.id)) > maxPath {
@@ -119,7 +123,7 @@ func (s *sockets) begin(conn net.Conn) {
 }
 
 func (s *sockets) serve(conn net.Conn) {
-	w := &wire{conn: conn, r: bufio.NewReader(conn)}
+	w := &wire{conn: conn, r: bufio.NewReader(conn), stalled: s.stalled}
 	what, body, err := w.read()
 	if err != nil {
 		return
@@ -217,12 +221,14 @@ func (f *Fleet) Close() error {
 		_ = s.ln.Close() // and its file goes
 	}
 	s.end()
-	s.mu.Lock()
-	for conn := range s.conns {
-		// A moment for the last word to who is asking.
-		_ = conn.SetDeadline(time.Now().Add(alive))
-	}
-	s.mu.Unlock()
+	// A moment for the last word to who is asking.
+	defer time.AfterFunc(alive, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for conn := range s.conns {
+			_ = conn.Close()
+		}
+	}).Stop()
 	s.wg.Wait()
 	if s.lock != nil {
 		_ = s.lock.Close()

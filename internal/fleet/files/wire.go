@@ -28,9 +28,10 @@ const (
 
 // wire is one end of a connection: who writes may be several.
 type wire struct {
-	conn net.Conn
-	r    *bufio.Reader
-	mu   sync.Mutex
+	conn    net.Conn
+	r       *bufio.Reader
+	stalled time.Duration // how long a frame may take
+	mu      sync.Mutex
 }
 
 func (w *wire) write(what byte, pieces ...[]byte) error {
@@ -43,6 +44,9 @@ func (w *wire) write(what byte, pieces ...[]byte) error {
 	binary.BigEndian.PutUint32(b[1:], uint32(len(body)))
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := w.conn.SetWriteDeadline(time.Now().Add(w.stalled)); err != nil {
+		return err
+	}
 	_, err := w.conn.Write(append(b, body...))
 	return err
 }
