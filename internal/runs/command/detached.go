@@ -122,9 +122,14 @@ func (d *detached) leastLook() time.Duration {
 	return d.svc.leastLook
 }
 
-// startGrace is how long after its start a command whose files were never seen
-// may have its start still under way, in another process or on a busy machine.
-const startGrace = 5 * time.Minute
+const (
+	// startGrace is how long after its start a command whose files were never seen
+	// may have its start still under way, in another process or on a busy machine.
+	startGrace = 5 * time.Minute
+	// orphanGrace is startGrace where no process is starting it: the one that was may have
+	// sent the request before it was killed.
+	orphanGrace = 30 * time.Second
+)
 
 // mayStillStart reports whether a command without files in the sandbox may only
 // not have started yet.

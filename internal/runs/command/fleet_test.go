@@ -132,6 +132,24 @@ func (w *world) claimOf(p *process, req Request) *runs.Claim {
 	return c
 }
 
+// A command whose handle is out runs for as long as a process may be starting it. Where that
+// was killed before it could, nobody waits for long.
+func TestFleetStarterKilled(t *testing.T) {
+	t.Parallel()
+	w, ps := several(t, 2, emulatortest.Options{})
+	state := runs.NewState(runs.KindCommand, w.ID)
+	state.Flags, state.Started = flagDetached, time.Now().Add(-orphanGrace-time.Second)
+	defer ps[0].commands.serveStart(state.ID)()
+	handle := ps[0].Seal(state)
+	if u := runstest.Now(t, w.open(ps[1], handle)); u.Status != runs.StatusRunning || len(u.Notes) != 1 {
+		t.Errorf("got %s, %v, notes %q", u.Status, u.Err, u.Notes)
+	}
+	ps[0].kill()
+	if u := w.Done(w.open(ps[1], handle), nil); u.Status != runs.StatusFailed || !strings.Contains(u.Err.Error(), "never started") {
+		t.Errorf("got %s, %v", u.Status, u.Err)
+	}
+}
+
 // A sandbox that can't detach runs a command with a key once all the same, and its
 // result is kept.
 func TestFleetKeyPlain(t *testing.T) {

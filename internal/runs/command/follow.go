@@ -33,6 +33,7 @@ type follow struct {
 	read        runs.State // how far the result has the output
 	told        runs.State // how far p was told of it: at least as far
 	last        pollState
+	orphaned    bool       // no process was starting it when it was last asked for
 	about       string     // the beginning of the command, where that was not known
 	out, errOut []byte     // what the result has
 	redrawn     bool       // parts of it are left out: see ReadPlain
@@ -106,7 +107,13 @@ func (f *follow) look(ctx, reading context.Context, until runs.Until) (stalled b
 		}
 		failures = 0
 		if s.state == stateGone && f.svc.mayStillStart(f.read) {
-			s.state = stateStarting
+			switch orphaned := time.Since(f.read.Started) > orphanGrace && f.svc.nobodyStarts(asking, f.read.ID); {
+			case !orphaned:
+				s.state = stateStarting
+			case !f.orphaned: // it may have started just before that
+				f.orphaned, goOn = true, true
+				continue
+			}
 		}
 		if s.outSize+s.errSize > f.last.outSize+f.last.errSize {
 			lastNews = time.Now()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/internal/fleet"
 	"openclaw-mcp/internal/runs"
 	"openclaw-mcp/internal/sandbox"
 )
@@ -59,6 +60,7 @@ func (svc *Service) startDetached(ctx context.Context, req Request, state runs.S
 	if err := ctx.Err(); err != nil {
 		return nil, &client.Error{Op: sandbox.Op, Message: "the request ended before the command was sent", Outcome: client.OutcomeNotSent, Err: err}
 	}
+	served := svc.serveStart(state.ID)
 	b := &starting{began: time.Now(), claim: claim, stopped: make(chan struct{}), killed: make(chan struct{}), settled: make(chan struct{})}
 	base := svc.m.Outlive(ctx)
 	run := &detached{svc: svc, state: state, starting: b}
@@ -69,15 +71,38 @@ func (svc *Service) startDetached(ctx context.Context, req Request, state runs.S
 	defer svc.mu.Unlock()
 	err := svc.m.Go(func() {
 		o := svc.sendStart(base, state, req, b)
+		served()
 		svc.settle(state, b, o)
 		svc.started(base, claim, state, o, b.isStopped())
 	})
 	if err != nil {
+		served()
 		return nil, err
 	}
 	svc.starting[state.ID] = b
 	svc.note(state, false, runs.Update{Status: runs.StatusRunning, About: runs.About(req.Command)})
 	return run, nil
+}
+
+func startName(id string) string { return "start/" + id }
+
+// serveStart has others know that this process is starting a command, until stop is called.
+func (svc *Service) serveStart(id string) (stop func()) {
+	stop, err := svc.m.Config.Fleet.Serve(startName(id), func(context.Context, []byte, func([]byte) error) ([]byte, error) { return nil, nil })
+	if err != nil {
+		svc.m.Config.Log.Debug("other processes can't be told that a command is being started", "error", err)
+		return func() {}
+	}
+	return stop
+}
+
+// nobodyStarts reports whether it is known that no process is starting a command.
+func (svc *Service) nobodyStarts(ctx context.Context, id string) bool {
+	var failed error
+	for _, err := range svc.m.Config.Fleet.Ask(ctx, startName(id), nil) {
+		failed = err
+	}
+	return errors.Is(failed, fleet.ErrGone)
 }
 
 // settle notes how a command started.
