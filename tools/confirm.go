@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"openclaw-mcp/internal/fleet"
+	"openclaw-mcp/internal/runs"
 )
 
 // ConfirmPolicy says what happens before a tool destroys something.
@@ -168,6 +169,10 @@ func signConfirmation(key []byte, subject string, b []byte) []byte {
 	return h.Sum(nil)[:12]
 }
 
+// awayPatience is how long what joins the processes is waited for: servers of NATS that lost
+// one of them need up to 9 s to elect who goes on.
+const awayPatience = 10 * time.Second
+
 // redeem uses a token up.
 func (c *Confirmer) redeem(ctx context.Context, f fleet.Fleet, key []byte, subject, token string) error {
 	const head = 4 + 8
@@ -179,7 +184,11 @@ func (c *Confirmer) redeem(ctx context.Context, f fleet.Fleet, key []byte, subje
 	if expiry := time.Unix(int64(binary.BigEndian.Uint32(b)), 0); time.Now().After(expiry) || !c.first(string(b), expiry) {
 		return errConfirmUsed
 	}
-	_, ours, err := f.Create(ctx, "used/"+encodeToken(b), nil)
+	name := "used/" + encodeToken(b)
+	_, ours, err := f.Create(ctx, name, nil)
+	for end := time.Now().Add(awayPatience); errors.Is(err, fleet.ErrAway) && time.Now().Before(end) && runs.Pause(ctx, 250*time.Millisecond); {
+		_, ours, err = f.Create(ctx, name, nil)
+	}
 	switch {
 	case errors.Is(err, fleet.ErrAway): // then it is good once in each process
 		return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -211,11 +212,17 @@ func TestConfirmTokenExpires(t *testing.T) {
 	}
 }
 
-// away is a fleet whose engine can't be reached.
-type away struct{ fleet.Fleet }
+// away is a fleet whose engine can't be reached until a time.
+type away struct {
+	fleet.Fleet
+	until time.Time
+}
 
-func (away) Create(context.Context, string, []byte) (fleet.Fact, bool, error) {
-	return fleet.Fact{}, false, fleet.ErrAway
+func (f away) Create(ctx context.Context, name string, value []byte) (fleet.Fact, bool, error) {
+	if time.Now().Before(f.until) {
+		return fleet.Fact{}, false, fleet.ErrAway
+	}
+	return f.Fleet.Create(ctx, name, value)
 }
 
 // A confirmation is good in any process of the caller's, once in all of them; while
@@ -240,13 +247,19 @@ func TestConfirmElsewhere(t *testing.T) {
 			t.Errorf("a second time: %v", err)
 		}
 	}
-	token = tokenOf(t, at(one, away{}, "key").confirm(ctx, "It reboots x.", "x", ""))
-	for _, c := range []*Confirmer{one, two} {
-		if err := at(c, away{}, "key").confirm(ctx, "It reboots x.", "x", token); err != nil {
-			t.Errorf("while the processes can't agree: %v", err)
-		}
-		if err := at(c, away{}, "key").confirm(ctx, "It reboots x.", "x", token); err == nil {
-			t.Error("while the processes can't agree, one took a token twice")
-		}
+	for name, lasts := range map[string]time.Duration{"while the processes can't agree": time.Hour, "until they can": awayPatience / 2} {
+		synctest.Test(t, func(t *testing.T) {
+			f := away{confirmFleet, time.Now().Add(lasts)}
+			token := tokenOf(t, at(one, f, "key").confirm(t.Context(), "It reboots x.", "x", ""))
+			for i, c := range []*Confirmer{one, two} {
+				good := i == 0 || lasts == time.Hour
+				if err := at(c, f, "key").confirm(t.Context(), "It reboots x.", "x", token); (err == nil) != good {
+					t.Errorf("%s, process %d: %v", name, i, err)
+				}
+				if err := at(c, f, "key").confirm(t.Context(), "It reboots x.", "x", token); err == nil {
+					t.Errorf("%s, process %d took a token twice", name, i)
+				}
+			}
+		})
 	}
 }
