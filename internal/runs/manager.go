@@ -302,6 +302,16 @@ func (m *Manager) drop(l *Live) {
 	m.Config.Texts.setDropped(l, true)
 }
 
+// Forget drops a run, so that it is taken up anew: what is known of it here is not true any
+// more.
+func (m *Manager) Forget(l *Live) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.live[l.state.ID] == l {
+		m.drop(l)
+	}
+}
+
 // All gives the runs in memory that are followed here, newest first.
 func (m *Manager) All() []*Live {
 	m.mu.Lock()

@@ -3,6 +3,7 @@ package chat
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -378,6 +379,48 @@ func TestFleetGivenUp(t *testing.T) {
 		t.Errorf("joined %v: got %+v", joined, u)
 	}
 	w.nothingLeft(ps[1], session)
+}
+
+// What one process has given up, another one may have sent after all: it had the words.
+// Then the first does not send it.
+func TestFleetGivenUpAndSent(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{}, 10)
+	w, ps := several(t, 4, emulatortest.Options{Agent: gated(gate)})
+	session := w.session()
+	ahead, _ := w.sendAt(ps[3], Request{Session: session, Message: "0"})
+	eventually(t, "the first message", func() bool { return w.users(session) == 1 })
+	keyed := Request{Session: session, Message: "b", IdempotencyKey: "k"}
+	w.sendAt(ps[0], keyed)
+	ps[0].kill()
+	next, _ := w.sendAt(ps[1], Request{Session: session, Message: "c"})
+	var given *runs.Live
+	eventually(t, "the message to be given up", func() bool {
+		i := slices.IndexFunc(ps[1].All(), func(l *runs.Live) bool { return errors.Is(l.Err(), errGivenUp) })
+		if i >= 0 {
+			given = ps[1].All()[i]
+		}
+		return i >= 0
+	})
+	claim, err := ps[2].Claim(t.Context(), claimName(Request{Instance: w.ID, IdempotencyKey: "k"}), hashText("b"), given.State())
+	if err != nil || !claim.Ours {
+		t.Fatalf("got %+v, %v", claim, err)
+	}
+	if err := claim.Sending(t.Context(), given.State()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		gate <- struct{}{}
+	}
+	w.Done(ahead, nil)
+	w.Done(next, nil)
+	gate <- struct{}{}
+	if again, joined := w.sendAt(ps[1], keyed); !joined || w.Done(again, nil).Status == runs.StatusCompleted {
+		t.Errorf("joined %v: got %+v", joined, runstest.Now(t, again))
+	}
+	if n := w.users(session); n != 2 {
+		t.Errorf("%d messages were sent", n)
+	}
 }
 
 // A message without a key whose process was taken for dead is sent once, too, by who

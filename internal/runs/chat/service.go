@@ -234,10 +234,14 @@ func (s *Service) claim(ctx context.Context, req Request, state runs.State, r *r
 				return nil, ErrKeyReused
 			}
 			earlier, err := s.join(c, req.Message)
+			if err == nil && c.Sent && earlier.gaveUp() { // another process had the words, and sent them
+				s.m.Forget(earlier.Live)
+				earlier, err = s.join(c, req.Message)
+			}
 			switch {
 			case err != nil:
 				return nil, err
-			case !earlier.neverSent() && !(earlier.Resumed() && earlier.over() && !c.Sent):
+			case !earlier.isVoid(c):
 				if !same {
 					return nil, ErrKeyReused
 				}
@@ -254,6 +258,18 @@ func (s *Service) claim(ctx context.Context, req Request, state runs.State, r *r
 		return nil, nil
 	}
 }
+
+// isVoid reports whether nothing came of the reply that has a claim, so that the claim is
+// free. Of one that may have been sent, only the process knows that sent it, or the claim.
+func (r *reply) isVoid(c *runs.Claim) bool {
+	if c.Sent && r.Resumed() {
+		return c.Ended() && r.neverSent()
+	}
+	return r.neverSent() || r.Resumed() && r.over()
+}
+
+// gaveUp reports whether this process ended the run as one that nobody would send.
+func (r *reply) gaveUp() bool { return r.over() && errors.Is(r.Err(), errGivenUp) }
 
 func (r *reply) fromStart() runs.Run { return r.Reader(runs.State{}) }
 
