@@ -68,7 +68,7 @@ func randomService(rnd *rand.Rand) *odd {
 		key: pick(rnd, "", "s1", "-", "main"), acked: rarely(rnd, 3), relays: rarely(rnd, 2), stays: rarely(rnd, 3), noise: rarely(rnd, 3),
 		twice: rarely(rnd, 6), tagged: rarely(rnd, 6), encoding: pick(rnd, "", "", "", "gzip", "br"), seed: rnd.Uint64(),
 	}
-	o.busy = o.growing && rarely(rnd, 2)
+	o.busy, o.inTurn = o.growing && rarely(rnd, 2), rarely(rnd, 4)
 	if rarely(rnd, 4) {
 		o.lags = time.Duration(rnd.IntN(3000)) * time.Millisecond
 	}

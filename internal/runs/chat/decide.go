@@ -110,6 +110,8 @@ func (s standing) whole(t timing) (ending, bool) {
 	switch {
 	case s.doubt && sameWords(s.text, s.streamed):
 		need = t.brief
+	case s.why == whyOtherWords: // it may be somebody else's, and ours may wait for its turn
+		need, evidence = t.unclear, fmt.Sprintf("where it stood unchanged for %s, with no sign that the agent works on", t.unclear)
 	case s.why != "": // found, but by less than its words
 	case marked:
 		need, evidence = t.brief, "which marks it as ended"

@@ -41,7 +41,7 @@ func (r *reply) markHistory(ctx context.Context) {
 		if page.Skipped > 0 {
 			r.Note(fmt.Sprintf("%d items of the session's history are not messages and were left out", page.Skipped))
 		}
-		was, anchor := before{seen: true, part: part, rows: identities(page.Items), busy: page.Busy}, uint64(0)
+		was, anchor := before{seen: true, part: part, rows: identities(page.Items), busy: page.Busy, missing: r.missing(page.Items)}, uint64(0)
 		if n := len(page.Items); n > 0 {
 			anchor = was.rows[n-1]
 		}
@@ -58,6 +58,28 @@ func (r *reply) markHistory(ctx context.Context) {
 		})
 	}
 }
+
+// missing gives what this process had of the session last, where the history does not show
+// it: some are behind by a while.
+func (r *reply) missing(rows []client.Message) (missing []overlapping) {
+	place := placeOf(r.State())
+	for _, l := range r.s.m.All() {
+		other, ok := l.Work().(*reply)
+		if !ok || other == r || l.Status() != runs.StatusCompleted || l.Silence() > longLag || placeOf(other.State()) != place {
+			continue
+		}
+		if o := (overlapping{message: other.message, reply: other.Text(), over: true}); o.message != "" && strings.TrimSpace(o.reply) != "" {
+			if _, _, there := o.in(rows); !there {
+				missing = append(missing, o)
+			}
+		}
+	}
+	slices.Reverse(missing) // oldest first
+	return missing
+}
+
+// longLag is how far a history may be behind.
+const longLag = 10 * time.Minute
 
 // inOrder reports whether the ends of a history show that its newest message is the last.
 // Else the last is no anchor: it may be the oldest.
@@ -92,6 +114,7 @@ type follow struct {
 	ended    bool   // the stream came to an end, with a marker or without
 	cause    error  // what broke the stream
 	resumed  bool   // the run was taken up: nothing is known of the stream
+	shown    string // what was shown of the reply before the history was asked for it
 	unproven bool   // what the stream brought was of a run that nothing proves to be ours
 	doubt    bool   // what the stream brought may be the reply to another message
 	streamed string // with doubt: the text that it brought
@@ -102,6 +125,7 @@ type follow struct {
 // there. It never sends anything.
 func (r *reply) followHistory(ctx context.Context, f follow) {
 	t := r.s.timing
+	f.shown = r.Text()
 	var (
 		delay      = t.pollMin
 		began      = time.Now()
@@ -232,7 +256,7 @@ func (r *reply) sessionBusy(ctx context.Context) bool {
 func (r *reply) question(f follow) sent {
 	q := sent{text: r.message, sum: r.sum, at: r.State().Started, now: time.Now(), accepted: f.accepted}
 	if r.doubt == nil && !(r.crowded && r.unproven) {
-		q.shown = r.Text()
+		q.shown = f.shown // not what the history has shown since, which may be another's
 	}
 	return q
 }

@@ -15,6 +15,8 @@ type before struct {
 	rows []uint64 // identities, oldest first
 	last uint64   // hash of the last one's text; 0 where it is not known
 	busy bool     // the service said then that the agent was at work
+	// missing is what was said in the session, and the history did not show yet.
+	missing []overlapping
 }
 
 // sent is the message whose reply is looked for.
@@ -35,6 +37,24 @@ type sent struct {
 type overlapping struct {
 	message, reply string
 	over           bool // its reply is complete, and reply is it
+}
+
+// in finds the message and its whole reply among the messages of a history.
+func (o overlapping) in(rows []client.Message) (from, to int, there bool) {
+	msg := sent{text: o.message, sum: hashMessage(o.message)}
+	for from, row := range rows {
+		if !fromUser(row) || !msg.is(row.Text) {
+			continue
+		}
+		var text strings.Builder
+		for to := from + 1; to < len(rows) && !fromUser(rows[to]); to++ {
+			text.WriteString(" " + rows[to].Text)
+			if sameWords(text.String(), o.reply) {
+				return from, to + 1, true
+			}
+		}
+	}
+	return 0, 0, false
 }
 
 type verdict string
@@ -113,6 +133,11 @@ func (m match) texts() []string {
 func matchHistory(was before, msg sent, now []client.Message, others []overlapping) (m match) {
 	rows, start, anchored := added(was, now)
 	rows, start = asked(rows, start)
+	for _, o := range was.missing {
+		if from, to, there := o.in(rows[start:]); there {
+			rows = slices.Delete(rows, start+from, start+to)
+		}
+	}
 	m = match{verdict: notThere, anchored: anchored}
 	if n := len(rows); n > 0 {
 		m.newest = rows[n-1]
@@ -274,12 +299,14 @@ func findAfter(rows []client.Message, start int, msg sent) (ours int, v verdict,
 	case len(all) == 1 && msg.accepted && !msg.resembles(rows[all[0]].Text):
 		return -1, unclear, "the only new message of the history has too little in common with the one that was sent"
 	case len(all) == 1 && msg.accepted:
-		return all[0], found, "the history has the message in other words; it is the only one since it was sent"
+		return all[0], found, whyOtherWords
 	case len(all) > 1 && msg.accepted:
 		return -1, unclear, "the history has several messages since this one was sent, and none with its words"
 	}
 	return -1, notThere, ""
 }
+
+const whyOtherWords = "the history has the message in other words; it is the only one since it was sent"
 
 // findByTime looks for a message in a history of which it is not known how it
 // was before: there may be an older one with the same words.

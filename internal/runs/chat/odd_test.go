@@ -54,6 +54,7 @@ type odd struct {
 	old      int           // turns of the conversation before
 	same     bool          // in which the same was asked, with another answer
 	waiting  bool          // somebody's question is unanswered when ours comes
+	inTurn   bool          // questions are stored when the agent comes to them
 	follower time.Duration // after which somebody asks something behind ours; 0 for nobody
 
 	// "whole", "cut", "closed" (with no end marker), "silent", "reset" (with no
@@ -97,6 +98,7 @@ type stored struct {
 
 type job struct {
 	turn  int
+	text  string // what is to be stored yet
 	parts []part
 	fails string
 }
@@ -153,8 +155,11 @@ func (o *odd) ask(text string, j job) (turn int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.turn++
-	o.store("user", text, time.Now())
-	j.turn = o.turn
+	if j.turn = o.turn; o.inTurn {
+		j.text = text
+	} else {
+		o.store("user", text, time.Now())
+	}
 	o.jobs <- j
 	return j.turn
 }
@@ -184,6 +189,9 @@ func (o *odd) answer(j job) {
 	}
 	o.locked(func() { o.working = true })
 	defer o.locked(func() { o.working = false })
+	if j.text != "" {
+		o.locked(func() { o.store("user", j.text, time.Now()).turn = j.turn })
+	}
 	say(said{what: "start"})
 	for i, p := range j.parts {
 		if p.tool {

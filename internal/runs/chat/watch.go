@@ -75,7 +75,7 @@ func (r *reply) streamIsOver(ctx context.Context, seen *stillReply) bool {
 	if err != nil {
 		return silent > r.s.timing.patience
 	}
-	m := matchHistory(r.was, r.question(follow{accepted: true}), page.Items, r.overlapping())
+	m := matchHistory(r.was, r.question(follow{accepted: true, shown: r.Text()}), page.Items, r.overlapping())
 	m.busy = page.Busy && !r.was.busy
 	if id := wording(m.rows...); id != seen.fingerprint || seen.since.IsZero() {
 		*seen = stillReply{id, time.Now()}

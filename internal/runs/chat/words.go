@@ -84,8 +84,8 @@ func (s sent) beginsLine(ours, stored string) bool {
 // tellingLen is how much of a text tells it from others.
 const tellingLen = 16
 
-// resembles reports whether a stored text may be the message in other words: of the
-// shorter one's words it has at least half, or nothing can be said.
+// resembles reports whether a stored text may be the message in other words: it has at
+// least half of the shorter one's. Where the message's own are not known, any may be.
 func (s sent) resembles(stored string) bool {
 	ours, theirs := wordsOf(s.text), wordsOf(stored)
 	shared := 0
@@ -94,7 +94,7 @@ func (s sent) resembles(stored string) bool {
 			shared++
 		}
 	}
-	return 2*shared >= min(len(ours), len(theirs))
+	return s.text == "" || shared > 0 && 2*shared >= min(len(ours), len(theirs))
 }
 
 // wordsOf gives the beginnings of a text's words, the shortest aside, which all texts have.
