@@ -176,8 +176,12 @@ type claim struct {
 	Ended bool `json:"ended,omitempty"` // one was answered a moment ago
 }
 
-// claimTime is how long those who may have a call are waited for.
-const claimTime = 500 * time.Millisecond
+// firstClaim is how long it may take until somebody says that a call is its own, and
+// claimTime how long, behind the first, others are waited for.
+const (
+	firstClaim = 3 * time.Second
+	claimTime  = 500 * time.Millisecond
+)
 
 // cancelAt cancels a call that may be in any process. Where its id is good in one
 // session, whoever has it cancels it. Else all who have one like it say so first, and
@@ -220,12 +224,15 @@ func (h *HTTP) cancelAt(f fleet.Fleet, key callID, reason string, unique bool) {
 		h.inflight.cancel(key, reason)
 		return
 	}
-	timer := time.NewTimer(claimTime)
+	timer := time.NewTimer(firstClaim)
 	defer timer.Stop()
 	calls, ended := 0, false
 	for waiting := true; waiting; {
 		select {
 		case c := <-claims:
+			if calls == 0 {
+				timer.Reset(claimTime)
+			}
 			calls += c.Calls
 			ended = ended || c.Ended
 			waiting = !unique || calls == 0

@@ -19,7 +19,11 @@ import (
 // joinedServers gives servers that share a fleet.
 func joinedServers(t *testing.T, f *fixture, n int, opts HTTPOptions) (servers []httpServer) {
 	t.Helper()
-	shared := fleet.Alone()
+	return serversOf(t, f, n, opts, fleet.Alone())
+}
+
+func serversOf(t *testing.T, f *fixture, n int, opts HTTPOptions, shared fleet.Fleet) (servers []httpServer) {
+	t.Helper()
 	t.Cleanup(func() { _ = shared.Close() })
 	opts.Authenticate = isAlice
 	opts.Fleet = func(p Principal) (fleet.Fleet, error) { return fleet.Sealed(shared, string(p.Key), p.Name) }
@@ -33,6 +37,11 @@ func joinedServers(t *testing.T, f *fixture, n int, opts HTTPOptions) (servers [
 func joined(t *testing.T, f *fixture, n int, opts HTTPOptions) (servers []httpServer, clients []*httpClient) {
 	t.Helper()
 	servers = joinedServers(t, f, n, opts)
+	return servers, clientsOf(t, servers)
+}
+
+func clientsOf(t *testing.T, servers []httpServer) (clients []*httpClient) {
+	t.Helper()
 	for _, srv := range servers {
 		if len(clients) == 0 {
 			clients = append(clients, newHTTPClient(t, srv, legacy))
@@ -40,7 +49,32 @@ func joined(t *testing.T, f *fixture, n int, opts HTTPOptions) (servers []httpSe
 		}
 		clients = append(clients, &httpClient{url: srv.url, version: legacy, session: clients[0].session, http: clients[0].http})
 	}
-	return servers, clients
+	return clients
+}
+
+// slow is a fleet in which news takes its time.
+type slow struct{ fleet.Fleet }
+
+func (f slow) Hear(topic string, h func([]byte)) (func(), error) {
+	return f.Fleet.Hear(topic, func(b []byte) { time.AfterFunc(claimTime*3/2, func() { h(b) }) })
+}
+
+// A cancel stops its call also where the server that has it hears of it late.
+func TestHTTPCancelLate(t *testing.T) {
+	f := newFixture()
+	clients := clientsOf(t, serversOf(t, f, 2, HTTPOptions{}, slow{fleet.Alone()}))
+	go func() {
+		body := encodeRequest(t, legacy, "1", "tools/call", params{"name": "block", "arguments": params{"name": "wanted"}})
+		if res, err := clients[0].http.Do(clients[0].request(context.Background(), http.MethodPost, body, nil)); err == nil {
+			closeBody(res)
+		}
+	}()
+	recv(t, f.started, "the call")
+	closeBody(clients[1].do(t, t.Context(), http.MethodPost, cancelOf(t, legacy, "1", "stop"), nil))
+	if got := recv(t, f.hooks, "the cancel"); got != "wanted: stop" {
+		t.Errorf("cancelled is %q", got)
+	}
+	close(f.release)
 }
 
 func cancelOf(t *testing.T, version, id, reason string) []byte {
