@@ -19,7 +19,7 @@ func (n *normaliser) finish(final string) {
 	if c := n.text.current(); c.start > 0 && IsSilent(string(n.text.buf[c.start:])) {
 		n.show(n.text.rewrite(c.start-c.lead, "")) // nothing to add to the messages before
 	}
-	ev := Event{Kind: EventFinal, SessionID: n.session, MessageID: n.message, RunID: n.run}
+	ev := Event{Kind: EventFinal, SessionID: n.session, MessageID: n.message, RunID: n.run, Check: n.check}
 	switch text := string(n.text.buf); {
 	case IsSilent(text):
 		if n.told > 0 || n.stale {

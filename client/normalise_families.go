@@ -131,6 +131,8 @@ func (n *normaliser) chatEvent(state string, o object) {
 			n.yielded()
 			return
 		}
+		// The gateway sends these texts as they grow, and not each of them.
+		n.check = text == "" && n.source == "chat" && len(n.text.buf) > 0
 		n.finish(text)
 	case "error", "aborted":
 		if c := n.text.final(text); c.text != "" || c.replace {
@@ -201,6 +203,8 @@ func (n *normaliser) agentEvent(o object) {
 				// with theirs.
 				n.put(Event{Kind: EventHeartbeat})
 			default:
+				// What came twice may have been said once.
+				n.check = n.text.doubled()
 				n.finish("")
 			}
 		case "error":

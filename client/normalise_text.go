@@ -78,6 +78,12 @@ func (t *transcript) current() *segment {
 	return &t.segs[len(t.segs)-1]
 }
 
+// doubled reports whether the current segment is the same text twice.
+func (t *transcript) doubled() bool {
+	s := t.buf[t.current().start:]
+	return len(s) > 0 && bytes.Equal(s[:len(s)/2], s[len(s)/2:])
+}
+
 // open begins a segment, unless the current one is still empty.
 func (t *transcript) open(id string) *segment {
 	c := t.current()

@@ -31,6 +31,7 @@ type reply struct {
 	hintCheck uint32
 
 	silent    bool         // the agent chose not to answer, so the reply has no text
+	check     bool         // the stream's end had no text, and words before it may be missing or have come twice
 	noHistory bool         // the service had none to look at before the message was sent
 	crowded   bool         // a message of the session had no answer yet then
 	doubt     error        // why what the stream brings may answer that one, or another; nil: it does not
@@ -157,6 +158,9 @@ func (r *reply) start(ctx context.Context, before []*reply) {
 	case final && r.doubt != nil:
 		r.Line("status: another run is on the stream; looking for the reply in the session's history")
 		r.followHistory(ctx, follow{accepted: true, doubt: true, streamed: r.Text(), failure: err, cause: r.doubt})
+	case final && err == nil && r.check:
+		r.Line("status: reading the end of the reply from the session's history")
+		r.followHistory(ctx, follow{accepted: true, final: true, ended: true, check: true})
 	case final && err == nil && (r.silent || strings.TrimSpace(r.Text()) != ""):
 		r.End(runs.StatusCompleted, nil)
 	case final && err != nil: // the agent's own word
@@ -319,6 +323,7 @@ func (r *reply) event(ev client.Event) {
 		if ev.Text != "" {
 			r.SetText(ev.Text)
 		}
+		r.check = ev.Check
 		if r.silent = ev.Silent; ev.Note != "" {
 			r.Note(ev.Note)
 		}
@@ -339,6 +344,9 @@ func (r *reply) endWithoutHistory(f follow, err error) {
 		r.End(runs.StatusFailed, fmt.Errorf("unclear: %w", r.unknownOutcome(f, f.cause)))
 	case f.final && blank:
 		r.Note("the reply has no text")
+		r.End(runs.StatusCompleted, nil)
+	case f.check:
+		r.Note(noteUnchecked)
 		r.End(runs.StatusCompleted, nil)
 	case f.ended && !blank:
 		r.Note("the stream ended without an end marker, and this service has no history to check it against: the reply may be incomplete")

@@ -66,6 +66,8 @@ func (s standing) decide(t timing) (ending, bool) {
 			return s.failed(s.failure)
 		}
 		return complete(s.streamed)
+	case s.check && s.verdict != found && s.reached > t.brief:
+		return complete(s.follow.shown, noteUnchecked)
 	case s.verdict == found && s.last().Failure != "":
 		if s.still < t.brief {
 			return ending{}, false
@@ -163,6 +165,8 @@ func (s standing) whole(t timing) (ending, bool) {
 	}
 	return complete(text, notes...)
 }
+
+const noteUnchecked = "the end of the stream did not repeat the reply, and the history does not show it for sure: words may be missing, or be there twice"
 
 // noText decides on a message that is found with no text behind it.
 func (s standing) noText(t timing) (ending, bool) {

@@ -4,15 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // voice writes the stream of one reply in a dialect.
 type voice struct {
-	o    *odd
-	d    dialect
-	kind string // content type
-	out  *output
-	turn int
+	spoke time.Time // when it throttles: the last time
+	o     *odd
+	d     dialect
+	kind  string // content type
+	out   *output
+	turn  int
 
 	all, item string   // the text so far, of the reply and of the part at hand
 	pieces    []string // of the part at hand
@@ -214,6 +216,12 @@ func (v *voice) ack() {
 // chatPiece writes a chat event. Variants: both texts, the new one alone, the whole
 // alone.
 func chatPiece(v *voice, _ int, s string) {
+	if v.o.throttles {
+		if time.Since(v.spoke) < 150*time.Millisecond {
+			return
+		}
+		v.spoke = time.Now()
+	}
 	// The gateway's own piece begins with the break between two parts.
 	if v.item == s && len(v.all) > len(s) {
 		s = "\n\n" + s

@@ -96,6 +96,8 @@ func TestOddServices(t *testing.T) {
 		"gzip that nobody asked for":                       {service: &odd{parts: interim, encoding: "gzip", stream: "whole"}},
 		"br that nobody asked for, cut":                    {service: &odd{parts: interim, encoding: "br", told: 1, stream: "cut"}},
 		"chat events, the pieces come twice":               {service: &odd{parts: answer, dialect: "chat", variant: 3, final: "all", twice: true, stream: "whole"}},
+		"throttled texts, and an end without one":          {service: &odd{parts: interim, dialect: "chat", variant: 6, throttles: true, stream: "whole"}},
+		"short pieces come twice, and an end without text": {service: &odd{parts: []part{{after: time.Second, text: "OK"}}, dialect: "both", variant: 17, final: "all", twice: true, stream: "whole"}},
 		"a tag that the final text lacks":                  {service: &odd{parts: interim, tagged: true, final: "all", stream: "whole"}},
 		"the final is the last message alone":              {service: &odd{parts: interim, final: "last", stream: "whole"}},
 		"success is the word false":                        {service: &odd{parts: answer, dialect: "author", fails: "out of credits", stream: "whole"}, fails: "out of credits"},

@@ -60,22 +60,23 @@ type odd struct {
 	// "whole", "cut", "closed" (with no end marker), "silent", "reset" (with no
 	// answer), "lost" (before it came), "queued", "202", "202 empty" (the reply is in
 	// the history alone), "page" (a web page stands before the service)
-	stream   string
-	told     int    // how many parts the stream brings before it breaks
-	dialect  string // a key of dialects; "" is "named"
-	variant  int    // of the dialect
-	final    string // what text its end carries: "", "all", "last"
-	key      string // the session as the gateway's events name it; "" is the session's own name
-	acked    bool   // an acknowledgement names our run
-	relays   bool   // the gateway's events of other runs come, too
-	before   string // how the run of the message before ends on our stream, behind its answer in the history: "end", "fail"; "" is before ours began
-	stays    bool   // the stream stays open behind its end
-	pings    bool   // and shows a sign of life every 10 s
-	noise    bool   // signs of life, the model's thoughts, the question again
-	twice    bool   // the pieces of the last part come a second time
-	tagged   bool   // the pieces begin with a tag that the final text lacks
-	encoding string // a content coding that nobody asked for
-	seed     uint64 // of how the text is cut into pieces
+	stream    string
+	told      int    // how many parts the stream brings before it breaks
+	dialect   string // a key of dialects; "" is "named"
+	variant   int    // of the dialect
+	final     string // what text its end carries: "", "all", "last"
+	key       string // the session as the gateway's events name it; "" is the session's own name
+	acked     bool   // an acknowledgement names our run
+	relays    bool   // the gateway's events of other runs come, too
+	before    string // how the run of the message before ends on our stream, behind its answer in the history: "end", "fail"; "" is before ours began
+	stays     bool   // the stream stays open behind its end
+	pings     bool   // and shows a sign of life every 10 s
+	noise     bool   // signs of life, the model's thoughts, the question again
+	twice     bool   // the pieces of the last part come a second time
+	throttles bool   // the gateway's texts come at most every 150 ms
+	tagged    bool   // the pieces begin with a tag that the final text lacks
+	encoding  string // a content coding that nobody asked for
+	seed      uint64 // of how the text is cut into pieces
 
 	mu      sync.Mutex
 	rows    []*stored
