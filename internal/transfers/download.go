@@ -55,9 +55,9 @@ func (t *transfer) download(ctx context.Context) error {
 	}
 	defer func() { _ = d.dst.Close() }()
 	if far.kind == 'f' {
-		if why := d.git(entries[0]); why != "" {
-			d.stage = ""
-			return badLocal("%s is not written: %s", d.state.Local, why)
+		if err := d.checkDestination(entries[0]); err != nil {
+			t.stage = ""
+			return err
 		}
 	}
 	d.mkStage()
@@ -88,11 +88,13 @@ type downloading struct {
 	made   map[string]bool        // folders that are there,
 	old    map[string]os.FileMode // and the modes of those that were there before
 	umask  os.FileMode            // rights that this process gives no file
-	folder string                 // dst as an absolute path,
-	at     string                 // and from the transfer root, with slashes
+	root   string                 // the transfer root, without links
+	at     string                 // dst from there, with slashes and without links,
+	said   string                 // and as the caller names it
 	fresh  bool                   // dst was empty at the start, and in no repository
 
-	repositories map[string]bool // folders of dst that are in one
+	repositories, bare map[string]bool         // whether a folder, from root, is in one
+	families           map[string]map[int]bool // of the build files that a folder of dst has
 }
 
 // openDestination opens the folder that files go into, made if need be.
@@ -103,26 +105,71 @@ func (d *downloading) openDestination(single bool) error {
 	}
 	defer func() { _ = root.Close() }()
 	d.dst = &tree{}
+	only := ""
 	st, err := root.Stat(rel)
 	switch {
 	case single && (err != nil || !st.IsDir()):
-		rel, d.dst.only = filepath.Split(rel)
+		rel, only = filepath.Split(rel)
 		rel = filepath.Clean(rel)
 	case single:
-		d.dst.only = path.Base(d.state.Remote)
-		if err := checkName(d.dst.only); err != nil {
-			return fmt.Errorf("the file is called %s: %w", quoteName(d.dst.only), err)
+		only = path.Base(d.state.Remote)
+		if err := checkName(only); err != nil {
+			return fmt.Errorf("the file is called %s: %w", quoteName(only), err)
 		}
 	case err == nil && !st.IsDir():
 		return badLocal("%s is no folder", d.state.Local)
 	}
+	if err := d.locate(root, rel); err != nil {
+		return err
+	}
+	if err := d.checkDestination(entry{kind: kindDir}); err != nil {
+		return err
+	}
+	at := d.at
 	if err := root.MkdirAll(rel, 0o755); err != nil {
 		return badLocal("the folder %s can't be made: %v", rel, cause(err))
 	}
 	if d.dst.Root, err = root.OpenRoot(rel); err != nil {
 		return badLocal("%s can't be opened: %v", d.state.Local, err)
 	}
-	d.folder, d.at = filepath.Join(root.Name(), rel), filepath.ToSlash(rel)
+	if err := d.locate(root, rel); err != nil || d.at != at {
+		_ = d.dst.Close()
+		return badLocal("%s has changed meanwhile", d.state.Local)
+	}
+	d.dst.only = only
+	return nil
+}
+
+// locate finds out where the destination is once links are followed: what comes there is
+// judged by that. Folders that are still to be made are as they are called.
+func (d *downloading) locate(root *os.Root, rel string) (err error) {
+	if d.root, err = filepath.EvalSymlinks(root.Name()); err != nil {
+		return badLocal("%s can't be opened: %v", root.Name(), cause(err))
+	}
+	there, missing := rel, ""
+	real, err := filepath.EvalSymlinks(filepath.Join(d.root, there))
+	for ; err != nil && there != "."; real, err = filepath.EvalSymlinks(filepath.Join(d.root, there)) {
+		missing = filepath.Join(filepath.Base(there), missing)
+		there = filepath.Dir(there)
+	}
+	at, err := filepath.Rel(d.root, filepath.Join(real, missing))
+	if err != nil || !filepath.IsLocal(at) {
+		return badLocal("%s leads out of the folder that is open to transfers", d.state.Local)
+	}
+	d.at, d.said = filepath.ToSlash(at), filepath.ToSlash(rel)
+	return nil
+}
+
+// checkDestination reports why the destination, or the one file that comes, may not be
+// made.
+func (d *downloading) checkDestination(e entry) error {
+	why := d.git(e)
+	if why == "" && d.makesBare(e, func(string) int { return 0 }) && !d.mayBeGit(e) {
+		why = isBareRepo
+	}
+	if why != "" {
+		return badLocal("%s is not written: %s", d.state.Local, why)
+	}
 	return nil
 }
 
@@ -135,7 +182,7 @@ func (d *downloading) mkStage() {
 	if _, err := d.dst.Lstat(mark); err == nil {
 		d.fresh = true
 	} else if names, err := readNames(d.dst.Root, "."); err == nil && len(names) == 0 {
-		d.fresh = !d.inRepository(".")
+		d.fresh = !d.inRepository(d.at)
 	}
 	_ = d.dst.Mkdir(d.local, 0o700)
 	d.umask = 0o022
@@ -166,6 +213,11 @@ func (d *downloading) here(e entry) string {
 		return d.dst.only
 	}
 	return filepath.FromSlash(e.name)
+}
+
+// place gives it from the transfer root, with slashes.
+func (d *downloading) place(e entry) string {
+	return path.Join(d.at, filepath.ToSlash(d.here(e)))
 }
 
 const maxList = 64 << 20 // bytes of a tree's names
