@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -325,6 +326,29 @@ func TestRedirects(t *testing.T) {
 	}
 	if _, err := c.Instances.Create(t.Context(), CreateInstanceRequest{}); err == nil || posts != 1 {
 		t.Errorf("a POST within the host: sent %d times, %v", posts, err)
+	}
+}
+
+// The key follows a redirect only to the same service.
+func TestSameService(t *testing.T) {
+	for _, tt := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"http://a.example/x", "http://a.example/y", true}, {"http://a.example/x", "https://A.example/x", true}, {"http://a.example:80/x", "https://a.example:443/x", true},
+		{"http://a.example:8080/x", "https://a.example:8080/x", true}, {"https://a.example/x", "https://a.example:443/y", true}, {"http://[::1]/x", "https://[::1]/x", true},
+		{"http://a.example/x", "https://a.example:8443/x", false}, {"http://a.example:8080/x", "https://a.example/x", false}, {"http://a.example:8080/x", "https://a.example:8443/x", false},
+		{"http://a.example/x", "http://a.example:8080/x", false}, {"https://a.example/x", "http://a.example/x", false}, {"https://a.example/x", "https://a.example:80/x", false},
+		{"http://a.example/x", "https://b.example/x", false}, {"http://a.example/x", "https://u@a.example/x", false}, {"http://a.example/x", "ftp://a.example/x", false},
+	} {
+		from, err1 := url.Parse(tt.from)
+		to, err2 := url.Parse(tt.to)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		if got := sameService(from, to); got != tt.want {
+			t.Errorf("%s to %s: got %v", tt.from, tt.to, got)
+		}
 	}
 }
 

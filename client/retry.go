@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -79,16 +80,24 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// sameService reports whether a request to a may be sent on to b: the same
-// scheme, host and port, or the same host over https.
+// sameService reports whether a request to a may be sent on to b: the same host and port,
+// over the same scheme or over https. From http's usual port to that of https is the same,
+// too: whatever has another port may belong to somebody else.
 func sameService(a, b *url.URL) bool {
-	if b.User != nil {
+	secured := a.Scheme == "http" && b.Scheme == "https"
+	if b.User != nil || !strings.EqualFold(a.Hostname(), b.Hostname()) || a.Scheme != b.Scheme && !secured {
 		return false
 	}
-	if strings.EqualFold(a.Host, b.Host) {
-		return a.Scheme == b.Scheme || a.Scheme == "http" && b.Scheme == "https"
+	from, to := portOf(a), portOf(b)
+	return from == to || secured && from == "80" && to == "443"
+}
+
+// portOf gives the port of a URL, be it written there or not.
+func portOf(u *url.URL) string {
+	if u.Scheme == "https" {
+		return cmp.Or(u.Port(), "443")
 	}
-	return strings.EqualFold(a.Hostname(), b.Hostname()) && a.Scheme == "http" && b.Scheme == "https"
+	return cmp.Or(u.Port(), "80")
 }
 
 // redirectMessage says why an answer of 3xx was not followed. Of the target it shows the host,

@@ -114,7 +114,11 @@ func manageFiles(ctx context.Context, r *request, in manageFilesIn) (manageFiles
 func (r *request) manage(ctx context.Context, id string, in manageFilesIn, from, to filePath, check bool) (manageFilesOut, error) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
-	report, err := r.script(ctx, id, manageScript(in, from, to, check))
+	whole := r.rails.below(string(from))
+	if whole == nil && to != "" {
+		whole = r.rails.below(string(to))
+	}
+	report, err := r.script(ctx, id, manageScript(in, from, to, whole == nil, check))
 	if check {
 		err = whileReading(err)
 	}
@@ -140,6 +144,8 @@ func (r *request) manage(ctx context.Context, id string, in manageFilesIn, from,
 			return manageFilesOut{}, &refused{fmt.Sprintf("the destination %q is a directory, and a directory is never replaced", to), "give the full new path, name included, or delete the directory first."}
 		}
 		return manageFilesOut{}, &refused{fmt.Sprintf("the destination %q exists", to), "pass overwrite: true to replace it, or choose another destination."}
+	case "whole":
+		return manageFilesOut{}, &refused{whole.Error(), "take what is in it one by one."}
 	case "same":
 		return manageFilesOut{}, &refused{fmt.Sprintf("%q is %q itself, by another way", to, from), "choose another destination."}
 	case "leads":
@@ -155,10 +161,10 @@ func (r *request) manage(ctx context.Context, id string, in manageFilesIn, from,
 }
 
 // manageScript gives the script that moves, copies or deletes.
-func manageScript(in manageFilesIn, from, to filePath, check bool) sandbox.Script {
+func manageScript(in manageFilesIn, from, to filePath, whole, check bool) sandbox.Script {
 	p := from.params(sandbox.Params{
 		"action": in.Action, "recursive": in.Recursive, "overwrite": in.Overwrite, "stage": ".openclaw-mcp-" + rand.Text()[:12],
-		"to_dir": "", "to_name": "", "check": check,
+		"to_dir": "", "to_name": "", "check": check, "whole": whole,
 	})
 	if to != "" {
 		p["to_dir"], p["to_name"] = to.split()

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"strings"
@@ -120,6 +121,39 @@ func TestManageFiles(t *testing.T) {
 		b.refuse("manage_files", args{"action": "copy", "path": "pipe", "destination": "pipe2"}, "fifo")
 		b.clean()
 	})
+}
+
+// What is excluded does not go along with the folder that it is in, nor come to be there.
+func TestManageLeavesExcludedPathsAlone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulatortest.Options{})
+	b.deps.Rails = func(context.Context) *Rails {
+		return &Rails{ExcludePaths: []string{"/workspace/a/b", "/workspace/c/b", "/workspace/many/**/.env"}}
+	}
+	b.put("a/b/secret", "secret")
+	b.put("a/free/x", "x")
+	b.put("many/deep/.env", "secret")
+	b.put("evil/b/x", "x")
+	for _, a := range []args{
+		{"action": "copy", "path": "a", "destination": "d"}, {"action": "move", "path": "a", "destination": "d"}, {"action": "delete", "path": "a"},
+		{"action": "copy", "path": "evil", "destination": "c"}, {"action": "move", "path": "evil", "destination": "c"},
+		{"action": "copy", "path": "many/deep", "destination": "d"}, {"action": "delete", "path": "many"},
+	} {
+		if a["action"] != "move" {
+			a["recursive"] = true
+		}
+		b.refuse("manage_files", a, "as a whole", "OPENCLAW_MCP_EXCLUDE_PATHS", "can lie in it")
+	}
+	b.refuse("manage_files", args{"action": "delete", "path": "a"}, "recursive")
+	b.want("a/b/secret", "secret")
+	b.want("many/deep/.env", "secret")
+	b.want("evil/b/x", "x")
+	b.gone("c")
+	b.gone("d")
+	call[manageFilesOut](b, "manage_files", args{"action": "copy", "path": "a/free", "destination": "e", "recursive": true})
+	call[manageFilesOut](b, "manage_files", args{"action": "move", "path": "evil/b/x", "destination": "many/x"})
+	call[manageFilesOut](b, "manage_files", args{"action": "delete", "path": "many/x"})
+	b.want("e/x", "x")
 }
 
 func TestManageWithoutCommands(t *testing.T) {

@@ -218,6 +218,19 @@ func (r *Rails) path(p string) error {
 	})
 }
 
+// below reports why a folder may not be moved, copied or deleted with what is in it, nor
+// come to be there: a path below it is excluded, or might be.
+func (r *Rails) below(p string) error {
+	p = absolute(p)
+	return r.each(func(r *Rails) error {
+		if i := slices.IndexFunc(r.ExcludePaths, func(pattern string) bool { return reachesBelow(pattern, p) }); i >= 0 {
+			return forbidden("the folder %s may not be moved, copied or deleted as a whole, nor be where another one goes: what %s excludes can lie in it %s",
+				p, r.ExcludePaths[i], r.by("EXCLUDE_PATHS"))
+		}
+		return nil
+	})
+}
+
 // absolute makes a path of the instance absolute and clean; relative ones start at
 // /workspace.
 func absolute(p string) string {
@@ -260,6 +273,24 @@ func within(pattern, p string) bool {
 		p = path.Dir(p)
 	}
 	return true
+}
+
+// reachesBelow reports whether a pattern can name something below a folder that it does
+// not name itself.
+func reachesBelow(pattern, folder string) bool {
+	globs := strings.Split(strings.TrimPrefix(folderGlob(absolute(pattern)), "/"), "/")
+	names := strings.Split(strings.TrimPrefix(folder, "/"), "/")
+	for i, name := range names {
+		switch {
+		case i == len(globs):
+			return false
+		case globs[i] == "**":
+			return true
+		case !doublestar.MatchUnvalidated(globs[i], name):
+			return false
+		}
+	}
+	return len(globs) > len(names)
 }
 
 // folderGlob gives a pattern in doublestar's syntax.

@@ -90,6 +90,22 @@ func TestRailsPaths(t *testing.T) {
 	}
 }
 
+func TestRailsBelow(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, folder string
+		want            bool
+	}{
+		{"/workspace/a/b", "/workspace/a", true}, {"a/b/c", "/workspace/a", true}, {"/workspace/a/b", "/workspace/c", false}, {"/workspace/a/b", "/workspace/ab", false},
+		{"/workspace/a/b/c", "/workspace/a/x", false}, {"/workspace/*/b", "/workspace/a", true}, {"/workspace/a*/b", "/workspace/c", false},
+		{"**/.env", "/workspace/a/b", true}, {"/workspace/a/**/.env", "/workspace/a/b/c", true}, {"/workspace/a/**/.env", "/workspace/b", false},
+		{"/workspace/a/b/**", "/workspace/a", true}, {"/workspace/[a]/b", "/workspace/a", false}, {"/workspace/[a]/b", "/workspace/[a]", true}, {"/srv/x", "/workspace/a", false},
+	} {
+		if got := (&Rails{ExcludePaths: []string{tt.pattern}}).below(tt.folder) != nil; got != tt.want {
+			t.Errorf("%s below %s: got %v", tt.pattern, tt.folder, got)
+		}
+	}
+}
+
 // Characters other than * stand for themselves: names of folders have them.
 func TestRailsPathsAreNotFullGlobs(t *testing.T) {
 	for _, tt := range []struct {

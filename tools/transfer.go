@@ -67,10 +67,10 @@ func downloadFiles(ctx context.Context, r *request, in downloadFilesIn) (*runOut
 		return out, err
 	}
 	held := out.Transfer
-	what := fmt.Sprintf("It writes %s to this machine that may run here without being called, or change what runs: %s (contents %.16s).",
-		text.Count(held.Held, "file", "files"), strings.Join(held.heldNames, ", "), held.digest)
+	what := fmt.Sprintf("It writes %s from %s on instance %s to %s on this machine that may run here without being called, or change what runs: %s (contents %.16s).",
+		text.Count(held.Held, "file", "files"), text.Line(held.Path, 400), out.Instance, text.Line(held.heldIn, 400), strings.Join(held.heldNames, ", "), held.digest)
 	var unconfirmed *unconfirmedError
-	switch err := r.confirmAfter(ctx, "All other files are in place.", what, what, in.Confirm); {
+	switch err := r.confirmAfter(ctx, "All other files are in place.", what, held.digest, in.Confirm); {
 	case err == nil:
 		return move(held.digest)
 	case errors.Is(err, errDenied):
@@ -169,8 +169,9 @@ type transferOut struct {
 	Held       int      `json:"held,omitempty"`     // not written, since they would run on this machine
 	Examples   []string `json:"examples,omitempty"` // of what failed, was skipped or held, with the reason
 
-	heldNames []string
-	digest    string // of what is held
+	heldNames []string // in heldIn, a folder of this machine
+	heldIn    string
+	digest    string // of what is held, where it is from and where it goes
 }
 
 // maxExamples bounds how much room the examples take.
@@ -180,7 +181,7 @@ func transferOutOf(t *transfers.Transfer) *transferOut {
 	o := &transferOut{
 		LocalPath: t.Local, Path: t.Remote, Files: t.Files, TotalFiles: t.TotalFiles, Bytes: t.Bytes, TotalBytes: t.TotalBytes,
 		Unchanged: t.Unchanged, Ignored: t.Ignored, Skipped: t.Skipped.Count, Failed: t.Failed.Count,
-		Held: t.Held.Count, digest: t.HeldDigest,
+		Held: t.Held.Count, heldIn: t.HeldIn, digest: t.HeldDigest,
 	}
 	for _, name := range t.Held.Some {
 		o.heldNames = append(o.heldNames, text.Line(strings.TrimSuffix(name, ": "+transfers.WouldRun), 100))

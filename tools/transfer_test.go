@@ -80,6 +80,22 @@ func TestDownloadAsks(t *testing.T) {
 	}
 	_, rest, _ := strings.Cut(r.Text, `confirm: "`)
 	token, _, _ := strings.Cut(rest, `"`)
+	b.put("other/.envrc", "touch pwned")
+	b.put("other/.vscode/tasks.json", "{}")
+	for _, c := range []args{{"local_path": "home", "path": "app"}, {"local_path": "dst", "path": "other"}} {
+		c["confirm"] = token
+		if r = callTransfer(b, "download_files", c); !r.IsError || !strings.Contains(r.Text, "not the confirmation of this very call") {
+			t.Errorf("the agreement is good for %v: %s", c, r.Text)
+		}
+		if _, err := os.Lstat(filepath.Join(root, "home", ".envrc")); err == nil || exists(".envrc") {
+			t.Errorf("%v: .envrc was written", c)
+		}
+	}
+	// The question is about the names of this machine.
+	one := callTransfer(b, "download_files", args{"local_path": "home/.bashrc", "path": "app/main.go"})
+	if !one.IsError || !strings.Contains(one.Text, "from /workspace/app/main.go on instance "+b.id+" to "+filepath.Join(root, "home")+" ") || !strings.Contains(one.Text, " .bashrc (contents") {
+		t.Errorf("asked: %s", one.Text)
+	}
 	b.put("app/.envrc", "touch worse")
 	a["confirm"] = token
 	if r = callTransfer(b, "download_files", a); !r.IsError || exists(".envrc") {

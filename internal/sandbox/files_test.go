@@ -121,7 +121,7 @@ func TestFileScripts(t *testing.T) {
 		}
 
 		manage := func(action, name, to string, recursive, overwrite bool) Params {
-			return Params{"action": action, "dir": ".", "name": name, "to_dir": "to", "to_name": to, "stage": ".openclaw-mcp-y", "recursive": recursive, "overwrite": overwrite, "check": false}
+			return Params{"action": action, "dir": ".", "name": name, "to_dir": "to", "to_name": to, "stage": ".openclaw-mcp-y", "recursive": recursive, "overwrite": overwrite, "check": false, "whole": true}
 		}
 		w.reports("full 1", "file_manage", manage("copy", "d", "e", false, false))
 		w.reports("ok directory 2 0", "file_manage", manage("copy", "d", "e", true, false))
@@ -160,6 +160,18 @@ func TestFileScripts(t *testing.T) {
 		w.reports("ok file 1 1", "file_manage", within("move", "hard", "to", "f"))
 		w.holds("to/hard", "")
 		w.holds("to/f", "f")
+		// A folder that may not go with all in it can be deleted only when it is empty.
+		apart := func(action, name string, recursive bool) Params {
+			p := manage(action, name, "apart", recursive, false)
+			p["whole"] = false
+			return p
+		}
+		w.reports("whole", "file_manage", apart("copy", "d", true))
+		w.reports("whole", "file_manage", apart("move", "d", false))
+		w.reports("whole", "file_manage", apart("delete", "d", true))
+		w.reports("full 1", "file_manage", apart("delete", "d", false))
+		w.holds("d/a b", text)
+		w.holds("to/apart/a b", "")
 		w.reports("full 1", "file_manage", manage("delete", "d", "", false, false))
 		w.reports("ok directory 2 0", "file_manage", manage("delete", "d", "", true, false))
 		w.holds("d/a b", "")

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"openclaw-mcp/internal/config"
 	"openclaw-mcp/internal/text"
@@ -69,15 +70,32 @@ func wantsStructured(h http.Header) (yes bool, err error) {
 // headerNames are the headers of ours.
 var headerNames = []string{"X-MCP-Readonly", "X-MCP-Toolsets", "X-MCP-Tools", "X-MCP-Exclude-Tools", "X-MCP-Instances", "X-MCP-Exclude-Instances", "X-MCP-Structured"}
 
+// limitWords are in the names of settings that limit what calls may do. Some have no header,
+// which is no reason to let one pass that was meant to limit.
+var limitWords = []string{"readonly", "tool", "instance", "path", "command", "confirm", "exclude"}
+
+// settingNames are the names that headers would have which stand for settings, in bare form.
+var settingNames = sync.OnceValue(func() map[string]bool {
+	names := map[string]bool{}
+	for _, s := range config.Settings() {
+		if name, ok := strings.CutPrefix(s.Name, "OPENCLAW_"); ok {
+			names["x"+bareHeader.Replace(strings.ToLower(name))] = true
+		}
+	}
+	return names
+})
+
+var bareHeader = strings.NewReplacer("-", "", "_", "", ".", "")
+
 // looksLikeLimit reports whether a header of another name was meant to be one of ours that
 // limits something.
 func looksLikeLimit(name string) bool {
 	if len(name) < 4 || !strings.EqualFold(name[:1], "x") { // nearly all
 		return false
 	}
-	bare := strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
+	bare := bareHeader.Replace(strings.ToLower(name))
 	return strings.HasPrefix(bare, "xmcp") &&
-		(strings.Contains(bare, "readonly") || strings.Contains(bare, "tool") || strings.Contains(bare, "instance")) &&
+		(settingNames()[bare] || slices.ContainsFunc(limitWords, func(word string) bool { return strings.Contains(bare, word) })) &&
 		!slices.ContainsFunc(headerNames, func(known string) bool { return strings.EqualFold(name, known) })
 }
 

@@ -47,7 +47,7 @@ func TestTransferNames(t *testing.T) {
 func TestTransferCaseCollisions(t *testing.T) {
 	names := []string{"A/x", "a/X", "b", "ß", "B", "c"}
 	for fold, want := range map[bool]string{true: "A/x b ß c", false: "A/x a/X b ß B c"} {
-		d := &downloading{transfer: &transfer{s: &Service{}, failed: map[string]bool{}}}
+		d := &downloading{transfer: &transfer{s: &Service{}, failed: map[string]bool{}}, dst: &tree{}, root: t.TempDir()}
 		var entries []entry
 		for _, n := range names {
 			entries = append(entries, entry{name: n})

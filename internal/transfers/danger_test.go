@@ -57,7 +57,7 @@ func TestDownloadKeepsOutOfGit(t *testing.T) {
 	far := map[string]item{
 		"honest": file("1"), "sub/honest": file("2"), "file/.git": file("gitdir: ../fake"), "link/.git": {target: "../fake"}, "to/config": {target: "../.git/config"},
 		"fake/HEAD": file("ref: refs/heads/main\n"), "fake/config": file(pwn), "fake/objects/x": file(""), "fake/refs/x": file(""),
-		"half/HEAD": file("ref: refs/heads/main\n"), "half/config": file(pwn), "fine/HEAD": file("not a repository"), "fine/refs/x": file(""),
+		"half/HEAD": file("ref: refs/heads/main\n"), "half/config": file(pwn), "fine/HEAD": file("not a repository"), "fine/Head/refs": file(""),
 	}
 	for _, name := range gitSpellings {
 		if !strings.ContainsAny(name, `\/`) {
@@ -130,7 +130,7 @@ func TestDownloadHoldsWhatWouldRun(t *testing.T) {
 	t.Parallel()
 	m := startMover(t, emulatortest.Options{Sandbox: emulator.SandboxOff}, nil)
 	held := []string{".envrc", ".ENVRC", ".vscode/tasks.json", "sub/.vscode/settings.json", ".idea/workspace.xml", ".npmrc", "sub/.npmrc", ".husky/pre-commit", ".mcp.json",
-		".claude/settings.json", "x.code-workspace", ".bashrc", "VSCODE~1/tasks.json", ".envrc.", "Makefile", "sub/package.json", ".pdbrc", "sub/rust-toolchain.toml", ".mvn/jvm.config"}
+		".claude/settings.json", "x.code-workspace", ".bashrc", "VSCODE~1/tasks.json", ".envrc.", ".con\ufb01g/x", ".pro\ufb01le", ".xse\u1e9eion", "Makefile", "sub/package.json", ".pdbrc", "sub/rust-toolchain.toml", ".mvn/jvm.config"}
 	far := map[string]item{"main.go": file("1"), "new/Makefile": file("all:"), "sub/README.md": file("2"), "tools.vscode": file("3"), ".gitignore": file("x")}
 	for _, name := range held {
 		far[name] = file("run: " + name)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -55,9 +54,9 @@ func (t *transfer) download(ctx context.Context) error {
 	}
 	defer func() { _ = d.dst.Close() }()
 	if far.kind == 'f' {
-		if why := d.git(entries[0]); why != "" {
-			d.stage = ""
-			return badLocal("%s is not written: %s", d.state.Local, why)
+		if err := d.checkDestination(entries[0]); err != nil {
+			t.stage = ""
+			return err
 		}
 	}
 	d.mkStage()
@@ -88,84 +87,13 @@ type downloading struct {
 	made   map[string]bool        // folders that are there,
 	old    map[string]os.FileMode // and the modes of those that were there before
 	umask  os.FileMode            // rights that this process gives no file
-	folder string                 // dst as an absolute path,
-	at     string                 // and from the transfer root, with slashes
+	root   string                 // the transfer root, without links
+	at     string                 // dst from there, with slashes and without links,
+	said   string                 // and as the caller names it
 	fresh  bool                   // dst was empty at the start, and in no repository
 
-	repositories map[string]bool // folders of dst that are in one
-}
-
-// openDestination opens the folder that files go into, made if need be.
-func (d *downloading) openDestination(single bool) error {
-	root, rel, err := openRoot(d.s.cfg.Roots, d.state.Local)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }()
-	d.dst = &tree{}
-	st, err := root.Stat(rel)
-	switch {
-	case single && (err != nil || !st.IsDir()):
-		rel, d.dst.only = filepath.Split(rel)
-		rel = filepath.Clean(rel)
-	case single:
-		d.dst.only = path.Base(d.state.Remote)
-		if err := checkName(d.dst.only); err != nil {
-			return fmt.Errorf("the file is called %s: %w", quoteName(d.dst.only), err)
-		}
-	case err == nil && !st.IsDir():
-		return badLocal("%s is no folder", d.state.Local)
-	}
-	if err := root.MkdirAll(rel, 0o755); err != nil {
-		return badLocal("the folder %s can't be made: %v", rel, cause(err))
-	}
-	if d.dst.Root, err = root.OpenRoot(rel); err != nil {
-		return badLocal("%s can't be opened: %v", d.state.Local, err)
-	}
-	d.folder, d.at = filepath.Join(root.Name(), rel), filepath.ToSlash(rel)
-	return nil
-}
-
-// mkStage makes the folder of temporary files. That it can't be made shows with
-// the first file.
-func (d *downloading) mkStage() {
-	d.local = stagePrefix + d.state.ID
-	// Who takes the transfer up finds a .git that is its own.
-	mark := d.local + "/fresh"
-	if _, err := d.dst.Lstat(mark); err == nil {
-		d.fresh = true
-	} else if names, err := readNames(d.dst.Root, "."); err == nil && len(names) == 0 {
-		d.fresh = !d.inRepository(".")
-	}
-	_ = d.dst.Mkdir(d.local, 0o700)
-	d.umask = 0o022
-	probe := d.local + "/" + d.name()
-	if f, err := d.dst.OpenFile(probe, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o777); err == nil {
-		if st, err := f.Stat(); err == nil && hasModes {
-			d.umask = 0o777 &^ st.Mode().Perm()
-		}
-		_ = f.Close()
-		_ = d.dst.Remove(probe)
-	}
-	if d.fresh {
-		_ = d.dst.WriteFile(mark, nil, 0o600)
-	}
-}
-
-// cleanLocal removes the temporary files, except where the transfer is to be
-// taken up.
-func (d *downloading) cleanLocal(ctx context.Context) {
-	if !d.isInterrupted(ctx) {
-		_ = d.dst.RemoveAll(d.local)
-	}
-}
-
-// here gives an entry's path on this machine.
-func (d *downloading) here(e entry) string {
-	if d.dst.only != "" {
-		return d.dst.only
-	}
-	return filepath.FromSlash(e.name)
+	repositories, bare map[string]bool         // whether a folder, from root, is in one
+	families           map[string]map[int]bool // of the build files that a folder of dst has
 }
 
 const maxList = 64 << 20 // bytes of a tree's names

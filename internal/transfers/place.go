@@ -93,7 +93,7 @@ func (d *downloading) write(e entry, content []byte) {
 // settle gives a temporary file its place, and the rights of what it replaces.
 func (d *downloading) settle(e entry, temp string) {
 	name := d.here(e)
-	err := d.mkdir(filepath.Dir(name))
+	err := d.mkdirFor(e)
 	if err == nil {
 		old, lerr := d.dst.Lstat(name)
 		if lerr != nil || !old.Mode().IsRegular() {
@@ -131,7 +131,7 @@ func (d *downloading) link(e entry) {
 		}
 	}
 	temp := d.local + "/" + d.name()
-	err = d.mkdir(filepath.Dir(name))
+	err = d.mkdirFor(e)
 	if err == nil {
 		err = d.dst.Symlink(filepath.FromSlash(e.target), temp)
 	}
@@ -139,6 +139,7 @@ func (d *downloading) link(e entry) {
 		err = d.dst.Rename(temp, name)
 	}
 	if err != nil {
+		_ = d.dst.Remove(temp)
 		d.fail(e.name, cause(err))
 		return
 	}
@@ -178,6 +179,14 @@ func (d *downloading) mkdir(dir string) error {
 		d.old[dir] = st.Mode().Perm()
 	}
 	return nil
+}
+
+// mkdirFor makes the folder that an entry goes into, unless that makes a repository.
+func (d *downloading) mkdirFor(e entry) error {
+	if d.becameBare(e) {
+		return errors.New(isBareRepo)
+	}
+	return d.mkdir(filepath.Dir(d.here(e)))
 }
 
 var errInWay = errors.New("a link or a file has taken the place of its folder")

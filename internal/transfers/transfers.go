@@ -77,8 +77,9 @@ type Transfer struct {
 	Unchanged         int   // of Files, how many were there before
 	Ignored           int   // left out by .gitignore files, a folder as one
 	Skipped, Failed   Listing
-	Held              Listing // not written, since it would run on this machine
-	HeldDigest        string  // of their names and contents
+	Held              Listing // not written, since it would run on this machine; names are those here
+	HeldIn            string  // the folder of this machine that they go into
+	HeldDigest        string  // of where they are from, where they go, and their contents
 }
 
 // Listing is some of many things, with the reason for each.

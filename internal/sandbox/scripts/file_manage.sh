@@ -6,6 +6,7 @@
 : "${action:?}" "${dir:?}" "${name:?}"
 : "${to_dir?}" "${to_name?}" "${stage:?}" # the destination, and a name for the copy in the making
 : "${recursive:?}" "${overwrite:?}" "${check:?}" # check: 1 to delete nothing
+: "${whole:?}" # 0: a directory may not go with what is in it
 
 begin
 need find mv cp rm rmdir mkdir wc
@@ -20,6 +21,9 @@ itself "./$name"
 [ "$kind" != none ] || say missing
 from=$PWD was=$kind entries=1
 [ "$was" != directory ] || entries=$(count "./$name")
+if [ "$whole" = 0 ] && [ "$was" = directory ]; then
+  [ "$action" = delete ] && [ "$recursive" = 0 ] || say whole
+fi
 if [ "$action" = delete ]; then
   [ -w . ] || say denied
   if [ "$was" = directory ] && [ "$recursive" = 0 ] && [ "$entries" -gt 1 ]; then say full $((entries - 1)); fi
