@@ -14,6 +14,8 @@ const (
 	NoteTurns  = "the agent reached the most turns that it may take: the reply may stop in the middle"
 	// NoteStopped is for a run that somebody stopped, if that was not its own end.
 	NoteStopped = "the service says that the run was stopped: the reply may be incomplete"
+	// NoteShortened is for a message of which the history has less than was said.
+	NoteShortened = "the service's history has only the beginning of this message: its text is incomplete"
 	// NoteCalling is for a run that ended all the same.
 	NoteCalling = "the run ended where the model called a tool: read_chat_history shows whether the agent went on"
 )

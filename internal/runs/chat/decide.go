@@ -71,7 +71,7 @@ func (s standing) decide(t timing) (ending, bool) {
 			return ending{}, false
 		}
 		return s.failed(&client.Error{Op: "POST /instances/{id}/chat/stream", Message: s.last().Failure, Outcome: client.OutcomeUnknown})
-	case s.verdict == found && s.text != "":
+	case s.verdict == found && (s.text != "" || s.shortened()):
 		return s.whole(t)
 	case s.verdict == found:
 		return s.noText(t)
@@ -122,11 +122,11 @@ func (s standing) whole(t timing) (ending, bool) {
 	if s.last().Open && !s.final && s.age < t.old {
 		need, evidence = max(need, t.unclear), fmt.Sprintf("where it stood unchanged for %s, though its place for an end is empty", t.unclear)
 	}
-	text, behind := s.text, len(s.text) < len(s.shown) && strings.HasPrefix(s.shown, s.text)
+	text, behind := s.text, s.behind()
 	if strings.TrimSpace(s.shown) == strings.TrimSpace(text) && len(text) < len(s.shown) {
 		text, behind = s.shown, false // stored without the white space at its ends
 	}
-	if behind {
+	if behind && !s.shortened() {
 		need = max(need, t.lag)
 	}
 	if s.still < need {
@@ -142,8 +142,30 @@ func (s standing) whole(t timing) (ending, bool) {
 	case !s.marked():
 		return s.failed(s.mayHaveFailed())
 	}
-	var notes []string
-	for _, note := range []string{s.why, s.last().Cut} {
+	notes := s.notes(behind)
+	switch {
+	case behind:
+		text = s.shown
+		notes = append(notes, "the history has less of the reply than the stream has shown; this is what the stream has shown: it may be incomplete")
+	case text == "":
+		return s.failed(errors.New("unclear: the history leaves the text of the reply out as too large"))
+	case client.IsSilent(text): // that is an end, too
+	case !s.final && !(s.doubt && sameWords(text, s.streamed)):
+		notes = append(notes, "no end of the reply was seen on the stream; it is from the session's history, "+evidence)
+	}
+	return complete(text, notes...)
+}
+
+// notes are what is told about a reply, whatever ended it.
+func (s standing) notes(behind bool) (notes []string) {
+	cut := s.last().Cut
+	switch {
+	case behind && cut == client.NoteShortened:
+		cut = ""
+	case !behind && cut == "" && s.shortened():
+		cut = client.NoteShortened
+	}
+	for _, note := range []string{s.why, cut} {
 		if note != "" {
 			notes = append(notes, note)
 		}
@@ -151,15 +173,25 @@ func (s standing) whole(t timing) (ending, bool) {
 	if !s.final {
 		notes = append(notes, s.attached()...) // an end on the stream has told of them
 	}
-	switch {
-	case behind:
-		text = s.shown
-		notes = append(notes, "the history has less of the reply than the stream has shown; this is what the stream has shown: it may be incomplete")
-	case client.IsSilent(text): // that is an end, too
-	case !s.final && !(s.doubt && sameWords(text, s.streamed)):
-		notes = append(notes, "no end of the reply was seen on the stream; it is from the session's history, "+evidence)
+	return notes
+}
+
+// behind reports whether the history has less of the reply than the stream has shown: it
+// comes late, or the service shortens it.
+func (s standing) behind() bool {
+	switch text, preview := s.text, ""; {
+	case strings.HasPrefix(s.text, s.shown):
+		return false
+	case strings.HasPrefix(s.shown, text):
+		return true
+	case s.shortened():
+		return len(text) < len(s.shown) && beginsWith(s.shown, text)
+	default:
+		if preview = strings.TrimSuffix(text, "…"); preview == text {
+			preview = strings.TrimSuffix(text, "...")
+		}
+		return preview != "" && preview != text && strings.HasPrefix(s.shown, preview)
 	}
-	return complete(text, notes...)
 }
 
 // noText decides on a message that is found with no text behind it.
