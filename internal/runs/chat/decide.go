@@ -77,10 +77,10 @@ func (s standing) decide(t timing) (ending, bool) {
 		return s.noText(t)
 	case s.verdict != unclear && s.ended && !s.unproven && s.cause == nil && s.shown != "" && s.reached > t.settle:
 		return complete(s.shown, "the stream ended without an end marker, and the history does not show the reply: it may be incomplete")
-	case s.final && s.shown == "" && s.reached > t.lag:
-		return complete("", append([]string{"the reply has no text"}, s.attached()...)...)
 	case s.verdict == unclear && s.reached > t.unclear:
 		return s.failed(fmt.Errorf("unclear: %s", s.why), "read_chat_history shows what there is")
+	case s.final && s.shown == "" && s.reached > t.unclear:
+		return complete("", "the reply has no text")
 	case s.verdict == notThere && !s.accepted && s.reached > t.appear:
 		return s.failed(nil, fmt.Sprintf("the session's history does not show the message, %s later; its newest message is %s. Look again with read_chat_history before sending once more", t.appear, describe(s.newest)))
 	case s.verdict == notThere && s.reached > t.unclear:
@@ -197,13 +197,16 @@ func (s standing) behind() bool {
 // noText decides on a message that is found with no text behind it.
 func (s standing) noText(t timing) (ending, bool) {
 	switch {
-	case s.final && s.reached > t.lag && !s.working():
-		if s.shown != "" {
-			return complete(s.shown)
-		}
-		return complete("", "the reply has no text")
+	case s.final && s.shown != "" && s.reached > t.lag && !s.working():
+		return complete(s.shown)
 	case s.marked() && s.still >= t.lag:
 		return complete("", append([]string{"the reply has no text"}, s.attached()...)...)
+	case s.final && s.reached > t.unclear && !s.working():
+		note := "the reply has no text"
+		if len(s.rows) == 0 { // a history may come late, and a gateway's leaves out the word for no reply
+			note = "the stream ended without a text, and the history has nothing behind the message: the agent chose not to answer, or the reply is incomplete; read_chat_history shows whether one came"
+		}
+		return complete("", append([]string{note}, s.attached()...)...)
 	case s.early && s.reached > t.unclear:
 		return s.failed(errors.New("unclear: the history shows the message, and what the agent said only before it"))
 	case s.closed && s.reached > t.unclear:

@@ -101,3 +101,37 @@ func TestShortenedReply(t *testing.T) {
 		}
 	}
 }
+
+// A stream may end without a text before the history has any: it is waited for.
+func TestEndWithoutText(t *testing.T) {
+	const soon, late = 8 * time.Second, time.Minute + 1
+	question := match{verdict: found}
+	answered := match{verdict: found, rows: []client.Message{{Role: client.RoleAssistant}}}
+	marked := match{verdict: found, rows: []client.Message{{Role: client.RoleAssistant, Ended: true}}}
+	for name, tt := range map[string]struct {
+		match
+		reached time.Duration
+		status  runs.Status // "" is none yet
+		said    string
+	}{
+		"the question alone":            {question, soon, "", ""},
+		"the question alone, for long":  {question, late, runs.StatusCompleted, "or the reply is incomplete"},
+		"a message without a text":      {answered, soon, "", ""},
+		"for long":                      {answered, late, runs.StatusCompleted, "the reply has no text"},
+		"a message without a text ends": {marked, soon, runs.StatusCompleted, "the reply has no text"},
+		"not there":                     {match{verdict: notThere}, soon, "", ""},
+		"not there for long":            {match{verdict: notThere}, late, runs.StatusCompleted, "the reply has no text"},
+		"unclear":                       {match{verdict: unclear, why: "several"}, soon, "", ""},
+		"unclear for long":              {match{verdict: unclear, why: "several"}, late, runs.StatusFailed, "several"},
+	} {
+		s := standing{follow: follow{accepted: true, ended: true, final: true}, match: tt.match, reached: tt.reached, still: tt.reached, quiet: tt.reached}
+		e, over := s.decide(defaultTiming)
+		said := strings.Join(e.notes, "\n")
+		if e.err != nil {
+			said += e.err.Error()
+		}
+		if over != (tt.status != "") || e.status != tt.status || e.text != "" || !strings.Contains(said, tt.said) {
+			t.Errorf("%s: got %s, %q, over: %t", name, e.status, said, over)
+		}
+	}
+}
