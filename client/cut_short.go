@@ -3,12 +3,19 @@ package client
 import (
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // What is told about a reply that ended before the agent was done.
 const (
 	NoteLimit  = "the model reached the longest answer that it may give: the reply stops in the middle"
 	NoteFilter = "the model's content filter cut the reply short"
+	NoteTurns  = "the agent reached the most turns that it may take: the reply may stop in the middle"
+	// NoteStopped is for a run that somebody stopped, if that was not its own end.
+	NoteStopped = "the service says that the run was stopped: the reply may be incomplete"
+	// NoteShortened is for a message of which the history has less than was said.
+	NoteShortened = "the service's history has only the beginning of this message: its text is incomplete"
 	// NoteCalling is for a run that ended all the same.
 	NoteCalling = "the run ended where the model called a tool: read_chat_history shows whether the agent went on"
 )
@@ -20,6 +27,8 @@ func cutShort(reason string) string {
 		return NoteLimit
 	case "content_filter", "contentfilter", "safety":
 		return NoteFilter
+	case "max_turns", "maxturns", "max_steps", "max_iterations", "max_turn_requests":
+		return NoteTurns
 	}
 	return ""
 }
@@ -57,11 +66,15 @@ func outcomeOf(o object) (end outcome) {
 	if r, ok := o.object("result"); ok && (failed(r) || hasError(r) || classOf(canonical(r.text("status", "state"))) == classError) {
 		return outcome{err: failure(r)}
 	}
-	for _, reason := range []string{o.text("status"), o.text(stopKeys...), o.text("reason")} {
+	if o.flag(abortKeys...) || strings.HasPrefix(strings.ToUpper(o.text("signal")), "SIG") {
+		return outcome{err: aborted(o)}
+	}
+	status := o.text("status")
+	for _, reason := range []string{status, o.text(stopKeys...), o.text("reason")} {
 		switch word := canonical(reason); {
 		case classOf(word) == classError:
 			return outcome{err: failure(o)}
-		case classOf(word) == classAborted || slices.Contains([]string{"interrupted", "timeout", "timed_out"}, word):
+		case isAborted(word):
 			return outcome{err: aborted(o)}
 		case cutShort(reason) != "":
 			end.cut = cutShort(reason)
@@ -72,19 +85,46 @@ func outcomeOf(o object) (end outcome) {
 			end.cut = NotePartial
 		}
 	}
-	if end.cut == "" && o.flag("partial", "truncated", "incomplete", "timed_out", "timedOut") {
+	if end.cut == "" && canonical(status) == "stopped" {
+		end.cut = NoteStopped
+	}
+	if end.cut == "" && o.flag("partial", "truncated", "incomplete", "timed_out", "timedOut", "timeout") {
 		end.cut = NotePartial
 	}
 	return end
 }
 
+// isAborted recognises the words for a run that somebody or something ended.
+func isAborted(word string) bool {
+	return classOf(word) == classAborted || slices.Contains([]string{"interrupted", "killed", "timeout", "timed_out"}, word)
+}
+
+var abortKeys = []string{"aborted", "cancelled", "canceled", "interrupted", "killed"}
+
+// replyMessageKeys are the names of the object that is the agent's message in an answer or an end.
+var replyMessageKeys = []string{"message", "assistant_message", "assistantMessage"}
+
 // outcomeOfWhole looks for it within an answer that has the reply's text somewhere.
 func outcomeOfWhole(o object, depth int) outcome {
 	end := outcomeOf(o)
-	word := canonical(o.text("status", "state"))
-	ofSession := word != "processing" && word != "in_progress" && slices.Contains(acceptedWords, word) // it may be
-	end.open = end.cut == "" && isUnfinished(o) && !ofSession
-	if o.text(replyKeys[:len(replyKeys)-1]...) != "" {
+	end.open = end.cut == "" && isUnfinished(o) && !mayBeOfSession(o)
+	return end.orInside(o, depth)
+}
+
+// mayBeOfSession reports whether a status stands beside a text that it may say nothing of:
+// {"status":"running","reply":"…"}.
+func mayBeOfSession(o object) bool {
+	text, word := o.text(flatKeys...), canonical(o.text("status", "state"))
+	return text != "" && o.text("role") == "" && !isPlaceholder(text) &&
+		word != "processing" && word != "in_progress" && slices.Contains(acceptedWords, word)
+}
+
+// flatKeys are the names of a reply's text that are not those of a remark.
+var flatKeys = replyKeys[:len(replyKeys)-1]
+
+// orInside looks for what an answer or an end does not say itself where its text is.
+func (end outcome) orInside(o object, depth int) outcome {
+	if o.text(flatKeys...) != "" {
 		return end // what else there is is about something else
 	}
 	var inside []object
@@ -93,9 +133,15 @@ func outcomeOfWhole(o object, depth int) outcome {
 		inside = append(inside, choice)
 	}
 	for _, k := range []string{"data", "result", "payload", "response", "message", "assistant_message", "assistantMessage"} {
-		if inner, ok := o.object(k); ok {
-			inside = append(inside, inner)
+		inner, ok := o.object(k)
+		role := roleOf(inner)
+		if !ok || role != "" && role != RoleAssistant {
+			continue
 		}
+		if strings.HasSuffix(strings.ToLower(k), "message") {
+			inner["role"] = jsontext.Value(`"assistant"`) // its status is its own
+		}
+		inside = append(inside, inner)
 	}
 	for _, inner := range inside {
 		if end != (outcome{}) || depth >= maxNesting {

@@ -59,6 +59,9 @@ func decodeReply(body []byte) (Reply, error) {
 		case end.err != nil:
 			return r, end.err
 		case end.open:
+			if isPlaceholder(r.Text) {
+				r.Text = ""
+			}
 			return r, &Error{Message: "the service answered before the reply's end", Err: io.ErrUnexpectedEOF}
 		case end.cut != "":
 			r.Notes = append(r.Notes, end.cut)
@@ -151,7 +154,7 @@ func fillReply(r *Reply, raw jsontext.Value, depth int) {
 	if payloads, ok := asArray(o["payloads"]); ok && r.Text == "" {
 		r.Text = joinPayloads(payloads)
 	}
-	for _, k := range replyKeys[:len(replyKeys)-1] {
+	for _, k := range flatKeys {
 		if r.Text != "" {
 			return
 		}
@@ -289,7 +292,7 @@ func namesReasoning(s string) bool {
 // reply is still to come. remark is what it says to a person.
 func acceptance(o object) (remark string, ok bool) {
 	for _, k := range []string{"data", "result", "payload"} {
-		if inner, isObject := o.object(k); isObject && !hasAny(o, replyKeys[:len(replyKeys)-1]) {
+		if inner, isObject := o.object(k); isObject && !hasAny(o, flatKeys) {
 			return acceptance(inner)
 		}
 	}
@@ -298,7 +301,7 @@ func acceptance(o object) (remark string, ok bool) {
 	switch {
 	case o.denied() || hasError(o) || isChat(o):
 		return "", false
-	case o.first(replyKeys[:len(replyKeys)-1]...) != nil, o.first(incrementKeys...) != nil,
+	case o.first(flatKeys...) != nil, o.first(incrementKeys...) != nil,
 		slices.ContainsFunc([]string{"message", "messages", "choices", "payloads", "result", "data", "delta", "assistant_message", "assistantMessage"},
 			func(k string) bool { return kindOf(o[k]) == '{' || kindOf(o[k]) == '[' }):
 		return "", false

@@ -47,6 +47,8 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	if isReasoning(o) {
 		m.Text = ""
 	}
+	m.takeToolResults(o)
+	m.takeShortened(o)
 	m.Attachments = decodeAttachments(o)
 	m.ToolCalls = decodeToolCalls(o)
 	m.Cut = cutShort(o.text(stopKeys...))
@@ -65,7 +67,7 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	}
 	switch m.Role {
 	case RoleAssistant:
-		m.Working = m.Working || isPlaceholder(m.Text)
+		m.Working = m.Working || isPlaceholder(m.Text) && !m.Ended && !isEndMark(o.text("status", "state"))
 		m.takeKind(o)
 	case RoleSystem:
 		m.takeFailure(o)
@@ -114,7 +116,11 @@ func (m *Message) takeKind(o object) {
 		m.Failure, m.Text = m.Text, ""
 	}
 	m.takeFailure(o)
-	if m.Failure == "" && o.flag("truncated", "isTruncated", "is_truncated") {
+	switch {
+	case m.Failure != "":
+	case m.Shortened:
+		setIfEmpty(&m.Cut, NoteShortened)
+	case o.flag("truncated", "isTruncated", "is_truncated"):
 		setIfEmpty(&m.Cut, NotePartial)
 	}
 	if m.Failure != "" {

@@ -81,7 +81,8 @@ type Message struct {
 	IsError     bool         // of a tool's message
 	Failure     string       // of an assistant's or the system's message: why the reply broke off, "" if it did not
 	Ended       bool         // of an assistant's message: it says that the agent's turn ended with it
-	Cut         string       // of an assistant's message: what cut it short, [NoteLimit], [NoteFilter] or [NotePartial]; "" for nothing
+	Cut         string       // of an assistant's message: what cut it short, [NoteLimit], [NotePartial] and the like; "" for nothing
+	Shortened   bool         // the service gives only the beginning of its text, or none: [Beginning]
 	Unasked     bool         // it answers nobody: it is of a heartbeat, hidden or withdrawn
 	Working     bool         // it says that the agent works on: it is being written, or a tool follows
 	Open        bool         // of an assistant's message: its place for when, or why, it ended is empty, and so is that of all others

@@ -13,9 +13,7 @@ func (n *normaliser) finish(final string) {
 		return
 	}
 	n.releasePieces()
-	if c := n.text.final(final); c.text != "" || c.replace {
-		n.show(c)
-	}
+	n.showFinal(final)
 	if c := n.text.current(); c.start > 0 && IsSilent(string(n.text.buf[c.start:])) {
 		n.show(n.text.rewrite(c.start-c.lead, "")) // nothing to add to the messages before
 	}
@@ -40,10 +38,42 @@ func (n *normaliser) finish(final string) {
 	n.over()
 }
 
+// showFinal shows what the text of an end adds to the reply, or changes in it.
+func (n *normaliser) showFinal(final string) {
+	if c := n.text.final(final); c.text != "" || c.replace {
+		n.show(c)
+	}
+}
+
 // over ends the stream, unless another run is looked for behind the end.
 func (n *normaliser) over() {
 	n.past = !n.stopped && n.linger && n.doubt()
 	n.stopped = !n.past
+}
+
+// ended takes an end that tells how it came about, in itself or in the message that it brings.
+func (n *normaliser) ended(o object) {
+	end := outcomeOf(o)
+	if end == (outcome{}) {
+		if end = end.orInside(o, 0); end.err != nil {
+			n.showFinal(n.finalText(o)) // the message that failed
+		}
+	}
+	switch {
+	case end.err != nil:
+		n.fail(end.err)
+		return
+	case end.open:
+		n.leaveOpen(n.finalText(o), "the stream ended with a message that is not complete yet")
+		return
+	case end.calling:
+		n.calling = true
+		n.end(n.finalText(o))
+		return
+	case end.cut != "":
+		n.cut = end.cut
+	}
+	n.finish(n.finalText(o))
 }
 
 // end ends the stream where its protocol says only that no more comes. A model that
@@ -53,11 +83,16 @@ func (n *normaliser) end(final string) {
 		n.finish(final)
 		return
 	}
-	if c := n.text.final(final); c.text != "" || c.replace {
-		n.show(c)
+	n.leaveOpen(final, "the stream ended where the model called a tool")
+}
+
+// leaveOpen ends the stream before the reply's end: the history has the rest.
+func (n *normaliser) leaveOpen(final, why string) {
+	if !isPlaceholder(final) {
+		n.showFinal(final)
 	}
 	n.flush()
-	n.status("the stream ended where the model called a tool")
+	n.status(why)
 	n.stopped = true
 }
 

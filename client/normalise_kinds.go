@@ -84,18 +84,7 @@ func (n *normaliser) named(kind string, o object, depth int) {
 		n.release()
 		n.toolEvent(kind, o)
 	case classFinal:
-		switch end := outcomeOf(o); {
-		case end.err != nil:
-			n.fail(end.err)
-			return
-		case end.calling:
-			n.calling = true
-			n.end(n.finalText(o))
-			return
-		case end.cut != "":
-			n.cut = end.cut
-		}
-		n.finish(n.finalText(o))
+		n.ended(o)
 	case classAborted:
 		n.fail(aborted(o))
 	case classError:

@@ -218,6 +218,16 @@ var accepted = []replyRow{
 	{rule: "202 in plain text", status: 202, contentType: "text/plain", in: "Accepted", end: "accepted: Accepted"},
 	{rule: "200 in plain text", contentType: "text/plain", in: "Message queued.", end: "accepted: Message queued."},
 	{rule: "202 with an error", contentType: "application/json", status: 202, in: `{"error":"no credits"}`, end: "error: no credits"},
+	{rule: "a message that is not complete", contentType: "application/json", in: `{"assistant_message":{"content":"Hel","status":"pending"}}`, text: "Hel"},
+	{rule: "a status beside a message that is not complete", contentType: "application/json", in: `{"message":{"id":"m","role":"assistant","content":"Hel"},"status":"running"}`, text: "Hel"},
+	{rule: "a bare message that is not complete", contentType: "application/json", in: `{"role":"assistant","content":"Hel","status":"started"}`, text: "Hel"},
+	{rule: "a word in place of a message", contentType: "application/json", in: `{"assistant_message":{"content":"Thinking...","status":"pending"}}`},
+	{rule: "a word in place of a reply", contentType: "application/json", in: `{"content":"Thinking...","status":"pending"}`},
+	{rule: "our message beside a reply", contentType: "application/json", in: `{"user_message":{"content":"hi","status":"pending"},"message":{"role":"assistant","content":"Hello"}}`, text: "Hello", end: "final"},
+	{rule: "an end with a message that is not complete", in: `delta>{"delta":"Hel"}` + "\n" + `done>{"message":{"role":"assistant","content":"Hello","status":"processing"}}`, text: "Hello",
+		says: "the stream ended with a message that is not complete yet"},
+	{rule: "an end with a word in place of a message", in: `done>{"message":{"role":"assistant","content":"Thinking...","status":"pending"}}`, says: "the stream ended with a message that is not complete yet"},
+	{rule: "an end beside our message", in: `delta>{"delta":"Hello"}` + "\n" + `done>{"message":{"role":"user","content":"hi","status":"pending"}}`, text: "Hello", end: "final"},
 	{rule: "a reply with a status", contentType: "application/json", in: `{"status":"running","reply":"Hello"}`, text: "Hello", end: "final"},
 	{rule: "a reply beside an error that is none", contentType: "application/json", in: `{"reply":"Hello","error":{},"status":"ok"}`, text: "Hello", end: "final"},
 	{rule: "a reply beside what failed", contentType: "application/json", in: `{"reply":"Hello","data":{"status":"failed"}}`, text: "Hello", end: "final"},
@@ -312,11 +322,15 @@ func TestHowRepliesEnd(t *testing.T) {
 		`"stopReason":"aborted"`: "aborted", `"reason":"cancelled"`: "aborted", `"finish_reason":"error"`: "failed",
 		`"status":"failed"`: "failed", `"success":false`: "failed", `"error":{"message":"it broke"}`: "failed", `"exitCode":1`: "failed", `"is_error":true`: "failed",
 		`"done":true,"done_reason":"length"`: NoteLimit, `"partial":true`: NotePartial, `"truncated":true`: NotePartial, `"timed_out":true`: NotePartial,
+		`"aborted":true`: "aborted", `"cancelled":true`: "aborted", `"interrupted":true`: "aborted", `"status":"killed"`: "aborted", `"signal":"SIGKILL"`: "aborted",
+		`"status":"stopped"`: NoteStopped, `"reason":"max_turns"`: NoteTurns, `"timeout":true`: NotePartial, `"timeout":30,"aborted":false,"signal":null`: "",
 	} {
 		for contentType, in := range map[string]string{
-			"text/event-stream": asSSE(`delta>{"delta":"Half of it"}` + "\n" + `done>{` + said + `}`),
-			"application/json":  `{"reply":"Half of it",` + said + `}`,
-			"application/json;": `{"data":{"message":{"role":"assistant","content":"Half of it",` + said + `}}}`,
+			"text/event-stream":   asSSE(`delta>{"delta":"Half of it"}` + "\n" + `done>{` + said + `}`),
+			"text/event-stream;":  asSSE(`delta>{"delta":"Half"}` + "\n" + `done>{"message":{"role":"assistant","content":"Half of it",` + said + `}}`),
+			"text/event-stream; ": asSSE(`delta>{"delta":"Half"}` + "\n" + `done>{"data":{"message":{"content":"Half of it",` + said + `}}}`),
+			"application/json":    `{"reply":"Half of it",` + said + `}`,
+			"application/json;":   `{"data":{"message":{"role":"assistant","content":"Half of it",` + said + `}}}`,
 		} {
 			testHowItEnds(t, contentType, in, want)
 		}

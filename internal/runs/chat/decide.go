@@ -73,16 +73,16 @@ func (s standing) decide(t timing) (ending, bool) {
 			return ending{}, false
 		}
 		return s.failed(&client.Error{Op: "POST /instances/{id}/chat/stream", Message: s.last().Failure, Outcome: client.OutcomeUnknown})
-	case s.verdict == found && s.text != "":
+	case s.verdict == found && (s.text != "" || s.shortened()):
 		return s.whole(t)
 	case s.verdict == found:
 		return s.noText(t)
 	case s.verdict != unclear && s.ended && !s.unproven && s.cause == nil && s.shown != "" && s.reached > t.settle:
 		return complete(s.shown, "the stream ended without an end marker, and the history does not show the reply: it may be incomplete")
-	case s.final && s.shown == "" && s.reached > t.lag:
-		return complete("", append([]string{"the reply has no text"}, s.attached()...)...)
 	case s.verdict == unclear && s.reached > t.unclear:
 		return s.failed(fmt.Errorf("unclear: %s", s.why), "read_chat_history shows what there is")
+	case s.final && s.shown == "" && s.reached > t.unclear:
+		return complete("", "the reply has no text")
 	case s.verdict == notThere && !s.accepted && s.reached > t.appear:
 		return s.failed(nil, fmt.Sprintf("the session's history does not show the message, %s later; its newest message is %s. Look again with read_chat_history before sending once more", t.appear, describe(s.newest)))
 	case s.verdict == notThere && s.reached > t.unclear:
@@ -126,11 +126,11 @@ func (s standing) whole(t timing) (ending, bool) {
 	if s.last().Open && !s.final && s.age < t.old {
 		need, evidence = max(need, t.unclear), fmt.Sprintf("where it stood unchanged for %s, though its place for an end is empty", t.unclear)
 	}
-	text, behind := s.text, len(s.text) < len(s.shown) && strings.HasPrefix(s.shown, s.text)
+	text, behind := s.text, s.behind()
 	if strings.TrimSpace(s.shown) == strings.TrimSpace(text) && len(text) < len(s.shown) {
 		text, behind = s.shown, false // stored without the white space at its ends
 	}
-	if behind {
+	if behind && !s.shortened() {
 		need = max(need, t.lag)
 	}
 	if s.still < need {
@@ -146,19 +146,13 @@ func (s standing) whole(t timing) (ending, bool) {
 	case !s.marked():
 		return s.failed(s.mayHaveFailed())
 	}
-	var notes []string
-	for _, note := range []string{s.why, s.last().Cut} {
-		if note != "" {
-			notes = append(notes, note)
-		}
-	}
-	if !s.final {
-		notes = append(notes, s.attached()...) // an end on the stream has told of them
-	}
+	notes := s.notes(behind)
 	switch {
 	case behind:
 		text = s.shown
 		notes = append(notes, "the history has less of the reply than the stream has shown; this is what the stream has shown: it may be incomplete")
+	case text == "":
+		return s.failed(errors.New("unclear: the history leaves the text of the reply out as too large"))
 	case client.IsSilent(text): // that is an end, too
 	case !s.final && !(s.doubt && sameWords(text, s.streamed)):
 		notes = append(notes, "no end of the reply was seen on the stream; it is from the session's history, "+evidence)
@@ -168,16 +162,57 @@ func (s standing) whole(t timing) (ending, bool) {
 
 const noteUnchecked = "the end of the stream did not repeat the reply, and the history does not show it for sure: words may be missing, or be there twice"
 
+// notes are what is told about a reply, whatever ended it.
+func (s standing) notes(behind bool) (notes []string) {
+	cut := s.last().Cut
+	switch {
+	case behind && cut == client.NoteShortened:
+		cut = ""
+	case !behind && cut == "" && s.shortened():
+		cut = client.NoteShortened
+	}
+	for _, note := range []string{s.why, cut} {
+		if note != "" {
+			notes = append(notes, note)
+		}
+	}
+	if !s.final {
+		notes = append(notes, s.attached()...) // an end on the stream has told of them
+	}
+	return notes
+}
+
+// behind reports whether the history has less of the reply than the stream has shown: it
+// comes late, or the service shortens it.
+func (s standing) behind() bool {
+	switch text, preview := s.text, ""; {
+	case strings.HasPrefix(s.text, s.shown):
+		return false
+	case strings.HasPrefix(s.shown, text):
+		return true
+	case s.shortened():
+		return len(text) < len(s.shown) && beginsWith(s.shown, text)
+	default:
+		if preview = strings.TrimSuffix(text, "…"); preview == text {
+			preview = strings.TrimSuffix(text, "...")
+		}
+		return preview != "" && preview != text && strings.HasPrefix(s.shown, preview)
+	}
+}
+
 // noText decides on a message that is found with no text behind it.
 func (s standing) noText(t timing) (ending, bool) {
 	switch {
-	case s.final && s.reached > t.lag && !s.working():
-		if s.shown != "" {
-			return complete(s.shown)
-		}
-		return complete("", "the reply has no text")
+	case s.final && s.shown != "" && s.reached > t.lag && !s.working():
+		return complete(s.shown)
 	case s.marked() && s.still >= t.lag:
 		return complete("", append([]string{"the reply has no text"}, s.attached()...)...)
+	case s.final && s.reached > t.unclear && !s.working():
+		note := "the reply has no text"
+		if len(s.rows) == 0 { // a history may come late, and a gateway's leaves out the word for no reply
+			note = "the stream ended without a text, and the history has nothing behind the message: the agent chose not to answer, or the reply is incomplete; read_chat_history shows whether one came"
+		}
+		return complete("", append([]string{note}, s.attached()...)...)
 	case s.early && s.reached > t.unclear:
 		return s.failed(errors.New("unclear: the history shows the message, and what the agent said only before it"))
 	case s.closed && s.reached > t.unclear:

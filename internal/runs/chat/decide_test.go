@@ -66,3 +66,72 @@ func TestCutStreamBesideOthers(t *testing.T) {
 		t.Errorf("got %+v, over: %t", e, over)
 	}
 }
+
+// Where the history has less of the reply than the stream has shown, that is the reply, and
+// it is said that it may be incomplete.
+func TestShortenedReply(t *testing.T) {
+	const less, beginning = "less of the reply", "only the beginning"
+	long := strings.Repeat("a line of the report\n", 500)
+	cut := client.Message{Role: client.RoleAssistant, Ended: true, Shortened: true, Cut: client.NoteShortened}
+	for name, tt := range map[string]struct {
+		row           client.Message
+		stored, shown string
+		status        runs.Status
+		want, said    string
+	}{
+		"the stream has more":         {cut, long[:8000], long[:9000], runs.StatusCompleted, long[:9000], less},
+		"and tags":                    {cut, long[:8000], "[[reply_to_current]] " + long[:9000], runs.StatusCompleted, "[[reply_to_current]] " + long[:9000], less},
+		"the stream has less":         {cut, long[:8000], long[:100], runs.StatusCompleted, long[:8000], beginning},
+		"the stream has nothing":      {cut, long[:8000], "", runs.StatusCompleted, long[:8000], beginning},
+		"left out":                    {cut, "", long[:100], runs.StatusCompleted, long[:100], less},
+		"left out, and nothing shown": {cut, "", "", runs.StatusFailed, "", "leaves the text of the reply out"},
+		"a preview":                   {client.Message{Role: client.RoleAssistant}, "It is…", "It is green.", runs.StatusCompleted, "It is green.", less},
+		"three dots":                  {client.Message{Role: client.RoleAssistant}, "It is...", "It is green.", runs.StatusCompleted, "It is green.", less},
+		"dots of the agent's":         {client.Message{Role: client.RoleAssistant}, "Hmm...", "Hmm..", runs.StatusCompleted, "Hmm...", "no end of the reply"},
+	} {
+		tt.row.Text = tt.stored
+		s := standing{follow: follow{ended: true}, match: match{verdict: found, rows: []client.Message{tt.row}}, text: tt.stored, shown: tt.shown, still: defaultTiming.settle}
+		e, over := s.decide(defaultTiming)
+		said := strings.Join(e.notes, "\n")
+		if e.err != nil {
+			said += e.err.Error()
+		}
+		if !over || e.status != tt.status || e.text != tt.want || !strings.Contains(said, tt.said) {
+			t.Errorf("%s: got %s %.40q, %q, over: %t", name, e.status, e.text, said, over)
+		}
+	}
+}
+
+// A stream may end without a text before the history has any: it is waited for.
+func TestEndWithoutText(t *testing.T) {
+	const soon, late = 8 * time.Second, time.Minute + 1
+	question := match{verdict: found}
+	answered := match{verdict: found, rows: []client.Message{{Role: client.RoleAssistant}}}
+	marked := match{verdict: found, rows: []client.Message{{Role: client.RoleAssistant, Ended: true}}}
+	for name, tt := range map[string]struct {
+		match
+		reached time.Duration
+		status  runs.Status // "" is none yet
+		said    string
+	}{
+		"the question alone":            {question, soon, "", ""},
+		"the question alone, for long":  {question, late, runs.StatusCompleted, "or the reply is incomplete"},
+		"a message without a text":      {answered, soon, "", ""},
+		"for long":                      {answered, late, runs.StatusCompleted, "the reply has no text"},
+		"a message without a text ends": {marked, soon, runs.StatusCompleted, "the reply has no text"},
+		"not there":                     {match{verdict: notThere}, soon, "", ""},
+		"not there for long":            {match{verdict: notThere}, late, runs.StatusCompleted, "the reply has no text"},
+		"unclear":                       {match{verdict: unclear, why: "several"}, soon, "", ""},
+		"unclear for long":              {match{verdict: unclear, why: "several"}, late, runs.StatusFailed, "several"},
+	} {
+		s := standing{follow: follow{accepted: true, ended: true, final: true}, match: tt.match, reached: tt.reached, still: tt.reached, quiet: tt.reached}
+		e, over := s.decide(defaultTiming)
+		said := strings.Join(e.notes, "\n")
+		if e.err != nil {
+			said += e.err.Error()
+		}
+		if over != (tt.status != "") || e.status != tt.status || e.text != "" || !strings.Contains(said, tt.said) {
+			t.Errorf("%s: got %s, %q, over: %t", name, e.status, said, over)
+		}
+	}
+}

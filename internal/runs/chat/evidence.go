@@ -118,7 +118,7 @@ func begunWith(behind []client.Message, shown string, answered bool) []client.Me
 		var text strings.Builder
 		for _, next := range behind[i:] {
 			if next.Role == client.RoleAssistant {
-				text.WriteString(bare(next.Text))
+				text.WriteString(bare(given(next)))
 			}
 		}
 		switch {

@@ -118,12 +118,24 @@ func (m match) attached() (notes []string) {
 func (m match) texts() []string {
 	var parts []string
 	for _, row := range m.rows {
-		again := row.Failure != "" && slices.Contains(parts, row.Text) // what an aborted run said, kept once more
-		if row.Role == client.RoleAssistant && row.Text != "" && !again {
-			parts = append(parts, row.Text)
+		text := given(row)
+		again := row.Failure != "" && slices.Contains(parts, text) // what an aborted run said, kept once more
+		if row.Role == client.RoleAssistant && text != "" && !again {
+			parts = append(parts, text)
 		}
 	}
 	return parts
+}
+
+// given is what a history has of a message's own words.
+func given(row client.Message) string {
+	text, _ := client.Beginning(row.Text)
+	return text
+}
+
+// shortened reports whether the history has only the beginning of what the agent said.
+func (m match) shortened() bool {
+	return slices.ContainsFunc(m.rows, func(row client.Message) bool { return row.Role == client.RoleAssistant && row.Shortened })
 }
 
 // matchHistory finds a message in a session's history, and what the agent said
@@ -393,8 +405,8 @@ func without(other overlapping, old []client.Message, start int, behind []client
 	for from := range behind {
 		var text strings.Builder
 		for to := from; to < len(behind) && behind[to].Role != client.RoleUser; to++ {
-			text.WriteString(" " + behind[to].Text)
-			if behind[to].Role == client.RoleAssistant && sameWords(text.String(), other.reply) {
+			text.WriteString(" " + given(behind[to]))
+			if behind[to].Role == client.RoleAssistant && (sameWords(text.String(), other.reply) || behind[to].Shortened && beginsWith(other.reply, text.String())) {
 				return old, slices.Delete(behind, from, to+1), true
 			}
 		}
@@ -404,4 +416,10 @@ func without(other overlapping, old []client.Message, start int, behind []client
 
 func sameWords(a, b string) bool {
 	return strings.Join(strings.Fields(a), "") == strings.Join(strings.Fields(b), "")
+}
+
+// beginsWith reports whether a text begins with another, but for what is tidied up.
+func beginsWith(text, beginning string) bool {
+	beginning = bare(beginning)
+	return beginning != "" && strings.HasPrefix(bare(text), beginning)
 }

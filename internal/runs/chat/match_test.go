@@ -25,6 +25,8 @@ func row(t *testing.T, line string) client.Message {
 		m.Working = true
 	case "open":
 		m.Open = true
+	case "short":
+		m.Shortened = true
 	case "failed":
 		m.Failure = text
 	case "tool":
@@ -69,6 +71,8 @@ func beforeThat(rows []client.Message) before {
 func TestMatchHistory(t *testing.T) {
 	old := []string{"user@10#1: run the tests", "assistant@11#2: All 11 tests pass."}
 	type rows = []string
+	long := strings.Repeat("mend what this line of the log says\n", 300)
+	short := long[:8000] + "\n...(truncated)..."
 	for name, tt := range map[string]struct {
 		before  rows
 		unseen  bool   // nobody saw the history before
@@ -87,15 +91,22 @@ func TestMatchHistory(t *testing.T) {
 		working bool
 		why     string
 	}{
-		"the plain case":                        {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: All pass."}, verdict: found, reply: "All pass."},
-		"no answer yet":                         {before: old, now: rows{"user@100#3: run the tests"}, verdict: found},
-		"not there":                             {before: old, verdict: notThere},
-		"an empty history":                      {verdict: notThere},
-		"the first of a session":                {now: rows{"user@100#3: run the tests", "assistant@101#4: All pass."}, verdict: found, reply: "All pass."},
-		"in two parts":                          {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: On it: running the tests.", "assistant@105#5: All 12 tests pass."}, verdict: found, reply: "On it: running the tests.|All 12 tests pass."},
-		"at work with a tool":                   {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4 tool: On it."}, verdict: found, reply: "On it.", working: true},
-		"at work behind a tool":                 {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: On it.", "tool@102#5: ok"}, verdict: found, reply: "On it.", working: true},
-		"still being written":                   {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4 busy: All"}, verdict: found, reply: "All", working: true},
+		"the plain case":                  {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: All pass."}, verdict: found, reply: "All pass."},
+		"no answer yet":                   {before: old, now: rows{"user@100#3: run the tests"}, verdict: found},
+		"not there":                       {before: old, verdict: notThere},
+		"an empty history":                {verdict: notThere},
+		"the first of a session":          {now: rows{"user@100#3: run the tests", "assistant@101#4: All pass."}, verdict: found, reply: "All pass."},
+		"in two parts":                    {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: On it: running the tests.", "assistant@105#5: All 12 tests pass."}, verdict: found, reply: "On it: running the tests.|All 12 tests pass."},
+		"at work with a tool":             {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4 tool: On it."}, verdict: found, reply: "On it.", working: true},
+		"at work behind a tool":           {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: On it.", "tool@102#5: ok"}, verdict: found, reply: "On it.", working: true},
+		"still being written":             {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4 busy: All"}, verdict: found, reply: "All", working: true},
+		"a long message, shortened":       {before: old, refused: true, message: long, now: rows{"user@100#3: " + short, "assistant@101#4: Yes."}, verdict: found, reply: "Yes."},
+		"a long message, in an envelope":  {before: old, refused: true, message: long, now: rows{"user@100#3: [Fri 10:00] " + short, "assistant@101#4: Yes."}, verdict: found, reply: "Yes."},
+		"a long message, left out":        {before: old, message: long, now: rows{"user@100#3: [chat.history omitted: message too large]", "assistant@101#4: Yes."}, verdict: found, reply: "Yes.", why: "in other words"},
+		"another long message, shortened": {before: old, refused: true, message: long, now: rows{"user@100#3: x" + short, "assistant@101#4: Yes."}, verdict: notThere},
+		"a long reply, shortened":         {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4 short: " + short}, verdict: found, reply: long[:8000]},
+		"another of ours, its long reply shortened": {before: old, now: rows{"user@100#3: run the tests", "user@101#4: two", "assistant@102#5 short: " + short, "assistant@103#6: for us"},
+			others: []overlapping{{"two", long, true}}, verdict: found, reply: "for us"},
 		"HTML escapes":                          {before: old, message: `is a<b && "c"?`, now: rows{"user@100#3: is a&lt;b &amp;&amp; &quot;c&quot;?", "assistant@101#4: Yes."}, verdict: found, reply: "Yes."},
 		"HTML escapes, not accepted":            {before: old, refused: true, message: `is a<b?`, now: rows{"user@100#3: is a&amp;lt;b?", "assistant@101#4: Yes."}, verdict: found, reply: "Yes."},
 		"white space":                           {before: old, refused: true, message: "a\n\n  b\tc ", now: rows{"user@100#3: a b c", "assistant@101#4: Yes."}, verdict: found, reply: "Yes."},

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"openclaw-mcp/client"
 )
 
 // is reports whether a stored text is the message: services escape, trim and
@@ -17,13 +19,17 @@ func (s sent) decorated(stored string) bool {
 	if hashMessage(stored) == s.sum {
 		return true
 	}
-	ours, theirs := essence(s.text), essence(stored)
-	if s.text == "" || len(theirs) < len(ours) {
+	rest, shortened := client.Beginning(stored)
+	ours, theirs := essence(s.text), essence(rest)
+	if s.text == "" || !shortened && len(theirs) < len(ours) {
 		return len(theirs) >= 2*tellingLen && strings.HasPrefix(ours, theirs) // cut
 	}
-	rest := unescape(stored)
+	rest = unescape(rest)
 	for range 16 {
 		if tail, ok := strings.CutPrefix(theirs, ours); ok && mayStandBehind(tail) {
+			return true
+		}
+		if shortened && len(theirs) >= 2*tellingLen && strings.HasPrefix(ours, theirs) {
 			return true
 		}
 		head := beforeMessage().FindString(rest)
@@ -87,6 +93,9 @@ const tellingLen = 16
 // resembles reports whether a stored text may be the message in other words: it has at
 // least half of the shorter one's. Where the message's own are not known, any may be.
 func (s sent) resembles(stored string) bool {
+	if beginning, shortened := client.Beginning(stored); shortened && beginning == "" {
+		return true
+	}
 	ours, theirs := wordsOf(s.text), wordsOf(stored)
 	shared := 0
 	for word := range ours {
