@@ -34,6 +34,7 @@ type normaliser struct {
 	fresh                 Event  // its ids
 
 	rawText  bool     // text came outside of JSON: scalars are text as they stand
+	bare     bool     // text came outside of JSON objects, if only as a JSON string
 	objects  bool     // unnamed objects came, so what looks like a broken one is not text
 	keyed    bool     // text came in JSON objects, so neither a bare object nor broken JSON is text
 	pieces   []byte   // objects under the name of a text, which are text if raw text follows
@@ -155,10 +156,7 @@ func (n *normaliser) frame(f frame) {
 			return
 		}
 		if kind != "" && classOf(kind) == classText && !n.keyed && isStray(o) {
-			if len(n.pieces) < maxReplyText {
-				n.pieces = append(n.pieces, bytes.ToValidUTF8(f.data, []byte("\uFFFD"))...)
-			}
-			n.put(Event{Kind: EventUnknown})
+			n.keep(f.data)
 			return
 		}
 		n.objects = n.objects || kind == ""
@@ -184,34 +182,12 @@ func (n *normaliser) frame(f frame) {
 	}
 }
 
-// isPiece reports whether JSON is a piece of a reply that comes as raw text: the
-// agent may well write JSON.
-func (n *normaliser) isPiece(kind string, data []byte) bool {
-	if !n.rawText || n.keyed || classOf(kind) != classText || len(data) == 0 || data[0] != '{' && data[0] != '[' || string(data) == "[DONE]" {
-		return false
-	}
-	o, ok := asObject(data)
-	return kind != "" || !ok || isStray(o) && !hasError(o)
-}
-
-// isTextName reports whether an event's name says that its data is text, as
-// "message" does not, which events without a name may have as well.
-func isTextName(kind string) bool {
-	return kind != "" && kind != "message" && classOf(kind) == classText
-}
-
-// isStray reports whether an object has nothing by which any family would know it.
-func isStray(o object) bool {
-	return !hasError(o) && !hasAny(o, incrementKeys) && o.first("type", "event", "kind", "state", "status", "stream", "object", "choices", "message",
-		"messages", "data", "payload", "role", "id", "done", "success", "ok", "finish_reason", "usage", "index", "seq", "item", "part") == nil &&
-		!hasAny(o, sessionKeys) && !hasAny(o, messageKeys) && !hasAny(o, runKeys)
-}
-
 // empty takes a frame whose name is all it says.
 func (n *normaliser) empty(kind string, data []byte) {
 	switch class := classOf(kind); {
 	case class == classText && len(data) > 0 && !n.keyed:
 		n.rawText = true
+		n.releasePieces()
 		n.show(n.text.unmarked(string(data))) // white space is text too
 	case class == classText:
 		n.put(Event{Kind: EventHeartbeat})
@@ -233,8 +209,10 @@ func (n *normaliser) plain(kind string, f frame) {
 		class == classText && s == "null" && !n.rawText:
 		n.put(Event{Kind: EventUnknown})
 	case class == classText:
-		n.rawText = n.rawText || !isString
-		n.releasePieces()
+		n.bare = true
+		if n.rawText = n.rawText || !isString; n.rawText {
+			n.releasePieces()
+		}
 		n.piece(kind, "", s)
 	case class == classFinal:
 		n.finish(n.text.unlessMark(s))

@@ -12,7 +12,6 @@ func (n *normaliser) finish(final string) {
 		n.unclear()
 		return
 	}
-	n.releasePieces()
 	if c := n.text.final(final); c.text != "" || c.replace {
 		n.show(c)
 	}
@@ -86,7 +85,6 @@ func (n *normaliser) flush() {
 		return
 	}
 	n.release()
-	n.releasePieces()
 	if !IsSilent(string(n.text.buf)) {
 		n.tellRest()
 	}
@@ -116,13 +114,5 @@ func (n *normaliser) close() {
 		n.failHeld()
 	default:
 		n.flush()
-	}
-}
-
-// releasePieces shows objects which turned out to be text.
-func (n *normaliser) releasePieces() {
-	if s := string(n.pieces); s != "" {
-		n.pieces = nil
-		n.show(n.text.increment("", s))
 	}
 }

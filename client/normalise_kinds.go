@@ -153,7 +153,7 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 	}
 	if d, ok := o.object("delta"); ok {
 		if s := d.text("text", "content"); s != "" {
-			n.keyed = true
+			n.hasKeys()
 			n.piece(kind, "delta", s)
 			return
 		}
@@ -167,7 +167,7 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 			continue
 		}
 		if s := blocksText(o[k]); s != "" {
-			n.keyed = true
+			n.hasKeys()
 			n.piece(kind, k, s)
 			if kind == "" && o.flag("done") {
 				n.finish("")
@@ -231,7 +231,7 @@ func (n *normaliser) wholeMessage(m, o object) {
 	id := m.id("id", "message_id", "messageId")
 	n.noteIDs("", id, "")
 	text := messageText(m)
-	n.keyed = true
+	n.hasKeys()
 	n.release()
 	switch {
 	case kindOf(o["done"]) == 't':
