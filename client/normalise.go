@@ -24,6 +24,7 @@ type normaliser struct {
 	sentTo   string // the session that the message was sent to, "" where the service chooses
 	question string // the message
 	own      ownRun
+	names    ownNames
 	mine     ownMessage
 	sent     sentBefore
 	linger   bool // to look for other runs behind the end of one that is in doubt
@@ -264,7 +265,7 @@ func (n *normaliser) object(kind string, o object, depth int) {
 			}
 		}
 	}
-	if !n.isOurs(kind, o) || n.ofOtherMessage(kind, o) {
+	if n.ofOtherSession(kind, o) || !n.isOurs(kind, o) || n.ofOtherMessage(kind, o) {
 		n.otherRun(o)
 		return
 	}
@@ -290,6 +291,7 @@ func (n *normaliser) object(kind string, o object, depth int) {
 	}
 	if len(n.text.buf) != before {
 		n.learnAnswer(kind, o)
+		n.learnSession(o)
 	}
 }
 
