@@ -265,6 +265,7 @@ func (n *normaliser) object(kind string, o object, depth int) {
 			}
 		}
 	}
+	kind = withoutAside(kind, o)
 	if n.ofOtherSession(kind, o) || !n.isOurs(kind, o) || n.ofOtherMessage(kind, o) {
 		n.otherRun(o)
 		return
@@ -313,21 +314,6 @@ func (n *normaliser) isThought(kind string, o object) bool {
 		if inner, ok := o.object(k); ok && isReasoning(inner) && canonical(inner.text("type")) != "agent_output" {
 			return true
 		}
-	}
-	return false
-}
-
-// isToolText reports whether a text says that it is what a tool printed.
-func isToolText(kind string, o object) bool {
-	inner, _ := o.object("data")
-	class := classOf(kind)
-	return (class == classText || class == classUnknown) && (namesTool(o.text("source")) || namesTool(inner.text("source")))
-}
-
-func namesTool(source string) bool {
-	switch canonical(source) {
-	case "tool", "tools", "tool_output", "tool_result", "toolresult", "tool_call", "tool_stdout", "tool_stderr":
-		return true
 	}
 	return false
 }

@@ -92,6 +92,9 @@ func (n *normaliser) named(kind string, o object, depth int) {
 			n.calling = true
 			n.end(n.finalText(o))
 			return
+		case n.isPrinted(o):
+			n.finishPrinted()
+			return
 		case end.cut != "":
 			n.cut = end.cut
 		}

@@ -271,6 +271,7 @@ var answerFields = []string{
 	"params",
 	"parentId",
 	"parentMessageId",
+	"parentToolUseId",
 	"parent_id",
 	"parent_message_id",
 	"parent_tool_use_id",
