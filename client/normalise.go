@@ -47,6 +47,7 @@ type normaliser struct {
 	agLast   string   // the latest of all
 	held     string   // a first and only chunk that may be the failure it says it is
 	saidFull bool
+	unsure   string   // a text that came and may be none of the agent's
 	cut      string   // what cut the model's last message short
 	calling  bool     // the model stopped to call a tool
 	choice   string   // which of several answers is read: the first that came
@@ -216,7 +217,7 @@ func (n *normaliser) plain(kind string, f frame) {
 		}
 		n.piece(kind, "", s)
 	case class == classFinal:
-		n.finish(n.text.unlessMark(s))
+		n.finish(n.unlessUnsure(n.text.unlessMark(s)))
 	case class == classStatus:
 		n.status(s)
 	case class == classError:

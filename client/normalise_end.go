@@ -28,6 +28,9 @@ func (n *normaliser) finish(final string) {
 	default:
 		n.tellRest()
 		ev.Text, ev.Note = text, n.cut
+		if strings.TrimSpace(text) == "" {
+			ev.Unsure = n.unsure
+		}
 	}
 	if n.text.full != "" {
 		ev.Note = n.text.full
@@ -75,7 +78,7 @@ func (n *normaliser) fail(e *Error) {
 // accept notes that the service took the message and that the reply is not in
 // this answer.
 func (n *normaliser) accept(remark string) {
-	n.put(Event{Kind: EventAccepted, Text: oneLine(remark, 500)})
+	n.put(Event{Kind: EventAccepted, Text: oneLine(remark, 500), Unsure: n.unsure})
 	n.stopped = true
 }
 

@@ -143,6 +143,9 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 		n.foreign(o)
 		return
 	}
+	if n.takesEcho(kind, o) {
+		return
+	}
 	if remark, ok := acceptance(o); ok {
 		n.status(oneLine(remark, 500))
 		return
@@ -275,6 +278,9 @@ func (n *normaliser) finalText(o object) string {
 		if role := roleOf(m); role == "" || role == RoleAssistant {
 			n.noteIDs("", m.id("id", "message_id", "messageId"), "")
 			n.attach(m)
+			if role == "" {
+				return n.unlessEcho(messageText(m))
+			}
 			return messageText(m)
 		}
 		return ""
@@ -289,9 +295,9 @@ func (n *normaliser) finalText(o object) string {
 		switch s := n.text.unlessMark(blocksText(o[k])); {
 		case s == "":
 		case k == "result" || k == "output":
-			return n.text.unlessRemark(s)
+			return n.text.unlessRemark(n.unlessUnsure(s))
 		default:
-			return s
+			return n.unlessEcho(s)
 		}
 	}
 	if inner, ok := o.object("data"); ok {

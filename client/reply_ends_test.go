@@ -18,6 +18,15 @@ var wordsOfEnd = []replyRow{
 	{rule: "D: a result that only says that it ended", in: `delta>{"delta":"Hello"}` + "\n" + `done>{"result":"completed"}`, text: "Hello", end: "final"},
 }
 
+// The message may come back, from the service or from the agent.
+var echoes = []replyRow{
+	{rule: "at the end, alone", in: `done>{"message":{"content":"What is it?"}}`, end: "final, or What is it?"},
+	{rule: "before the end, alone", in: `message>{"id":"q","text":"What is it?"}` + "\ndone>{}", end: "final, or What is it?"},
+	{rule: "in pieces", in: `delta>{"text":"What is"}` + "\n" + `delta>{"text":" it?"}` + "\n" + `done>{"text":"What is it?"}`, text: "What is it?", end: "final"},
+	{rule: "as the assistant's message", in: `message>{"id":"m","role":"assistant","content":"What is it?"}` + "\ndone>{}", text: "What is it?", end: "final"},
+	{rule: "behind a tool", in: `delta>{"text":"Hm."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `done>{"text":"What is it?"}`, text: "Hm.What is it?", end: "final", tools: ` x  "y"`},
+}
+
 // A stream may end before the agent does.
 var endsTooEarly = []replyRow{
 	{rule: "A: the model called a tool", in: chunk("I will look.") + `{"choices":[{"delta":{},"finish_reason":"tool_calls"}]}` + "\n[DONE]",
@@ -74,7 +83,7 @@ var foreignEnds = []replyRow{
 
 func TestEndsOfReplies(t *testing.T) {
 	for name, rows := range map[string][]replyRow{
-		"words of end": wordsOfEnd, "too early": endsTooEarly, "failed answers": failedAnswers, "changed messages": changedMessages,
+		"words of end": wordsOfEnd, "echoes": echoes, "too early": endsTooEarly, "failed answers": failedAnswers, "changed messages": changedMessages,
 		"not repeated": notRepeated, "foreign ends": foreignEnds,
 	} {
 		t.Run(name, func(t *testing.T) {

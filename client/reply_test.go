@@ -181,7 +181,13 @@ var finals = []replyRow{
 	{rule: "D: the reply is such a word, and its pieces came twice", in: `delta>{"delta":"OK"}` + "\n" + `delta>{"delta":"OK"}` + "\n" + `end>"OK"`, text: "OK", end: "final"},
 	{rule: "B: the result is a word for success", in: `output>{"text":"Hello"}` + "\n" + `complete>{"success":true,"result":"success"}`, text: "Hello", end: "final"},
 	{rule: "D: the reply ends with such a word", in: `delta>{"delta":"All is done"}` + "\ndone>done", text: "All is done", end: "final"},
-	{rule: "D: the reply is such a word", in: `final>OK`, text: "OK", end: "final"},
+	{rule: "D: such a word is all", in: `final>OK`, end: "final, or OK"},
+	{rule: "D: the end says null, and there is no text", in: `done>null`, end: "final"},
+	{rule: "D: the end says true, and there is no text", in: `done>true`, end: "final, or true"},
+	{rule: "D: such a word in quotes is all", in: `done>"done"`, end: "final, or done"},
+	{rule: "D: such a word as the text of the end", in: `done>{"text":"OK"}`, text: "OK", end: "final"},
+	{rule: "B: a word for success is all", in: `complete>{"success":true,"result":"success"}`, end: "final, or success"},
+	{rule: "C: such an output is all", in: `{"type":"complete","success":true,"output":"completed"}`, end: "final, or completed"},
 	{rule: "D: a tag is stripped from such a word", in: `delta>{"delta":"<think>hm</think>OK"}` + "\n" + `done>{"text":"OK"}`, text: "OK", end: "final"},
 	{rule: "Claude: two messages with a tool between", in: `{"type":"message_start","message":{"id":"a"}}` + "\n" + `{"type":"content_block_delta","delta":{"type":"text_delta","text":"Looking."}}` + "\n" + `{"type":"message_stop"}` + "\n" +
 		`{"type":"message_start","message":{"id":"b"}}` + "\n" + `{"type":"content_block_delta","delta":{"type":"text_delta","text":"Found it."}}` + "\n[DONE]", text: "Looking.\n\nFound it.", end: "final"},
@@ -244,6 +250,19 @@ var accepted = []replyRow{
 	{rule: "202 with a stream", status: 202, contentType: "text/event-stream", in: "data: {\"delta\":\"Hello\"}\n\ndata: [DONE]\n\n", text: "Hello", end: "final"},
 	{rule: "the message, as it was stored", contentType: "application/json", in: `{"id":"q","session_id":"s","message":"What is it?","created_at":"2026-03-20T18:24:10Z"}`, end: "accepted: "},
 	{rule: "the message, as it was stored, in data", contentType: "application/json", in: `{"data":{"id":"q","message":"What is it?"}}`, end: "accepted: "},
+	{rule: "the message, as it was stored, in an object", contentType: "application/json", in: `{"message":{"id":"q","content":"What is it?"},"session_id":"s"}`, end: "accepted: "},
+	{rule: "the message, as it was stored, as content", contentType: "application/json", in: `{"id":"q","content":"What is it?","session_id":"s"}`, end: "accepted: "},
+	{rule: "the message, as it was stored, as a text in data", contentType: "application/json", in: `{"data":{"id":"q","text":"What is it?"},"success":true}`, end: "accepted: "},
+	{rule: "the message, as it was stored, with more", contentType: "application/json", in: `{"message":"What is it?","session_id":"s","title":"t"}`, end: "accepted: "},
+	{rule: "the message and a reply", contentType: "application/json", in: `{"message":"What is it?","reply":"Hello"}`, text: "Hello", end: "final"},
+	{rule: "the message and a text", contentType: "application/json", in: `{"message":"What is it?","id":"q","text":"Hello"}`, text: "Hello", end: "final"},
+	{rule: "the message as the reply", contentType: "application/json", in: `{"reply":"What is it?","id":"m"}`, text: "What is it?", end: "final"},
+	{rule: "the message as the assistant's", contentType: "application/json", in: `{"message":{"role":"assistant","content":"What is it?"}}`, text: "What is it?", end: "final"},
+	{rule: "a word for success as the result", contentType: "application/json", in: `{"result":"ok"}`, end: "accepted: , or ok"},
+	{rule: "a word for success as the message", contentType: "application/json", in: `{"message":"success","code":0}`, end: "accepted: , or success"},
+	{rule: "a word for success as the reply", contentType: "application/json", in: `{"reply":"ok"}`, text: "ok", end: "final"},
+	{rule: "a word for success by the assistant", contentType: "application/json", in: `{"message":{"role":"assistant","content":"ok"}}`, text: "ok", end: "final"},
+	{rule: "sent to the agent", contentType: "application/json", in: `{"message":"Message sent to agent"}`, end: "accepted: Message sent to agent"},
 	{rule: "success in words", contentType: "application/json", in: `{"success":true,"message":"Message sent"}`, end: "accepted: Message sent"},
 	{rule: "a reply beside success", contentType: "application/json", in: `{"success":true,"message":"Message sent","reply":"Hello"}`, text: "Hello", end: "final"},
 }
@@ -304,6 +323,11 @@ var notText = []replyRow{
 	{rule: "echo in a message", in: `{"type":"message","message":{"author":{"role":"user"},"content":"hi"}}` + hello},
 	{rule: "E: echo as author", in: `{"runId":"r","state":"delta","message":{"author":"user","content":"hi"}}` + "\n" + e("r", "", `"state":"final",`+said("Hello"))},
 	{rule: "a reply by its sender", in: `message>{"sender":"assistant","content":"Hello"}` + "\n[DONE]"},
+	{rule: "echo with an id alone", in: `message>{"id":"q","text":"What is it?"}` + hello},
+	{rule: "echo in a message with an id alone", in: `message>{"message":{"id":"q","content":"What is it?"}}` + hello},
+	{rule: "echo by you", in: `{"type":"message","content":"What is it?","sender":"you"}` + hello},
+	{rule: "echo at the end", in: `delta>{"text":"Hello"}` + "\n" + `done>{"text":"What is it?"}`},
+	{rule: "echo at the end, in a message", in: `delta>{"text":"Hello"}` + "\n" + `done>{"message":{"content":"What is it?"}}`},
 	{rule: "a sender with a name of its own", in: `message>{"sender":"Clawd","content":"Hello"}` + "\n[DONE]"},
 	{rule: "an agent by its role", in: `message>{"role":"agent","content":"Hello"}` + "\n[DONE]"},
 }
@@ -402,6 +426,9 @@ func (row replyRow) check(t *testing.T) {
 		switch ev.Kind {
 		case EventFinal:
 			end = "final"
+			if ev.Unsure != "" {
+				end += ", or " + ev.Unsure
+			}
 			if ev.Note != "" && !ev.Silent && strings.Contains(row.end, ": ") {
 				end += ": " + ev.Note
 			}
@@ -413,6 +440,9 @@ func (row replyRow) check(t *testing.T) {
 			}
 		case EventAccepted:
 			end = "accepted: " + ev.Text
+			if ev.Unsure != "" {
+				end += ", or " + ev.Unsure
+			}
 		case EventError:
 			end = "error: " + ev.Err.Message
 			if ev.Doubt && ev.Rivals {
