@@ -328,7 +328,7 @@ func onlyAcceptanceKeys(o object) bool {
 	return true
 }
 
-var remark = pattern(`(?i)^(ok[,.:]? )?((your|the) )?((chat )?(message|request|task|job|run)s? )?((has|have|was|is) )?(been )?(successfully )?(queued|enqueued|accepted|received|submitted|scheduled|processing|in progress)( successfully| for processing| for delivery)?[.!… ]*$`)
+var remark = pattern(`(?i)^(ok[,.:]? )?((your|the) )?((chat )?(message|request|task|job|run)s? )?((has|have|was|is) )?(been )?(successfully )?(queued|enqueued|accepted|received|submitted|scheduled|processing|in progress|(sent|delivered|forwarded) to (your |the )?agent)( successfully| for processing| for delivery)?[.!… ]*$`)
 
 // maxRemark bounds a remark in bytes.
 const maxRemark = 80

@@ -68,7 +68,7 @@ func (c *core) maskedEvents(events iter.Seq2[Event, error]) iter.Seq2[Event, err
 				if rest := m.rest(); rest != "" && !yield(Event{Kind: EventText, Text: rest}, nil) {
 					return
 				}
-				ev.Text = strings.ReplaceAll(ev.Text, m.key, mask)
+				ev.Text, ev.Unsure = strings.ReplaceAll(ev.Text, m.key, mask), strings.ReplaceAll(ev.Unsure, m.key, mask)
 			case ev.Kind == EventText:
 				if ev.Replace {
 					m = textMask{key: m.key}

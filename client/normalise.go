@@ -24,6 +24,7 @@ type normaliser struct {
 	sentTo   string // the session that the message was sent to, "" where the service chooses
 	question string // the message
 	own      ownRun
+	names    ownNames
 	mine     ownMessage
 	sent     sentBefore
 	linger   bool // to look for other runs behind the end of one that is in doubt
@@ -34,6 +35,7 @@ type normaliser struct {
 	fresh                 Event  // its ids
 
 	rawText  bool     // text came outside of JSON: scalars are text as they stand
+	bare     bool     // text came outside of JSON objects, if only as a JSON string
 	objects  bool     // unnamed objects came, so what looks like a broken one is not text
 	keyed    bool     // text came in JSON objects, so neither a bare object nor broken JSON is text
 	pieces   []byte   // objects under the name of a text, which are text if raw text follows
@@ -46,6 +48,7 @@ type normaliser struct {
 	agLast   string   // the latest of all
 	held     string   // a first and only chunk that may be the failure it says it is
 	saidFull bool
+	unsure   string   // a text that came and may be none of the agent's
 	cut      string   // what cut the model's last message short
 	calling  bool     // the model stopped to call a tool
 	choice   string   // which of several answers is read: the first that came
@@ -156,10 +159,7 @@ func (n *normaliser) frame(f frame) {
 			return
 		}
 		if kind != "" && classOf(kind) == classText && !n.keyed && isStray(o) {
-			if len(n.pieces) < maxReplyText {
-				n.pieces = append(n.pieces, bytes.ToValidUTF8(f.data, []byte("\uFFFD"))...)
-			}
-			n.put(Event{Kind: EventUnknown})
+			n.keep(f.data)
 			return
 		}
 		n.objects = n.objects || kind == ""
@@ -185,34 +185,12 @@ func (n *normaliser) frame(f frame) {
 	}
 }
 
-// isPiece reports whether JSON is a piece of a reply that comes as raw text: the
-// agent may well write JSON.
-func (n *normaliser) isPiece(kind string, data []byte) bool {
-	if !n.rawText || n.keyed || classOf(kind) != classText || len(data) == 0 || data[0] != '{' && data[0] != '[' || string(data) == "[DONE]" {
-		return false
-	}
-	o, ok := asObject(data)
-	return kind != "" || !ok || isStray(o) && !hasError(o)
-}
-
-// isTextName reports whether an event's name says that its data is text, as
-// "message" does not, which events without a name may have as well.
-func isTextName(kind string) bool {
-	return kind != "" && kind != "message" && classOf(kind) == classText
-}
-
-// isStray reports whether an object has nothing by which any family would know it.
-func isStray(o object) bool {
-	return !hasError(o) && !hasAny(o, incrementKeys) && o.first("type", "event", "kind", "state", "status", "stream", "object", "choices", "message",
-		"messages", "data", "payload", "role", "id", "done", "success", "ok", "finish_reason", "usage", "index", "seq", "item", "part") == nil &&
-		!hasAny(o, sessionKeys) && !hasAny(o, messageKeys) && !hasAny(o, runKeys)
-}
-
 // empty takes a frame whose name is all it says.
 func (n *normaliser) empty(kind string, data []byte) {
 	switch class := classOf(kind); {
 	case class == classText && len(data) > 0 && !n.keyed:
 		n.rawText = true
+		n.releasePieces()
 		n.show(n.text.unmarked(string(data))) // white space is text too
 	case class == classText:
 		n.put(Event{Kind: EventHeartbeat})
@@ -234,11 +212,13 @@ func (n *normaliser) plain(kind string, f frame) {
 		class == classText && s == "null" && !n.rawText:
 		n.put(Event{Kind: EventUnknown})
 	case class == classText:
-		n.rawText = n.rawText || !isString
-		n.releasePieces()
+		n.bare = true
+		if n.rawText = n.rawText || !isString; n.rawText {
+			n.releasePieces()
+		}
 		n.piece(kind, "", s)
 	case class == classFinal:
-		n.finish(n.text.unlessMark(s))
+		n.finish(n.unlessUnsure(n.text.unlessMark(s)))
 	case class == classStatus:
 		n.status(s)
 	case class == classError:
@@ -287,7 +267,8 @@ func (n *normaliser) object(kind string, o object, depth int) {
 			}
 		}
 	}
-	if !n.isOurs(kind, o) || n.ofOtherMessage(kind, o) {
+	kind = withoutAside(kind, o)
+	if n.ofOtherSession(kind, o) || !n.isOurs(kind, o) || n.ofOtherMessage(kind, o) {
 		n.otherRun(o)
 		return
 	}
@@ -313,6 +294,7 @@ func (n *normaliser) object(kind string, o object, depth int) {
 	}
 	if len(n.text.buf) != before {
 		n.learnAnswer(kind, o)
+		n.learnSession(o)
 	}
 }
 
@@ -334,21 +316,6 @@ func (n *normaliser) isThought(kind string, o object) bool {
 		if inner, ok := o.object(k); ok && isReasoning(inner) && canonical(inner.text("type")) != "agent_output" {
 			return true
 		}
-	}
-	return false
-}
-
-// isToolText reports whether a text says that it is what a tool printed.
-func isToolText(kind string, o object) bool {
-	inner, _ := o.object("data")
-	class := classOf(kind)
-	return (class == classText || class == classUnknown) && (namesTool(o.text("source")) || namesTool(inner.text("source")))
-}
-
-func namesTool(source string) bool {
-	switch canonical(source) {
-	case "tool", "tools", "tool_output", "tool_result", "toolresult", "tool_call", "tool_stdout", "tool_stderr":
-		return true
 	}
 	return false
 }

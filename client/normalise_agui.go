@@ -61,7 +61,8 @@ func (n *normaliser) agUIText(o object) {
 		n.put(Event{Kind: EventHeartbeat})
 		return
 	}
-	n.keyed, n.deltas = true, true
+	n.hasKeys()
+	n.deltas = true
 	c, segs := n.text.current(), n.text.segs
 	switch {
 	case id == "" || id == c.id:

@@ -12,7 +12,6 @@ func (n *normaliser) finish(final string) {
 		n.unclear()
 		return
 	}
-	n.releasePieces()
 	n.showFinal(final)
 	if c := n.text.current(); c.start > 0 && IsSilent(string(n.text.buf[c.start:])) {
 		n.show(n.text.rewrite(c.start-c.lead, "")) // nothing to add to the messages before
@@ -27,6 +26,9 @@ func (n *normaliser) finish(final string) {
 	default:
 		n.tellRest()
 		ev.Text, ev.Note = text, n.cut
+		if strings.TrimSpace(text) == "" {
+			ev.Unsure = n.unsure
+		}
 	}
 	if n.text.full != "" {
 		ev.Note = n.text.full
@@ -70,6 +72,9 @@ func (n *normaliser) ended(o object) {
 		n.calling = true
 		n.end(n.finalText(o))
 		return
+	case n.isPrinted(o):
+		n.finishPrinted()
+		return
 	case end.cut != "":
 		n.cut = end.cut
 	}
@@ -111,7 +116,7 @@ func (n *normaliser) fail(e *Error) {
 // accept notes that the service took the message and that the reply is not in
 // this answer.
 func (n *normaliser) accept(remark string) {
-	n.put(Event{Kind: EventAccepted, Text: oneLine(remark, 500)})
+	n.put(Event{Kind: EventAccepted, Text: oneLine(remark, 500), Unsure: n.unsure})
 	n.stopped = true
 }
 
@@ -121,7 +126,6 @@ func (n *normaliser) flush() {
 		return
 	}
 	n.release()
-	n.releasePieces()
 	if !IsSilent(string(n.text.buf)) {
 		n.tellRest()
 	}
@@ -151,13 +155,5 @@ func (n *normaliser) close() {
 		n.failHeld()
 	default:
 		n.flush()
-	}
-}
-
-// releasePieces shows objects which turned out to be text.
-func (n *normaliser) releasePieces() {
-	if s := string(n.pieces); s != "" {
-		n.pieces = nil
-		n.show(n.text.increment("", s))
 	}
 }

@@ -51,6 +51,7 @@ func (n *normaliser) openAI(o object) {
 		n.put(Event{Kind: EventHeartbeat})
 		return
 	case s != "":
+		n.hasKeys()
 		n.piece("delta", "", s)
 	}
 	m, whole := c.object("message")

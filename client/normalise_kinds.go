@@ -129,6 +129,9 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 		n.foreign(o)
 		return
 	}
+	if n.takesEcho(kind, o) {
+		return
+	}
 	if remark, ok := acceptance(o); ok {
 		n.status(oneLine(remark, 500))
 		return
@@ -142,7 +145,7 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 	}
 	if d, ok := o.object("delta"); ok {
 		if s := d.text("text", "content"); s != "" {
-			n.keyed = true
+			n.hasKeys()
 			n.piece(kind, "delta", s)
 			return
 		}
@@ -156,7 +159,7 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 			continue
 		}
 		if s := blocksText(o[k]); s != "" {
-			n.keyed = true
+			n.hasKeys()
 			n.piece(kind, k, s)
 			if kind == "" && o.flag("done") {
 				n.finish("")
@@ -220,7 +223,7 @@ func (n *normaliser) wholeMessage(m, o object) {
 	id := m.id("id", "message_id", "messageId")
 	n.noteIDs("", id, "")
 	text := messageText(m)
-	n.keyed = true
+	n.hasKeys()
 	n.release()
 	switch {
 	case kindOf(o["done"]) == 't':
@@ -261,6 +264,9 @@ func (n *normaliser) finalText(o object) string {
 		if role := roleOf(m); role == "" || role == RoleAssistant {
 			n.noteIDs("", m.id("id", "message_id", "messageId"), "")
 			n.attach(m)
+			if role == "" {
+				return n.unlessEcho(messageText(m))
+			}
 			return messageText(m)
 		}
 		return ""
@@ -275,9 +281,9 @@ func (n *normaliser) finalText(o object) string {
 		switch s := n.text.unlessMark(blocksText(o[k])); {
 		case s == "":
 		case k == "result" || k == "output":
-			return n.text.unlessRemark(s)
+			return n.text.unlessRemark(n.unlessUnsure(s))
 		default:
-			return s
+			return n.unlessEcho(s)
 		}
 	}
 	if inner, ok := o.object("data"); ok {

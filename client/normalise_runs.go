@@ -163,11 +163,16 @@ func endsRun(o object) bool {
 
 // forget drops all that was taken of another run for our reply.
 func (n *normaliser) forget() {
-	n.text = transcript{room: n.text.room}
 	n.tools = toolTracker{}
 	n.attached = nil
 	n.session, n.message, n.run, n.mine.answer = "", "", "", ""
 	n.chat, n.source, n.held, n.quiet = false, "", "", false
+	n.restart()
+}
+
+// restart takes back all text that was shown.
+func (n *normaliser) restart() {
+	n.text = transcript{room: n.text.room}
 	if n.told > 0 || n.stale {
 		n.show(change{replace: true})
 	}

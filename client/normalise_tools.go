@@ -18,6 +18,7 @@ type toolTracker struct {
 	partial map[string]*partialArgs // by index: calls whose arguments come in pieces
 	order   []string                // the keys of partial
 	came    bool                    // there was one
+	printed string                  // the last result, without the space around it; "" where that is long
 	items   map[string]string       // call ids by the id of their output item
 }
 
@@ -90,6 +91,9 @@ func (n *normaliser) endCall(c ToolCall) {
 			return
 		}
 		k.ended = true
+	}
+	if n.tools.printed = ""; len(c.Result) <= maxPrinted {
+		n.tools.printed = strings.TrimSpace(c.Result)
 	}
 	n.text.boundary()
 	n.put(Event{Kind: EventToolEnd, Tool: c})

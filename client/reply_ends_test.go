@@ -18,6 +18,15 @@ var wordsOfEnd = []replyRow{
 	{rule: "D: a result that only says that it ended", in: `delta>{"delta":"Hello"}` + "\n" + `done>{"result":"completed"}`, text: "Hello", end: "final"},
 }
 
+// The message may come back, from the service or from the agent.
+var echoes = []replyRow{
+	{rule: "at the end, alone", in: `done>{"message":{"content":"What is it?"}}`, end: "final, or What is it?"},
+	{rule: "before the end, alone", in: `message>{"id":"q","text":"What is it?"}` + "\ndone>{}", end: "final, or What is it?"},
+	{rule: "in pieces", in: `delta>{"text":"What is"}` + "\n" + `delta>{"text":" it?"}` + "\n" + `done>{"text":"What is it?"}`, text: "What is it?", end: "final"},
+	{rule: "as the assistant's message", in: `message>{"id":"m","role":"assistant","content":"What is it?"}` + "\ndone>{}", text: "What is it?", end: "final"},
+	{rule: "behind a tool", in: `delta>{"text":"Hm."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `done>{"text":"What is it?"}`, text: "Hm.What is it?", end: "final", tools: ` x  "y"`},
+}
+
 // A stream may end before the agent does.
 var endsTooEarly = []replyRow{
 	{rule: "A: the model called a tool", in: chunk("I will look.") + `{"choices":[{"delta":{},"finish_reason":"tool_calls"}]}` + "\n[DONE]",
@@ -31,6 +40,10 @@ var endsTooEarly = []replyRow{
 		text: "I will look.", says: "the stream ended where the model called a tool"},
 	{rule: "JSON: the model called a tool", contentType: "application/json", in: `{"choices":[{"message":{"role":"assistant","content":"I will look."},"finish_reason":"tool_calls"}]}`,
 		text: "I will look.", says: "the stream ended where the model called a tool"},
+	{rule: "D: an end with what a tool printed", in: `delta>{"delta":"Running."}` + "\n" + `tool>{"name":"x","result":"y"}` + "\n" + `done>{"result":"y"}`,
+		text: "Running.", tools: ` x  "y"`, says: "the stream ended with what the tool printed"},
+	{rule: "D: and the agent spoke behind it", in: `tool>{"name":"x","result":"files: 3"}` + "\n" + `delta>{"delta":"It says files: 3"}` + "\n" + `done>{"output":"files: 3\n"}`,
+		text: "It says files: 3", end: "final", tools: ` x  "files: 3"`},
 	{rule: "E: the run ended with a call", in: e("r", "k", `"state":"final","stopReason":"toolUse",`+said("I will look.")), text: "I will look.", end: "final: " + NoteCalling},
 	{rule: "E: an error beside the reply", in: e("r", "k", `"state":"final","errorMessage":"out of credits",`+said("Half")), text: "Half", end: "final: the agent reports an error beside its reply: out of credits"},
 	{rule: "text/plain that may be cut", contentType: "text/plain; unframed", in: "Hello, wor", text: "Hello, wor"},
@@ -70,7 +83,7 @@ var foreignEnds = []replyRow{
 
 func TestEndsOfReplies(t *testing.T) {
 	for name, rows := range map[string][]replyRow{
-		"words of end": wordsOfEnd, "too early": endsTooEarly, "failed answers": failedAnswers, "changed messages": changedMessages,
+		"words of end": wordsOfEnd, "echoes": echoes, "too early": endsTooEarly, "failed answers": failedAnswers, "changed messages": changedMessages,
 		"not repeated": notRepeated, "foreign ends": foreignEnds,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -181,7 +181,13 @@ var finals = []replyRow{
 	{rule: "D: the reply is such a word, and its pieces came twice", in: `delta>{"delta":"OK"}` + "\n" + `delta>{"delta":"OK"}` + "\n" + `end>"OK"`, text: "OK", end: "final"},
 	{rule: "B: the result is a word for success", in: `output>{"text":"Hello"}` + "\n" + `complete>{"success":true,"result":"success"}`, text: "Hello", end: "final"},
 	{rule: "D: the reply ends with such a word", in: `delta>{"delta":"All is done"}` + "\ndone>done", text: "All is done", end: "final"},
-	{rule: "D: the reply is such a word", in: `final>OK`, text: "OK", end: "final"},
+	{rule: "D: such a word is all", in: `final>OK`, end: "final, or OK"},
+	{rule: "D: the end says null, and there is no text", in: `done>null`, end: "final"},
+	{rule: "D: the end says true, and there is no text", in: `done>true`, end: "final, or true"},
+	{rule: "D: such a word in quotes is all", in: `done>"done"`, end: "final, or done"},
+	{rule: "D: such a word as the text of the end", in: `done>{"text":"OK"}`, text: "OK", end: "final"},
+	{rule: "B: a word for success is all", in: `complete>{"success":true,"result":"success"}`, end: "final, or success"},
+	{rule: "C: such an output is all", in: `{"type":"complete","success":true,"output":"completed"}`, end: "final, or completed"},
 	{rule: "D: a tag is stripped from such a word", in: `delta>{"delta":"<think>hm</think>OK"}` + "\n" + `done>{"text":"OK"}`, text: "OK", end: "final"},
 	{rule: "Claude: two messages with a tool between", in: `{"type":"message_start","message":{"id":"a"}}` + "\n" + `{"type":"content_block_delta","delta":{"type":"text_delta","text":"Looking."}}` + "\n" + `{"type":"message_stop"}` + "\n" +
 		`{"type":"message_start","message":{"id":"b"}}` + "\n" + `{"type":"content_block_delta","delta":{"type":"text_delta","text":"Found it."}}` + "\n[DONE]", text: "Looking.\n\nFound it.", end: "final"},
@@ -194,7 +200,22 @@ var rawPieces = []replyRow{
 	{rule: "an object in unnamed raw text", in: "Here: \n" + `{"name":"x"}` + "\n[DONE]", text: `Here: {"name":"x"}`, end: "final"},
 	{rule: "a list in raw text", in: "token>Here: \n" + `token>[{"delta":"x"}]` + "\ndone>", text: `Here: [{"delta":"x"}]`, end: "final"},
 	{rule: "an object comes first", in: `delta>{"name":"x"}` + "\n" + "delta> it is\ndone>", text: `{"name":"x"} it is`, end: "final"},
-	{rule: "an object is all", in: `delta>{"name":"x"}` + "\ndone>", text: `{"name":"x"}`, end: "final"},
+	{rule: "an object is all", in: `delta>{"name":"x"}` + "\ndone>", end: "final"},
+	{rule: "an object is all of a stream that is cut", in: `delta>{"name":"x"}`},
+	{rule: "an object comes before JSON", in: `delta>{"thinking":"hm"}` + "\n" + `delta>{"text":"Hello"}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "an object comes before JSON that is cut", in: `chunk>{"thinking":"hm"}` + "\n" + `chunk>{"text":"Hello"}`, text: "Hello"},
+	{rule: "an object comes before chunks", in: `delta>{}` + "\n" + chunk("Hello") + "[DONE]", text: "Hello", end: "final"},
+	{rule: "an object comes before a JSON string", in: `delta>{}` + "\n" + `delta>"Hello"` + "\ndone>", text: "Hello", end: "final"},
+	{rule: "an object comes before a line break", in: `delta>{"a":1}` + "\n" + "delta> \ndelta>it is\ndone>", text: `{"a":1} it is`, end: "final"},
+	{rule: "a greeting comes before JSON", in: "message>connected\n" + `delta>{"text":"Hel"}` + "\n" + `delta>{"text":"lo"}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "an unnamed greeting", in: "connected\n" + `{"type":"output","text":"Hello"}` + "\n" + `{"type":"complete"}`, text: "Hello", end: "final"},
+	{rule: "a greeting before chunks", in: "message>Ready.\n" + chunk("Hello") + "[DONE]", text: "Hello", end: "final"},
+	{rule: "a number comes before JSON", in: "delta>0\n" + `delta>{"text":"Hello"}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "a word in quotes comes before JSON", in: `message>"ok"` + "\n" + `delta>{"text":"Hello"}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "an empty list comes before JSON", in: "delta>[]\n" + `delta>{"text":"Hello"}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "a greeting is all", in: "delta>Ready\ndone>", text: "Ready", end: "final"},
+	{rule: "an object with a text in raw text", in: "delta>Here: \n" + `delta>{"text":"x"}` + "\ndone>", text: `Here: {"text":"x"}`, end: "final"},
+	{rule: "a greeting goes on as raw text", in: "delta>OK\n" + `delta>, {"a":1}` + "\n" + `delta>{"a":2}` + "\ndone>", text: `OK, {"a":1}{"a":2}`, end: "final"},
 	{rule: "raw text behind a session event", in: `session>{"session_id":"s"}` + "\n" + "delta>{\ndelta>}\ndone>", text: "{}", end: "final"},
 	{rule: "an error outside of the text is one", in: "delta>Half\n" + `error>{"error":"disk full"}`, text: "Half", end: "error: disk full"},
 	{rule: "an unnamed error behind raw text is one", in: "Half\n" + `{"error":"disk full"}`, text: "Half", end: "error: disk full"},
@@ -239,6 +260,19 @@ var accepted = []replyRow{
 	{rule: "202 with a stream", status: 202, contentType: "text/event-stream", in: "data: {\"delta\":\"Hello\"}\n\ndata: [DONE]\n\n", text: "Hello", end: "final"},
 	{rule: "the message, as it was stored", contentType: "application/json", in: `{"id":"q","session_id":"s","message":"What is it?","created_at":"2026-03-20T18:24:10Z"}`, end: "accepted: "},
 	{rule: "the message, as it was stored, in data", contentType: "application/json", in: `{"data":{"id":"q","message":"What is it?"}}`, end: "accepted: "},
+	{rule: "the message, as it was stored, in an object", contentType: "application/json", in: `{"message":{"id":"q","content":"What is it?"},"session_id":"s"}`, end: "accepted: "},
+	{rule: "the message, as it was stored, as content", contentType: "application/json", in: `{"id":"q","content":"What is it?","session_id":"s"}`, end: "accepted: "},
+	{rule: "the message, as it was stored, as a text in data", contentType: "application/json", in: `{"data":{"id":"q","text":"What is it?"},"success":true}`, end: "accepted: "},
+	{rule: "the message, as it was stored, with more", contentType: "application/json", in: `{"message":"What is it?","session_id":"s","title":"t"}`, end: "accepted: "},
+	{rule: "the message and a reply", contentType: "application/json", in: `{"message":"What is it?","reply":"Hello"}`, text: "Hello", end: "final"},
+	{rule: "the message and a text", contentType: "application/json", in: `{"message":"What is it?","id":"q","text":"Hello"}`, text: "Hello", end: "final"},
+	{rule: "the message as the reply", contentType: "application/json", in: `{"reply":"What is it?","id":"m"}`, text: "What is it?", end: "final"},
+	{rule: "the message as the assistant's", contentType: "application/json", in: `{"message":{"role":"assistant","content":"What is it?"}}`, text: "What is it?", end: "final"},
+	{rule: "a word for success as the result", contentType: "application/json", in: `{"result":"ok"}`, end: "accepted: , or ok"},
+	{rule: "a word for success as the message", contentType: "application/json", in: `{"message":"success","code":0}`, end: "accepted: , or success"},
+	{rule: "a word for success as the reply", contentType: "application/json", in: `{"reply":"ok"}`, text: "ok", end: "final"},
+	{rule: "a word for success by the assistant", contentType: "application/json", in: `{"message":{"role":"assistant","content":"ok"}}`, text: "ok", end: "final"},
+	{rule: "sent to the agent", contentType: "application/json", in: `{"message":"Message sent to agent"}`, end: "accepted: Message sent to agent"},
 	{rule: "success in words", contentType: "application/json", in: `{"success":true,"message":"Message sent"}`, end: "accepted: Message sent"},
 	{rule: "a reply beside success", contentType: "application/json", in: `{"success":true,"message":"Message sent","reply":"Hello"}`, text: "Hello", end: "final"},
 }
@@ -277,6 +311,20 @@ var notText = []replyRow{
 	{rule: "a tool's text in data", in: `{"type":"output","data":{"source":"Tool","text":"hm"}}` + hello},
 	{rule: "a tool's text beside data", in: `{"type":"text","source":"tool_result","data":{"text":"hm"}}` + hello},
 	{rule: "A: a tool's text", in: `{"source":"tool","choices":[{"delta":{"content":"hm"}}]}` + "\n" + chunk("Hello") + "[DONE]"},
+	{rule: "a tool's text by its channel", in: `delta>{"channel":"tool","text":"hm"}` + hello},
+	{rule: "a tool's text by its stream", in: `output>{"stream":"stderr","text":"hm"}` + hello},
+	{rule: "a tool's text by its call", in: `output>{"tool_call_id":"t","text":"hm"}` + hello},
+	{rule: "a tool's text by its tool", in: `output>{"tool":"exec","text":"hm"}` + hello},
+	{rule: "a tool's text in data, by its tool", in: `{"type":"output","data":{"tool":"exec","text":"hm"}}` + hello},
+	{rule: "a tool's text by its delta's type", in: `delta>{"delta":{"type":"tool_result","text":"hm"}}` + hello},
+	{rule: "a tool's text by its kind", in: `chunk>{"kind":"tool_output","text":"hm"}` + hello, tools: `   "hm"`},
+	{rule: "a call", in: `content>{"type":"tool_use","id":"t","name":"exec","text":"hm"}` + hello, tools: `t exec  ""`},
+	{rule: "a helper's text", in: `delta>{"parent_tool_use_id":"t","text":"hm"}` + hello},
+	{rule: "a helper's message", in: `message>{"parent_tool_use_id":"t","role":"assistant","content":"hm"}` + hello},
+	{rule: "a status", in: `chunk>{"type":"status","content":"hm"}` + hello, says: "hm"},
+	{rule: "a log", in: `delta>{"type":"log","text":"hm"}` + hello, says: "hm"},
+	{rule: "a tool that is none", in: `output>{"tool":null,"tool_call_id":null,"stream":"stdout","text":"Hello"}` + "\n[DONE]"},
+	{rule: "the assistant's text about a call", in: `message>{"role":"assistant","tool_call_id":"t","content":"Hello"}` + "\n[DONE]"},
 	{rule: "a text of the assistant's", in: `{"source":"assistant","text":"Hello"}` + "\n[DONE]"},
 	{rule: "echo as role", in: `message>{"role":"user","content":"hi"}` + hello},
 	{rule: "echo as sender", in: `message>{"sender":"user","content":"hi"}` + hello},
@@ -285,6 +333,11 @@ var notText = []replyRow{
 	{rule: "echo in a message", in: `{"type":"message","message":{"author":{"role":"user"},"content":"hi"}}` + hello},
 	{rule: "E: echo as author", in: `{"runId":"r","state":"delta","message":{"author":"user","content":"hi"}}` + "\n" + e("r", "", `"state":"final",`+said("Hello"))},
 	{rule: "a reply by its sender", in: `message>{"sender":"assistant","content":"Hello"}` + "\n[DONE]"},
+	{rule: "echo with an id alone", in: `message>{"id":"q","text":"What is it?"}` + hello},
+	{rule: "echo in a message with an id alone", in: `message>{"message":{"id":"q","content":"What is it?"}}` + hello},
+	{rule: "echo by you", in: `{"type":"message","content":"What is it?","sender":"you"}` + hello},
+	{rule: "echo at the end", in: `delta>{"text":"Hello"}` + "\n" + `done>{"text":"What is it?"}`},
+	{rule: "echo at the end, in a message", in: `delta>{"text":"Hello"}` + "\n" + `done>{"message":{"content":"What is it?"}}`},
 	{rule: "a sender with a name of its own", in: `message>{"sender":"Clawd","content":"Hello"}` + "\n[DONE]"},
 	{rule: "an agent by its role", in: `message>{"role":"agent","content":"Hello"}` + "\n[DONE]"},
 }
@@ -387,6 +440,9 @@ func (row replyRow) check(t *testing.T) {
 		switch ev.Kind {
 		case EventFinal:
 			end = "final"
+			if ev.Unsure != "" {
+				end += ", or " + ev.Unsure
+			}
 			if ev.Note != "" && !ev.Silent && strings.Contains(row.end, ": ") {
 				end += ": " + ev.Note
 			}
@@ -398,6 +454,9 @@ func (row replyRow) check(t *testing.T) {
 			}
 		case EventAccepted:
 			end = "accepted: " + ev.Text
+			if ev.Unsure != "" {
+				end += ", or " + ev.Unsure
+			}
 		case EventError:
 			end = "error: " + ev.Err.Message
 			if ev.Doubt && ev.Rivals {

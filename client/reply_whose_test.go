@@ -74,8 +74,34 @@ var ownMessages = []replyRow{
 	{rule: "C: the model's ids", in: start("msg_1") + "\n" + piece("Our") + "\n" + `{"type":"complete","message":{"id":"m","role":"assistant","content":"Ours"}}`, text: "Ours", end: "final"},
 }
 
+// What names another session than ours is neither part of the reply nor its end.
+var otherSessions = []replyRow{
+	{rule: "pieces", session: "s1", in: `delta>{"session_id":"s1","text":"Ou"}` + "\n" + `delta>{"session_id":"x","text":"theirs"}` + "\n" + `delta>{"session_id":"s1","text":"rs"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "pieces in data", session: "s1", in: `{"type":"output","data":{"sessionId":"s1","text":"Ou"}}` + "\n" + `{"type":"output","data":{"sessionId":"x","text":"theirs"}}` + "\n" + `{"type":"output","data":{"sessionId":"s1","text":"rs"}}` + "\n" + `{"type":"complete"}`, text: "Ours", end: "final"},
+	{rule: "A: chunks", session: "s1", in: `{"session_id":"s1","choices":[{"delta":{"content":"Ours"}}]}` + "\n" + `{"session_id":"x","choices":[{"delta":{"content":"theirs"}}]}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "AG-UI: a thread", session: "s1", in: `{"type":"TEXT_MESSAGE_CONTENT","messageId":"m","delta":"Ours","threadId":"s1"}` + "\n" + `{"type":"TEXT_MESSAGE_CONTENT","messageId":"z","delta":"theirs","threadId":"x"}` + "\n" + `{"type":"RUN_FINISHED"}`, text: "Ours", end: "final"},
+	{rule: "a conversation", session: "s1", in: `{"type":"output","text":"Ours","conversation_id":"s1"}` + "\n" + `{"type":"output","text":"theirs","conversation_id":"x"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "an end", session: "s1", in: `delta>{"session_id":"s1","text":"Ou"}` + "\n" + `done>{"session_id":"x"}` + "\n" + `delta>{"session_id":"s1","text":"rs"}` + "\n" + `done>{"session_id":"s1"}`, text: "Ours", end: "final"},
+	{rule: "an error, behind an acknowledgement", session: "s1", in: `session>{"session_id":"s1"}` + "\n" + `delta>{"text":"Ours"}` + "\n" + `error>{"session_id":"x","error":"boom"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "a message that names its session", session: "s1", in: `message>{"message":{"id":"m","role":"assistant","content":"Ours","session_id":"s1"}}` + "\n" + `done>{"message":{"id":"x","role":"assistant","content":"theirs","session_id":"x"}}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "the service chose the session", in: `session>{"session_id":"s9"}` + "\n" + `delta>{"session_id":"s9","text":"Ours"}` + "\n" + `delta>{"session_id":"x","text":"theirs"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "a run that was announced", in: `run_started>{"run_id":"r"}` + "\n" + `delta>{"run_id":"r","text":"Ours"}` + "\n" + `delta>{"run_id":"x","text":"theirs"}` + "\ndone>{}", text: "Ours", end: "final"},
+}
+
+// A service may have names of its own for our session, and for the parts of a run.
+var ownSessions = []replyRow{
+	{rule: "another name for it", session: "s1", in: `delta>{"session_id":"internal","text":"Ours"}` + "\n" + `done>{"session_id":"internal"}`, text: "Ours", end: "final"},
+	{rule: "another name at the end", session: "s1", in: `delta>{"text":"Ours"}` + "\n" + `done>{"session_id":"internal"}`, text: "Ours", end: "final"},
+	{rule: "another name, announced", session: "s1", in: `session>{"session_id":"internal"}` + "\n" + `delta>{"session_id":"internal","text":"Ours"}` + "\n" + `done>{"session_id":"s1"}`, text: "Ours", end: "final"},
+	{rule: "another name under another key", session: "s1", in: `session>{"session_id":"s1"}` + "\n" + `delta>{"sessionId":"internal","text":"Ours"}` + "\n" + `done>{"sessionId":"internal"}`, text: "Ours", end: "final"},
+	{rule: "a thread for each message", session: "s1", in: `delta>{"session_id":"s1","thread_id":"1","text":"Ou"}` + "\n" + `delta>{"session_id":"s1","thread_id":"2","text":"rs"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "in full or not", session: "s1", in: `delta>{"session_id":"agent:main:s1","text":"Ou"}` + "\n" + `delta>{"session_id":"s1","text":"rs"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "Claude has sessions of its own", session: "s1", in: `session>{"session_id":"s1"}` + "\n" + `{"type":"assistant","session_id":"cc","message":{"role":"assistant","content":"Ours"}}` + "\n" + `{"type":"result","session_id":"cc","result":"Ours"}` + "\n[DONE]", text: "Ours", end: "final"},
+	{rule: "runs within an announced one", in: `run_started>{"run_id":"r"}` + "\n" + `delta>{"run_id":"a","text":"Ou"}` + "\n" + `delta>{"run_id":"b","text":"rs"}` + "\ndone>{}", text: "Ours", end: "final"},
+}
+
 func TestWhoseReply(t *testing.T) {
-	for name, rows := range map[string][]replyRow{"other messages": otherMessages, "own messages": ownMessages} {
+	for name, rows := range map[string][]replyRow{"other messages": otherMessages, "own messages": ownMessages, "other sessions": otherSessions, "own sessions": ownSessions} {
 		t.Run(name, func(t *testing.T) {
 			for _, row := range rows {
 				t.Run(row.rule, row.check)

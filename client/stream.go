@@ -183,7 +183,7 @@ func (n *normaliser) body(body []byte) error {
 			n.fail(reportedFailure(o))
 			return nil
 		}
-		if _, ok := acceptance(o); ok || n.isEcho(o) {
+		if _, ok := acceptance(o); ok {
 			return n.accepted(body)
 		}
 	}
@@ -191,6 +191,12 @@ func (n *normaliser) body(body []byte) error {
 	n.noteIDs(reply.SessionID, reply.MessageID, reply.RunID)
 	var e *Error
 	switch {
+	case ok && n.isEcho(o, reply.Text), ok && err == nil && isMarkAlone(o, reply.Text):
+		if weight(reply.Text) < longWords {
+			n.unsure = reply.Text
+		}
+		n.accept("")
+		return nil
 	case err == nil, errors.Is(err, ErrNoText):
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		n.show(n.text.add(reply.Text))
@@ -237,7 +243,7 @@ func (n *normaliser) accepted(body []byte) error {
 	if o, ok := asObject(body); ok {
 		remark, _ := acceptance(o)
 		setIfEmpty(&said, remark)
-		if n.isEcho(o) {
+		if n.isEcho(o, reply.Text) {
 			said = ""
 		}
 	} else if !isJSON(body) && !looksHTML(body) {
@@ -245,17 +251,6 @@ func (n *normaliser) accepted(body []byte) error {
 	}
 	n.accept(said)
 	return nil
-}
-
-// isEcho reports whether an answer is the message that was sent, as it was stored.
-func (n *normaliser) isEcho(o object) bool {
-	for _, k := range []string{"data", "result", "payload"} {
-		if inner, ok := o.object(k); ok && n.isEcho(inner) {
-			return true
-		}
-	}
-	said := strings.TrimSpace(o.text("message"))
-	return said != "" && said == strings.TrimSpace(n.question) && onlyAcceptanceKeys(o)
 }
 
 // plainText takes a reply that comes as nothing but its text. Where it may have been

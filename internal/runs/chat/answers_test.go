@@ -26,12 +26,16 @@ func TestOddAnswers(t *testing.T) {
 		note string
 		err  string
 	}{
-		"queued":     {200, "application/json", `{"status":"queued","message":"Message queued"}`, true, runs.StatusCompleted, "Hi there", "", ""},
-		"202":        {202, "application/json", `{"message":"Message queued"}`, true, runs.StatusCompleted, "Hi there", "", ""},
-		"202, empty": {202, "", "", true, runs.StatusCompleted, "Hi there", "", ""},
-		"plain text": {200, "text/plain", "Hi there", false, runs.StatusCompleted, "Hi there", "", ""},
-		"no reply":   {200, "text/event-stream", "data: {\"delta\":\"NO\"}\n\ndata: {\"delta\":\"_REPLY\"}\n\ndata: [DONE]\n\n", false, runs.StatusCompleted, "", client.NoteSilent, ""},
-		"a web page": {200, "text/html", "<title>Log in</title>", false, runs.StatusFailed, "", "", "Log in"},
+		"queued":                        {200, "application/json", `{"status":"queued","message":"Message queued"}`, true, runs.StatusCompleted, "Hi there", "", ""},
+		"202":                           {202, "application/json", `{"message":"Message queued"}`, true, runs.StatusCompleted, "Hi there", "", ""},
+		"202, empty":                    {202, "", "", true, runs.StatusCompleted, "Hi there", "", ""},
+		"plain text":                    {200, "text/plain", "Hi there", false, runs.StatusCompleted, "Hi there", "", ""},
+		"no reply":                      {200, "text/event-stream", "data: {\"delta\":\"NO\"}\n\ndata: {\"delta\":\"_REPLY\"}\n\ndata: [DONE]\n\n", false, runs.StatusCompleted, "", client.NoteSilent, ""},
+		"a mark of the end":             {200, "text/event-stream", "event: done\ndata: ok\n\n", true, runs.StatusCompleted, "Hi there", "", ""},
+		"a word for success":            {200, "application/json", `{"result":"ok"}`, true, runs.StatusCompleted, "Hi there", "", ""},
+		"the message again":             {200, "application/json", `{"message":{"id":"q","content":"hello"},"session_id":"s"}`, true, runs.StatusCompleted, "Hi there", "", ""},
+		"a mark, and no reply anywhere": {200, "text/event-stream", "event: done\ndata: ok\n\n", false, runs.StatusCompleted, "ok", noteUnsure, ""},
+		"a web page":                    {200, "text/html", "<title>Log in</title>", false, runs.StatusFailed, "", "", "Log in"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -30,6 +30,7 @@ type reply struct {
 	hintRead  int64
 	hintCheck uint32
 
+	unsure    string       // what the stream said that may be no reply, where it said nothing else
 	silent    bool         // the agent chose not to answer, so the reply has no text
 	check     bool         // the stream's end had no text, and words before it may be missing or have come twice
 	noHistory bool         // the service had none to look at before the message was sent
@@ -323,11 +324,12 @@ func (r *reply) event(ev client.Event) {
 		if ev.Text != "" {
 			r.SetText(ev.Text)
 		}
-		r.check = ev.Check
+		r.check, r.unsure = ev.Check, ev.Unsure
 		if r.silent = ev.Silent; ev.Note != "" {
 			r.Note(ev.Note)
 		}
 	case client.EventStatus, client.EventAccepted:
+		r.unsure = ev.Unsure
 		if text := strings.TrimSpace(ev.Text); text != "" {
 			r.Line("status: " + text)
 		}
@@ -342,6 +344,10 @@ func (r *reply) endWithoutHistory(f follow, err error) {
 	switch blank := strings.TrimSpace(r.Text()) == ""; {
 	case f.doubt || f.unproven:
 		r.End(runs.StatusFailed, fmt.Errorf("unclear: %w", r.unknownOutcome(f, f.cause)))
+	case f.ended && blank && r.unsure != "":
+		r.SetText(r.unsure)
+		r.Note(noteUnsure)
+		r.End(runs.StatusCompleted, nil)
 	case f.final && blank:
 		r.Note("the reply has no text")
 		r.End(runs.StatusCompleted, nil)
@@ -358,6 +364,9 @@ func (r *reply) endWithoutHistory(f follow, err error) {
 		r.End(runs.StatusFailed, r.unknownOutcome(f, f.cause))
 	}
 }
+
+// noteUnsure is told with what may be a mark of the end, or the message again.
+const noteUnsure = "the service said only this, and no history shows whether the agent did: it may be no reply"
 
 // unknownOutcome is the error of a message whose fate could not be found out.
 func (r *reply) unknownOutcome(f follow, cause error) error {

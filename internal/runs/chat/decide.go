@@ -17,6 +17,8 @@ type standing struct {
 	text  string // the reply as the history has it
 	shown string // the reply as the run has it
 	run   string // the run that the stream named
+	// unsure is what the stream said that may be no reply.
+	unsure string
 
 	still   time.Duration // for how long the reply in the history has not changed
 	quiet   time.Duration // for how long the history has had nothing new
@@ -79,6 +81,8 @@ func (s standing) decide(t timing) (ending, bool) {
 		return s.noText(t)
 	case s.verdict != unclear && s.ended && !s.unproven && s.cause == nil && s.shown != "" && s.reached > t.settle:
 		return complete(s.shown, "the stream ended without an end marker, and the history does not show the reply: it may be incomplete")
+	case s.final && s.shown == "" && s.unsure != "" && s.reached > t.lag:
+		return complete(s.unsure, noteUnsure)
 	case s.verdict == unclear && s.reached > t.unclear:
 		return s.failed(fmt.Errorf("unclear: %s", s.why), "read_chat_history shows what there is")
 	case s.final && s.shown == "" && s.reached > t.unclear:

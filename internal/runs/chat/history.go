@@ -212,7 +212,7 @@ func (r *reply) followHistory(ctx context.Context, f follow) {
 				}
 				delay = t.pollMin
 			}
-			s := standing{follow: f, match: m, text: text, shown: r.Text(), run: r.run,
+			s := standing{follow: f, match: m, text: text, shown: r.Text(), run: r.run, unsure: r.unsure,
 				still: now.Sub(seenSince), quiet: now.Sub(news), reached: now.Sub(reached), age: m.age(now.Sub(r.State().Started))}
 			e, over := s.decide(t)
 			if over && e.status == runs.StatusCompleted && s.unmarked() && r.sessionBusy(ctx) {

@@ -158,6 +158,8 @@ func TestNoHistory(t *testing.T) {
 		"a clean cut":    {emulatortest.Fault{CutEvents: 3, CleanCut: true}, runs.StatusCompleted, words[0], "may be incomplete"},
 		"a cut":          {emulatortest.Fault{CutEvents: 3}, runs.StatusFailed, words[0], "no history"},
 		"no answer":      {emulatortest.Fault{Drop: true}, runs.StatusFailed, "", "no history"},
+		"a mark alone": {emulatortest.Fault{Status: http.StatusOK, Body: "event: done\ndata: ok\n\n", Header: http.Header{"Content-Type": {"text/event-stream"}}},
+			runs.StatusCompleted, "ok", noteUnsure},
 	} {
 		tt.fault.Endpoint = streamEndpoint
 		w := start(t, emulatortest.Options{Agent: script(words...),
