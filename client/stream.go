@@ -71,6 +71,7 @@ func (s streamAnswer) read(r io.Reader, n *normaliser) error {
 	}
 	return readFrames(r, s.contentType, s.limit, func(f frame) bool {
 		n.frame(f)
+		n.raw = nil // nothing of a large one is kept until the next
 		return !n.stopped
 	}, n.body, func(r io.Reader) error { return n.plainText(r, s.unframed) })
 }
@@ -84,12 +85,11 @@ func readFrames(r io.Reader, contentType string, limit int, each func(frame) boo
 	case isLines(media):
 		return readLines(r, limit, each)
 	case media == "application/json" || strings.HasSuffix(media, "+json"):
-		body, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+		all := newLineReader(r, limit)
+		defer all.release()
+		body, err := all.all()
 		if err != nil {
 			return err
-		}
-		if len(body) > limit {
-			return tooLarge(limit)
 		}
 		body = bytes.TrimPrefix(body, byteOrderMark)
 		if !isJSON(body) && kindOf(body) == '{' && bytes.ContainsAny(bytes.TrimSpace(body), "\r\n") {
