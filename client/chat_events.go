@@ -37,7 +37,7 @@ func (s *ChatService) Events(ctx context.Context, instance string, q EventsQuery
 		}
 		defer func() { _ = resp.body.Close() }()
 		events := func(yield func(HistoryEvent, error) bool) {
-			for ev, err := range decodeEvents(resp.body, resp.header.Get("Content-Type"), s.core.options.maxEvent) {
+			for ev, err := range decodeEvents(resp.body, resp.header.Get("Content-Type"), s.core.options.maxEvent, s.core.maskBroken) {
 				if err != nil {
 					yield(HistoryEvent{}, s.core.fail(req, err))
 					return

@@ -45,6 +45,17 @@ func (s *stock) take(ctx context.Context, n int) error {
 	}
 }
 
+// takeNow takes n bytes where there are so many.
+func (s *stock) takeNow(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.free < n {
+		return false
+	}
+	s.free -= n
+	return true
+}
+
 func (s *stock) give(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"openclaw-mcp/internal/text"
 )
 
 // A key that the service repeats in a success is masked, however it is spelt, and
@@ -59,6 +61,54 @@ func TestKeyInAnswers(t *testing.T) {
 	}
 	if short, err := New(nil, "", "key"); err != nil || string(short.core.maskAnswer([]byte(`"key"`))) != `"key"` {
 		t.Errorf("a word is masked, %v", err)
+	}
+}
+
+// The key is masked also where control sequences stand in it, which are not there any more when
+// the text is shown: in an answer, an error, a tool's result, a message.
+func TestKeyBroken(t *testing.T) {
+	t.Parallel()
+	for _, between := range []string{"\x1b[m\x1b[K", "\x1b[1m", "X\b", "\x00", "\x1b\\", "\u009b0m", "\x7f", "\x1b]0;title\a"} {
+		said := "a " + testKey[:9] + between + testKey[9:] + " b"
+		quoted, err := json.Marshal(said)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check := func(where, s string) {
+			t.Helper()
+			if strings.Contains(text.Plain(s), testKey) || !strings.Contains(s, mask) {
+				t.Errorf("%q: %s is %q", between, where, s)
+			}
+		}
+		c := serve(t, answer(200, "application/json", fmt.Sprintf(`{"stdout":%s,"exit_code":0}`, quoted)))
+		out, err := c.Terminal.Exec(t.Context(), "i", ExecRequest{Command: "env"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		check("the output", out.Stdout.Head)
+		for body, contentType := range map[string]string{fmt.Sprintf(`{"message":%s}`, quoted): "application/json", said: "text/plain"} {
+			_, err = serve(t, answer(400, contentType, body)).Terminal.Exec(t.Context(), "i", ExecRequest{Command: "env"})
+			check("an error", wantError(t, err).Message)
+		}
+		c = serve(t, answer(200, "text/event-stream", fmt.Sprintf("event: tool\ndata: {\"id\":\"1\",\"name\":\"exec\",\"result\":%s}\n\nevent: delta\ndata: {\"delta\":%s}\n\nevent: done\ndata: {}\n\n", quoted, quoted)))
+		var a Accumulator
+		for ev, err := range c.Chat.Stream(t.Context(), "i", SendRequest{Message: "m"}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ev.Kind == EventToolEnd {
+				check("a tool's result", ev.Tool.Result)
+			}
+			a.Add(ev)
+		}
+		check("a reply", a.Text())
+		c = serve(t, answer(200, "text/event-stream", fmt.Sprintf("data: {\"id\":\"1\",\"role\":\"assistant\",\"content\":%s}\n\n", quoted)))
+		for ev, err := range c.Chat.Events(t.Context(), "i", EventsQuery{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			check("a message", ev.Message.Text)
+		}
 	}
 }
 

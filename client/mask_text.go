@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"iter"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"openclaw-mcp/internal/text"
 )
 
 // plainEscapes writes the ASCII characters of JSON strings in the shortest way, so that a key that the service repeats is found, whichever of its characters are escaped.
@@ -52,6 +56,66 @@ func escapedByte(b []byte) byte {
 		}
 	}
 	return n
+}
+
+// maskBroken masks the key where control sequences stand in it, as grep puts them around what it
+// found: whoever makes the text plain would make the key whole. It takes JSON, or a text.
+func (c *core) maskBroken(raw []byte) []byte {
+	if len(c.masked()) == 0 || !mayBeBroken(raw) {
+		return raw
+	}
+	if !isJSON(raw) {
+		if s, found := c.maskPlain(string(raw)); found {
+			return []byte(s)
+		}
+		return raw
+	}
+	var out []byte
+	copied := 0
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '"' {
+			continue
+		}
+		end := i + 1
+		for ; end < len(raw) && raw[end] != '"'; end++ {
+			if raw[end] == '\\' {
+				end++
+			}
+		}
+		end = min(end+1, len(raw))
+		if literal := raw[i:end]; mayBeBroken(literal) {
+			s, err := jsontext.AppendUnquote(nil, literal)
+			if plain, found := c.maskPlain(string(s)); err == nil && found {
+				out, _ = jsontext.AppendQuote(append(out, raw[copied:i]...), plain) // invalid UTF-8 was replaced
+				copied = end
+			}
+		}
+		i = end - 1
+	}
+	return append(out, raw[copied:]...)
+}
+
+// mayBeBroken reports whether there may be control characters in JSON, or in a text.
+func mayBeBroken(b []byte) bool {
+	for i, ch := range b {
+		rest := b[i+1:]
+		switch {
+		case ch < ' ' && ch != '\n' && ch != '\t', ch == 0x7f:
+			return true
+		case ch == 0xc2 && len(rest) > 0 && rest[0] < 0xa0:
+			return true
+		case ch == '\\' && len(rest) > 0 && (bytes.IndexByte([]byte("bfr"), rest[0]) >= 0 || bytes.HasPrefix(rest, []byte("u00"))):
+			return true
+		}
+	}
+	return false
+}
+
+// maskPlain gives a text made plain and masked where it has the key then.
+func (c *core) maskPlain(s string) (string, bool) {
+	plain := text.Plain(s)
+	key := c.masked()[0]
+	return strings.ReplaceAll(plain, key, mask), strings.Contains(plain, key)
 }
 
 // maskedEvents masks the key in a reply that comes in pieces: an agent that repeats it

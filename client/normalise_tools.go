@@ -15,6 +15,7 @@ import (
 // pieces.
 type toolTracker struct {
 	calls   map[string]*trackedCall // by id, or by content where there is no id
+	size    int                     // of the ids and names in calls, in bytes
 	partial map[string]*partialArgs // by index: calls whose arguments come in pieces
 	order   []string                // the keys of partial
 	came    bool                    // there was one
@@ -25,8 +26,9 @@ type toolTracker struct {
 // What is remembered of the tool calls of one stream.
 const (
 	maxCalls   = 5000
-	maxPartial = 64      // calls whose arguments come in pieces
-	maxArgs    = 4 << 20 // bytes of these together; arguments that are cut are not shown
+	maxTracked = 512 << 10 // bytes of their ids and names
+	maxPartial = 64        // calls whose arguments come in pieces
+	maxArgs    = 4 << 20   // bytes of these together; arguments that are cut are not shown
 )
 
 type trackedCall struct {
@@ -52,11 +54,13 @@ func (t *toolTracker) begin(c ToolCall) (*trackedCall, bool) {
 		setIfEmpty(&k.name, c.Name)
 		return k, false
 	}
-	if len(t.calls) >= maxCalls {
+	if len(t.calls) >= maxCalls || t.size >= maxTracked {
 		clear(t.calls) // an agent that goes on and on; what comes twice is shown twice
+		t.size = 0
 	}
-	k = &trackedCall{name: text.Clip(c.Name, maxName)}
+	k = &trackedCall{name: strings.Clone(text.Clip(c.Name, maxName))}
 	t.calls[c.ID] = k
+	t.size += len(c.ID) + len(k.name)
 	return k, true
 }
 

@@ -80,7 +80,7 @@ func (c *core) maskAnswer(raw []byte) []byte {
 	if len(c.masked()) == 0 {
 		return raw
 	}
-	return c.maskSpelt(plainEscapes(raw))
+	return c.maskBroken(c.maskSpelt(plainEscapes(raw)))
 }
 
 // maskSpelt masks the key where it is in one of its usual spellings.

@@ -200,7 +200,7 @@ func (c *core) refusal(resp *http.Response, path string, limit int, reading bool
 	var raw []byte
 	if resp.Body != nil {
 		raw = bytes.TrimPrefix(c.readCut(resp.Body, limit), byteOrderMark)
-		raw = []byte(c.redact(string(plainEscapes(raw))))
+		raw = c.maskBroken([]byte(c.redact(string(plainEscapes(raw)))))
 	}
 	e := decodeError(status, resp.Header, raw, time.Now())
 	if !reading {

@@ -60,6 +60,8 @@ func newTransport() *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   15 * time.Second,
 		ExpectContinueTimeout: time.Second,
+		// Go's own bound is 10 MB, and each request may be answered with as much.
+		MaxResponseHeaderBytes: 64 << 10,
 		// A quarter of the usual: streams are small events on many connections, and
 		// larger pieces pass these buffers by.
 		WriteBufferSize: 1 << 10,

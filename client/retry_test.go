@@ -138,3 +138,21 @@ func TestRetryEnds(t *testing.T) {
 		}
 	})
 }
+
+// An answer has no more headers than anybody needs; once it was 10 MB of them for each.
+func TestHugeHeaders(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Long", strings.Repeat("x", 100<<10))
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+	}, WithRetry(1, 0, 0))
+	_, err := c.Instances.List(t.Context())
+	if e := wantError(t, err); !strings.Contains(e.Error(), "headers exceeded") {
+		t.Error(e)
+	}
+	if _, err := c.Terminal.Open(t.Context(), "i1", TerminalOptions{Cols: 80, Rows: 24, Family: TerminalFamilies()[0]}); !strings.Contains(wantError(t, err).Error(), "headers exceeded") {
+		t.Error(err)
+	}
+}

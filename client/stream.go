@@ -16,12 +16,13 @@ import (
 type streamAnswer struct {
 	status      int
 	contentType string
-	sentTo      string             // the session that the message was sent to, "" where the service chooses
-	question    string             // the message
-	linger      bool               // as SendRequest.Linger
-	room        func(size int) int // as SendRequest.Room
-	limit       int                // of one event in bytes; 0 is the default
-	unframed    bool               // a body that was cut looks like one that ended
+	sentTo      string              // the session that the message was sent to, "" where the service chooses
+	question    string              // the message
+	linger      bool                // as SendRequest.Linger
+	room        func(size int) int  // as SendRequest.Room
+	limit       int                 // of one event in bytes; 0 is the default
+	unframed    bool                // a body that was cut looks like one that ended
+	mask        func([]byte) []byte // core.maskBroken; nil masks nothing
 }
 
 // decodeStream normalises a body whose content type is all that is known of it.
@@ -38,6 +39,9 @@ func decodeStream(r io.Reader, contentType string, limit int) iter.Seq2[Event, e
 func (s streamAnswer) decode(r io.Reader) iter.Seq2[Event, error] {
 	if s.limit <= 0 {
 		s.limit = defaultEventLimit
+	}
+	if s.mask == nil {
+		s.mask = func(b []byte) []byte { return b }
 	}
 	return func(yield func(Event, error) bool) {
 		n := &normaliser{sentTo: s.sentTo, question: s.question, linger: s.linger, text: transcript{room: s.room}, yield: func(ev Event) bool { return yield(ev, nil) }}
@@ -70,9 +74,11 @@ func (s streamAnswer) read(r io.Reader, n *normaliser) error {
 		return n.accepted(body)
 	}
 	return readFrames(r, s.contentType, s.limit, func(f frame) bool {
+		f.data = s.mask(f.data)
 		n.frame(f)
+		n.raw = nil // nothing of a large one is kept until the next
 		return !n.stopped
-	}, n.body, func(r io.Reader) error { return n.plainText(r, s.unframed) })
+	}, func(body []byte) error { return n.body(s.mask(body)) }, func(r io.Reader) error { return n.plainText(r, s.unframed) })
 }
 
 // readFrames reads a body in the form that its content type names. JSON is
@@ -84,12 +90,11 @@ func readFrames(r io.Reader, contentType string, limit int, each func(frame) boo
 	case isLines(media):
 		return readLines(r, limit, each)
 	case media == "application/json" || strings.HasSuffix(media, "+json"):
-		body, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+		all := newLineReader(r, limit)
+		defer all.release()
+		body, err := all.all()
 		if err != nil {
 			return err
-		}
-		if len(body) > limit {
-			return tooLarge(limit)
 		}
 		body = bytes.TrimPrefix(body, byteOrderMark)
 		if !isJSON(body) && kindOf(body) == '{' && bytes.ContainsAny(bytes.TrimSpace(body), "\r\n") {

@@ -13,17 +13,18 @@ import (
 
 // decodeEvents reads the body of GET …/chat/events: a stream of persisted
 // messages, or a JSON page of them. What is no message is passed over; an event
-// that reports an error ends the iteration with it.
-func decodeEvents(r io.Reader, contentType string, limit int) iter.Seq2[HistoryEvent, error] {
+// that reports an error ends the iteration with it. mask is core.maskBroken.
+func decodeEvents(r io.Reader, contentType string, limit int, mask func([]byte) []byte) iter.Seq2[HistoryEvent, error] {
 	if limit <= 0 {
 		limit = defaultEventLimit
 	}
 	return func(yield func(HistoryEvent, error) bool) {
 		h := &historyReader{yield: yield}
 		err := readFrames(r, contentType, limit, func(f frame) bool {
+			f.data = mask(f.data)
 			h.frame(f)
 			return !h.stopped
-		}, h.page, nil)
+		}, func(body []byte) error { return h.page(mask(body)) }, nil)
 		if err != nil && !h.stopped {
 			yield(HistoryEvent{}, readError(err))
 		}

@@ -57,7 +57,7 @@ func (r *request) aboutPath(ctx context.Context, err error) error {
 
 // lookAround looks at what is in the place of a path, and gives err where that explains nothing.
 func (r *request) lookAround(ctx context.Context, p filePath, err error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), folderPatience)
+	ctx, cancel := context.WithTimeout(ctx, folderPatience)
 	defer cancel()
 	dir, missing := path.Dir(string(p)), string(p)
 	for {
@@ -88,6 +88,9 @@ func (r *request) instead(dir, missing, wanted string, has []client.FileInfo, er
 			return r.isOther(f, wanted, err)
 		}
 		names = append(names, f.Name)
+		if left <= 0 {
+			continue
+		}
 		name := showName(f.Name)
 		if f.IsDir {
 			name += "/"

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"openclaw-mcp/internal/pattern"
 )
 
 // linePattern is what search_files looks for in a line. Programs of the sandbox
@@ -20,25 +22,22 @@ type linePattern struct {
 	grep string
 }
 
-func newLinePattern(pattern string, isRegex, ignoreCase bool) (linePattern, error) {
-	if strings.ContainsAny(pattern, "\n\x00") {
+func newLinePattern(text string, isRegex, ignoreCase bool) (linePattern, error) {
+	if strings.ContainsAny(text, "\n\x00") {
 		return linePattern{}, badArgument("argument \"pattern\" must have no line break and no NUL: each line is searched by itself")
 	}
-	if !isRegex {
-		pattern = regexp.QuoteMeta(pattern)
+	compile, flags := pattern.Literal, ""
+	if isRegex {
+		compile = pattern.Compile
 	}
 	if ignoreCase {
-		pattern = "(?i)" + pattern
+		flags = "(?i)"
 	}
-	re, err := regexp.Compile(pattern)
+	found, err := compile(flags, text)
 	if err != nil {
-		return linePattern{}, badArgument("argument \"pattern\" is not a regular expression in RE2 syntax: %v", err)
+		return linePattern{}, badArgument("argument \"pattern\": %v", err)
 	}
-	tree, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil { // it was compiled
-		return linePattern{}, err
-	}
-	p := linePattern{re: re, grep: grepPattern(tree)}
+	p := linePattern{re: found.Regexp, grep: grepPattern(found.Tree)}
 	if p.grep == "" {
 		p.grep = "^"
 	}

@@ -127,6 +127,7 @@ var mayImport = map[string][]string{
 	"internal/hand":      nil,
 	"internal/loopback":  nil,
 	"internal/nearest":   nil,
+	"internal/pattern":   nil,
 	"internal/seal":      nil,
 	"internal/secret":    nil,
 	"internal/text":      nil,
@@ -153,7 +154,7 @@ var mayImport = map[string][]string{
 }
 
 // leaves are small packages that import nothing of ours, for anybody's use.
-var leaves = []string{"internal/filewatch", "internal/hand", "internal/keyfile", "internal/keys", "internal/loopback", "internal/nearest", "internal/seal", "internal/secret", "internal/text"}
+var leaves = []string{"internal/filewatch", "internal/hand", "internal/keyfile", "internal/keys", "internal/loopback", "internal/nearest", "internal/pattern", "internal/seal", "internal/secret", "internal/text"}
 
 // programs are the files that touch the process.
 var programs = []string{"main.go", "bench/bare/main.go", "examples/go/main.go", "packaging/check/sign/main.go"}
@@ -238,6 +239,17 @@ func TestArchitectureProcess(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// What is compiled while the program runs is a caller's, and bounded in one place; or the
+// operator's, who may do as he likes.
+func TestArchitecturePatterns(t *testing.T) {
+	t.Parallel()
+	for _, s := range readSources(t, token.NewFileSet()) {
+		if s.ast != nil && !s.isTest() && !slices.Contains([]string{"internal/pattern", "internal/config"}, s.dir) && bytes.Contains(s.text, []byte("regexp.Compile(")) {
+			t.Errorf("%s compiles a pattern: internal/pattern does, and bounds it", s.path)
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"openclaw-mcp/internal/pattern"
 )
 
 // maxMatched is how much of the newest output a pattern is looked for in.
@@ -31,15 +33,11 @@ func newMatcher(w Wait) (*matcher, error) {
 	if w.Pattern == "" {
 		return &matcher{}, nil
 	}
-	_, err := regexp.Compile(w.Pattern) // its error has nothing that the caller did not write
-	var p *regexp.Regexp
-	if err == nil {
-		p, err = regexp.Compile("(?m)" + w.Pattern)
-	}
+	p, err := pattern.Compile("(?m)", w.Pattern) // its error has nothing that the caller did not write
 	if err != nil {
-		return nil, &InputError{fmt.Errorf("the pattern is not a valid regular expression (RE2): %w", err)}
+		return nil, &InputError{fmt.Errorf("the pattern to wait for: %w", err)}
 	}
-	return &matcher{pattern: p}, nil
+	return &matcher{pattern: p.Regexp}, nil
 }
 
 // begin notes how things are before something is typed. It holds t.mu.

@@ -89,7 +89,7 @@ func (r *reply) CancelNote() string {
 func (r *reply) Size() int {
 	n := len(r.message)
 	for _, t := range r.used {
-		n += len(t.Arguments) + len(t.Result)
+		n += sizeOf(t)
 	}
 	return n
 }

@@ -212,8 +212,20 @@ func TestToolsBounded(t *testing.T) {
 		r.tool(client.Event{Kind: client.EventToolStart, Tool: client.ToolCall{ID: id, Name: "exec", Arguments: []byte(`{"command":"` + strings.Repeat("é", maxValue/2+10) + `"}`)}})
 		r.tool(client.Event{Kind: client.EventToolEnd, Tool: client.ToolCall{ID: id, Result: strings.Repeat("é", maxValue)}})
 	}
-	if n := r.Size(); len(r.used) != maxTools || n > 20<<20 {
+	if n := r.Size(); len(r.used) != maxTools || n > maxUsed {
 		t.Errorf("%d tools and %d bytes are kept", len(r.used), n)
+	}
+	if last := r.used[len(r.used)-1]; len(last.Arguments) < maxValue-2 || len(last.Result) < maxValue-2 {
+		t.Errorf("of the last tool, %d bytes of arguments and %d of the result are kept", len(last.Arguments), len(last.Result))
+	}
+	if first := r.used[0]; len(first.Arguments) > oldArgs || first.Name != "exec" {
+		t.Errorf("of the oldest tool, %d bytes of arguments are kept", len(first.Arguments))
+	}
+	for i := range 2 * maxTools {
+		r.tool(client.Event{Kind: client.EventToolStart, Tool: client.ToolCall{ID: strings.Repeat("x", 500) + fmt.Sprint(i), Name: strings.Repeat("n", 1000)}})
+	}
+	if n := r.Size(); n > maxUsed || !strings.HasSuffix(r.used[len(r.used)-1].ID, fmt.Sprint(2*maxTools-1)) {
+		t.Errorf("with long names, %d tools and %d bytes are kept", len(r.used), n)
 	}
 }
 

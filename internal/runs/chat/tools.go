@@ -1,7 +1,9 @@
 package chat
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"openclaw-mcp/client"
@@ -10,8 +12,11 @@ import (
 )
 
 const (
-	maxTools = 1000 // tool uses kept of one reply
-	maxValue = 4096 // bytes kept of a tool's arguments and of its result
+	maxTools = 1000      // tool uses kept of one reply
+	maxValue = 4096      // bytes kept of a tool's arguments and of its result
+	maxUsed  = 256 << 10 // bytes kept of all of them
+	oldArgs  = 150       // bytes that older ones keep of their arguments then
+	oldText  = 20        // and of their result
 )
 
 // tool merges a tool event into the run's list and tells those who watch.
@@ -49,7 +54,37 @@ func (r *reply) tool(ev client.Event) {
 		if ev.Kind == client.EventToolEnd && t.IsError {
 			r.AddLine("tool: " + t.Name + " failed: " + runs.Clip(t.Result))
 		}
+		r.fitTools()
 	})
+}
+
+// fitTools cuts what is kept of the tools to its bound: first the oldest arguments and results
+// short, then the oldest tools off.
+func (r *reply) fitTools() {
+	n := 0
+	for _, t := range r.used {
+		n += sizeOf(t)
+	}
+	for i := 0; i < len(r.used) && n > maxUsed; i++ {
+		t := &r.used[i]
+		n -= sizeOf(*t)
+		if len(t.Arguments) > oldArgs {
+			t.Arguments = bytes.Clone(text.Head(t.Arguments, oldArgs))
+		}
+		if len(t.Result) > oldText {
+			t.Result = strings.Clone(text.Head(t.Result, oldText))
+		}
+		n += sizeOf(*t)
+	}
+	gone := 0
+	for ; n > maxUsed; gone++ {
+		n -= sizeOf(r.used[gone])
+	}
+	r.used = slices.Delete(r.used, 0, gone)
+}
+
+func sizeOf(t client.ToolCall) int {
+	return len(t.ID) + len(t.Name) + len(t.Arguments) + len(t.Result)
 }
 
 // summarise renders a tool's arguments for a person: the one that says what it
