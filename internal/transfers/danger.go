@@ -164,7 +164,11 @@ func (d *downloading) hold(ctx context.Context, entries []entry) (rest []entry, 
 			continue
 		}
 		d.mu.Lock()
-		d.now.Held.add(filepath.ToSlash(d.here(e)), WouldRun)
+		name := filepath.ToSlash(d.here(e))
+		if e.kind == kindLink { // who agrees to it agrees to what is there, now and later
+			name += " -> " + e.target
+		}
+		d.now.Held.add(name, WouldRun)
 		d.now.HeldIn, d.now.HeldDigest = into, digest
 		d.now.TotalFiles--
 		d.now.TotalBytes -= e.size

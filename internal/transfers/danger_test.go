@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,6 +146,9 @@ func TestDownloadHoldsWhatWouldRun(t *testing.T) {
 	u := m.move(runs.KindDownload, "dst", "/workspace/app")
 	if moved(u).Held.Count != len(held) || moved(u).Files != 5 || moved(u).TotalFiles != 5 || moved(u).HeldDigest == "" {
 		t.Fatalf("%+v", moved(u))
+	}
+	if some := moved(u).Held.Some; !slices.Contains(some, "lib/.vscode -> ../sub: "+WouldRun) {
+		t.Errorf("the link does not say where it leads: %q", some)
 	}
 	got := survey(t, m.local("dst"))
 	for _, name := range held {
