@@ -372,3 +372,20 @@ func TestSubscriptionsKeepNoRequests(t *testing.T) {
 		t.Errorf("it took %d MiB", m)
 	}
 }
+
+// A request's headers have room for what is needed, and not for more: nobody knows who they are
+// from before they have all come, and short lines take much more in memory.
+func TestLongHeaders(t *testing.T) {
+	s := serveTwo(t, instances(anyKey))
+	c := named(t, s, "alice")
+	for size, want := range map[int]int{12 << 10: 200, 24 << 10: 431, 60 << 10: 431} {
+		h := headers(legacy, "", "")
+		h.Set("Authorization", "Bearer "+tokenOf("alice"))
+		for i := range size / 1024 {
+			h.Add("Cookie", fmt.Sprint(i, "=", strings.Repeat("x", 1000)))
+		}
+		if status, text, _ := c.answer(t, http.MethodPost, h, request(t, legacy, "initialize", params{"protocolVersion": legacy, "capabilities": params{}, "clientInfo": params{"name": "t", "version": "1"}})); status != want {
+			t.Errorf("headers of %d bytes: %d, %.200s", size, status, text)
+		}
+	}
+}

@@ -132,7 +132,7 @@ func (o *observation) serve(ctx context.Context, b *Bridge) error {
 	host, _, _ := net.SplitHostPort(o.cfg.Admin)
 	o.server = &http.Server{
 		Handler: transport.Guard(o.Handler(loopback.Host(host)), bodyLimit, writeLimit), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(o.log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(o.log.Handler(), slog.LevelDebug),
 	}
 	ctx, o.stop = context.WithCancel(ctx)
 	context.AfterFunc(ctx, o.Drain)

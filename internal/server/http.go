@@ -58,6 +58,10 @@ func principals(a auth.Authenticator) authenticate {
 const (
 	bodyLimit  = time.Minute      // how long a request's body may take to come in
 	writeLimit = 30 * time.Second // how long a client may take nothing of an answer
+	// maxHeader is what the headers of a request may have, in bytes; net/http adds 4 KiB. A token of
+	// 8 KiB, cookies and the ids of session and event fit. Short lines take five times as much in
+	// memory, before anybody knows who they are from.
+	maxHeader = 16 << 10
 )
 
 // shutdownLimit bounds how long HTTP clients are waited for at the end.
@@ -111,7 +115,7 @@ func serveHTTP(ctx context.Context, cfg config.Config, ln net.Listener, b *Bridg
 	mux.Handle("/", page)
 	srv := &http.Server{
 		Handler: transport.Guard(mux, bodyLimit, writeLimit), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	scheme := "http"
 	serve := func() error { return srv.Serve(ln) }
