@@ -51,7 +51,7 @@ func orderMessages(in []Message) []Message {
 	rising, falling := trend(out)
 	less, more := min(rising, falling), max(rising, falling)
 	switch lead := more - less; {
-	case less > 1 && less*2 > more:
+	case less > 1 && less*2 > more, falling > 0 && inNoOrder(out), byRandomID(out, falling > 0):
 		sortByTime(out)
 	case lead <= 1 && fromQuestionToAnswer(out):
 	case lead <= 1 && fromAnswerToQuestion(out):
@@ -62,6 +62,82 @@ func orderMessages(in []Message) []Message {
 		slices.Reverse(out)
 	}
 	return out
+}
+
+// inNoOrder reports whether the times of a list say clearly that it is in neither order, as
+// one is that goes by random ids: many messages are out of place, and in the order of their
+// times question and answer follow each other no worse. By clocks that differ they do.
+func inNoOrder(list []Message) bool {
+	timed := slices.DeleteFunc(slices.Clone(list), func(m Message) bool { return m.CreatedAt.IsZero() })
+	if len(timed)*4 < len(list)*3 {
+		return false
+	}
+	turned := slices.Clone(timed)
+	slices.Reverse(turned)
+	sorted := slices.Clone(timed)
+	sortByTime(sorted)
+	left := unanswered(sorted)
+	astray := func(list []Message) bool { n := outOfPlace(list); return n > 1 && n*3 >= len(list) }
+	return astray(timed) && left <= unanswered(timed) && (unanswered(turned) > left || unanswered(turned) == left && astray(turned))
+}
+
+// byRandomID reports whether a list goes by its ids and these are random, so that the order
+// says nothing. disagrees says that the times of one role do; else many ids are asked for.
+func byRandomID(list []Message, disagrees bool) bool {
+	const few, many = 3, 6 // in order by chance are one list of 6, and one of 720
+	if len(list) < few || !disagrees && len(list) < many {
+		return false
+	}
+	if first, last := list[0].ID, list[len(list)-1].ID; first == "" || last == "" || first[0] == last[0] {
+		return false
+	}
+	untimed := 0
+	for i, m := range list {
+		if !randomID().MatchString(m.ID) || i > 0 && m.ID <= list[i-1].ID {
+			return false
+		}
+		if m.CreatedAt.IsZero() {
+			untimed++
+		}
+	}
+	return untimed*4 <= len(list)
+}
+
+// randomID matches hashes and UUIDs. Those that begin with a time all begin alike.
+var randomID = pattern(`^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12,}$`)
+
+// outOfPlace counts the messages that have to be left out for the others to be in the order
+// of their times.
+func outOfPlace(list []Message) int {
+	var ends []time.Time // of rows in order, by their length: how early they may end
+	for _, m := range list {
+		i, _ := slices.BinarySearchFunc(ends, m.CreatedAt, func(end, at time.Time) int {
+			if end.After(at) {
+				return 1
+			}
+			return -1
+		})
+		if i == len(ends) {
+			ends = append(ends, m.CreatedAt)
+		} else {
+			ends[i] = m.CreatedAt
+		}
+	}
+	return len(list) - len(ends)
+}
+
+// unanswered counts the questions that another one follows, and the answers with none before.
+func unanswered(list []Message) (n int) {
+	before := RoleAssistant
+	for i, m := range list {
+		if m.Role == RoleUser && before == RoleUser || i == 0 && fromAgent(m) {
+			n++
+		}
+		if m.Role == RoleUser || fromAgent(m) {
+			before = m.Role
+		}
+	}
+	return n
 }
 
 // fromQuestionToAnswer reports whether a list begins and ends as a conversation

@@ -313,6 +313,35 @@ func TestOrderMessages(t *testing.T) {
 	}
 }
 
+// A list that goes by random ids goes by its times, however short it is.
+func TestOrderByRandomIDs(t *testing.T) {
+	const rest = "0000000-0000-4000-8000-000000000000"
+	for name, tt := range map[string]struct {
+		ids, at []string
+		want    string
+	}{
+		"random ids":                     {[]string{"1" + rest, "5" + rest, "a" + rest, "f" + rest}, []string{"u3", "u1", "a2", "a4"}, "u1 a2 u3 a4"},
+		"one beginning":                  {[]string{"01" + rest[1:], "02" + rest[1:], "03" + rest[1:], "04" + rest[1:]}, []string{"u3", "u1", "a2", "a4"}, "u3 u1 a2 a4"},
+		"the ids go otherwise":           {[]string{"1" + rest, "a" + rest, "5" + rest, "f" + rest}, []string{"u3", "u1", "a2", "a4"}, "u3 u1 a2 a4"},
+		"numbers":                        {[]string{"1", "2", "3", "4"}, []string{"u3", "u1", "a2", "a4"}, "u3 u1 a2 a4"},
+		"no role disagrees":              {[]string{"1" + rest, "5" + rest, "a" + rest, "f" + rest}, []string{"u1", "u3", "a2", "a4"}, "u1 u3 a2 a4"},
+		"no role disagrees, but the ids": {[]string{"1" + rest, "3" + rest, "5" + rest, "7" + rest, "a" + rest, "f" + rest}, []string{"u1", "u3", "a2", "a4", "u5", "a6"}, "u1 a2 u3 a4 u5 a6"},
+	} {
+		var in []Message
+		for i, id := range tt.ids {
+			role := map[byte]Role{'u': RoleUser, 'a': RoleAssistant}[tt.at[i][0]]
+			in = append(in, Message{ID: id, Role: role, Text: tt.at[i], CreatedAt: march20.Add(time.Duration(tt.at[i][1]) * time.Second)})
+		}
+		var got []string
+		for _, m := range orderMessages(in) {
+			got = append(got, m.Text)
+		}
+		if got := strings.Join(got, " "); got != tt.want {
+			t.Errorf("%s: got %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
 func TestDecodeTime(t *testing.T) {
 	for raw, want := range map[string]time.Time{
 		`"2026-03-20T18:24:10Z"`:      march20,
