@@ -109,6 +109,8 @@ func readFrames(r io.Reader, contentType string, limit int, each func(frame) boo
 		case "page":
 			page, _ := io.ReadAll(io.LimitReader(b, maxErrorBody))
 			return pageError(0, page)
+		case "parts":
+			return readParts(b, limit, each)
 		case "text":
 			if media == "text/plain" && text != nil {
 				return text(b)
@@ -128,7 +130,7 @@ func isLines(media string) bool {
 }
 
 // looksLike tells by its beginning what a body is that does not say it well:
-// JSON lines, a web page, a stream of events (""), or else text. It reads no
+// JSON lines, a web page, a stream of events (""), coded parts, or else text. It reads no
 // more than it needs to tell: what comes next may take its time.
 func looksLike(b *bufio.Reader) string {
 	const fields = "data: event: id: retry: <!doctype html <html <head"
@@ -144,10 +146,12 @@ func looksLike(b *bufio.Reader) string {
 			return "lines"
 		case looksHTML([]byte(start)):
 			return "page"
+		case isPart([]byte(start)):
+			return "parts"
 		case strings.HasPrefix(start, ":"), start == "" && err != nil:
 			return ""
 		}
-		undecided := start == ""
+		undecided := start == "" || len(start) < 3 && isPart([]byte((start + ":{")[:3]))
 		for field := range strings.SplitSeq(fields, " ") {
 			if strings.HasSuffix(field, ":") && strings.HasPrefix(start, field) {
 				return ""
