@@ -77,8 +77,22 @@ func inNoOrder(list []Message) bool {
 	sorted := slices.Clone(timed)
 	sortByTime(sorted)
 	left := unanswered(sorted)
-	astray := func(list []Message) bool { n := outOfPlace(list); return n > 1 && n*3 >= len(list) }
+	astray := func(list []Message) bool {
+		n := outOfPlace(list)
+		return n > 1 && n*3 >= len(list) && leapsBack(list) > 1
+	}
 	return astray(timed) && left <= unanswered(timed) && (unanswered(turned) > left || unanswered(turned) == left && astray(turned))
+}
+
+// leapsBack counts how often a message is earlier than the one before it: a clock that was set
+// back once does that once.
+func leapsBack(list []Message) (n int) {
+	for i := 1; i < len(list); i++ {
+		if list[i].CreatedAt.Before(list[i-1].CreatedAt) {
+			n++
+		}
+	}
+	return n
 }
 
 // byRandomID reports whether a list goes by its ids and these are random, so that the order

@@ -29,7 +29,7 @@ func TestHistoryOrder(t *testing.T) {
 		"answers by a clock behind, and one question": {"u1@100 a1@1 u2@102 a2@3 u3@90 a3@5", "u1 a1 u2 a2 u3 a3"},
 		"by random ids":                               {"u2@2 a1@1 u1@0 a2@3", "u1 a1 u2 a2"},
 		"by random ids, six":                          {"u1@0 a3@6 u3@5 a1@1 u2@2 a2@3", "u1 a1 u2 a2 u3 a3"},
-		"by random ids, one unanswered":               {"u1@0 a2@3 u3@5 a1@1 u2@2", "u1 a1 u2 a2 u3"},
+		"by random ids, one unanswered":               {"u3@5 a2@3 u1@0 a1@1 u2@2", "u1 a1 u2 a2 u3"},
 		"by random ids, one without a time":           {"u2@2 a1@1 u1@0 u3@5 a3 a2@3", "u1 a1 u2 a2 u3 a3"},
 		"in no order":                                 {"u3@5 a1@1 u1@0 a3@6 u2@2 a2@3", "u1 a1 u2 a2 u3 a3"},
 	} {
@@ -54,6 +54,17 @@ func TestHistoryOrder(t *testing.T) {
 		if got := strings.Join(got, " "); got != tt.want {
 			t.Errorf("%s: got %s, want %s", name, got, tt.want)
 		}
+	}
+}
+
+// A clock that was set back once says nothing of the order.
+func TestClockSetBack(t *testing.T) {
+	var list []Message
+	for i, at := range []int{0, 1, -90, -89} {
+		list = append(list, Message{Role: []Role{RoleUser, RoleAssistant}[i%2], CreatedAt: march20.Add(time.Duration(at) * time.Second)})
+	}
+	if inNoOrder(list) {
+		t.Error("it would be sorted")
 	}
 }
 
