@@ -90,11 +90,14 @@ func readFrames(r io.Reader, contentType string, limit int, each func(frame) boo
 	case isLines(media):
 		return readLines(r, limit, each)
 	case media == "application/json" || strings.HasSuffix(media, "+json"):
-		all := newLineReader(r, limit)
+		all := &heldReader{Reader: io.LimitReader(r, int64(limit)+1)}
 		defer all.release()
-		body, err := all.all()
+		body, err := io.ReadAll(all)
 		if err != nil {
 			return err
+		}
+		if len(body) > limit {
+			return tooLarge(limit)
 		}
 		body = bytes.TrimPrefix(body, byteOrderMark)
 		if !isJSON(body) && kindOf(body) == '{' && bytes.ContainsAny(bytes.TrimSpace(body), "\r\n") {

@@ -2,10 +2,8 @@ package client
 
 import (
 	"errors"
-	"io"
 	"strings"
 	"testing"
-	"time"
 )
 
 // unended are events of n bytes without an end, in each way that a stream can come.
@@ -48,31 +46,3 @@ func TestUnfinishedEventsShare(t *testing.T) {
 }
 
 // What a large event took is free once it was dealt with, though its stream goes on, and one
-// that takes its time loses it.
-func TestLargeEventIsLetGo(t *testing.T) {
-	r, w := io.Pipe()
-	lines := newLineReader(r, defaultEventLimit)
-	go func() {
-		_, _ = io.WriteString(w, "data: "+strings.Repeat("x", 1<<20)+"\n\n")
-		_, _ = io.WriteString(w, "data: y\n\n")
-		_, _ = io.WriteString(w, "data: "+strings.Repeat("z", 1<<20))
-		_, _ = io.WriteString(w, "z")
-	}()
-	defer func() { _ = r.Close() }()
-	alive := func() bool { return true }
-	if f, err := readEvent(lines, alive); err != nil || len(f.data) != 1<<20 || lines.taken < 1<<20-freeEvent {
-		t.Fatal(err, lines.taken)
-	}
-	lines.done()
-	if f, err := readEvent(lines, alive); err != nil || string(f.data) != "y" || lines.taken > 0 || cap(lines.buf) > freeEvent {
-		t.Fatal(err, lines.taken, cap(lines.buf))
-	}
-	lines.done()
-	lines.since = time.Now().Add(-2 * largeTime)
-	if _, err := readEvent(lines, alive); err == nil || !strings.Contains(err.Error(), "did not end within") {
-		t.Error(err)
-	}
-	if lines.release(); eventStock.free != unfinishedEvents {
-		t.Errorf("%d bytes are free, of %d", eventStock.free, unfinishedEvents)
-	}
-}
