@@ -24,7 +24,7 @@ type Event struct {
 	Text      string
 	Replace   bool   // of EventText: Text is the whole reply so far, not an addition
 	Silent    bool   // of EventFinal: the agent chose not to answer, so the reply has no text
-	Check     bool   // of EventFinal: the end had no text, and words before it may be missing or have come twice: the history tells
+	Check     bool   // of EventFinal: the end had no text, and the last words before it may be missing: the history tells
 	Doubt     bool   // nothing but its place on the stream tells that its run answers the message
 	Rivals    bool   // with Doubt: the stream has had more than one run that may
 	Abrupt    bool   // with Doubt: its end is all that came of the run, which may be one from before the message

@@ -41,7 +41,7 @@ type normaliser struct {
 	pieces   []byte   // objects under the name of a text, which are text if raw text follows
 	deltas   bool     // text came under a name that is used for increments only
 	chat     bool     // the gateway's chat events came, which end with one of theirs
-	check    bool     // the end had no text, and those before it may not be all, or have come twice
+	check    bool     // the end had no text, and those before it may not be all
 	source   string   // which of the gateway's events bring the text: "chat" or "agent"
 	claudeID string   // the message that Claude's stream events are about
 	aside    []string // messages of AG-UI that are not the agent's

@@ -199,13 +199,12 @@ func (n *normaliser) agentEvent(o object) {
 				n.fail(aborted(d))
 			case d.flag("yielded") && !n.chat && d.first("error") == nil:
 				n.yielded()
-			case n.chat:
+			case n.chat, n.text.doubled():
 				// Chat events are throttled: the last words, and the end, come
-				// with theirs.
+				// with theirs. What came twice may have been said once: an end of
+				// theirs tells, or the history.
 				n.put(Event{Kind: EventHeartbeat})
 			default:
-				// What came twice may have been said once.
-				n.check = n.text.doubled()
 				n.finish("")
 			}
 		case "error":

@@ -32,7 +32,7 @@ type reply struct {
 
 	unsure    string       // what the stream said that may be no reply, where it said nothing else
 	silent    bool         // the agent chose not to answer, so the reply has no text
-	check     bool         // the stream's end had no text, and words before it may be missing or have come twice
+	check     bool         // the stream's end had no text, and the last words before it may be missing
 	noHistory bool         // the service had none to look at before the message was sent
 	crowded   bool         // a message of the session had no answer yet then
 	doubt     error        // why what the stream brings may answer that one, or another; nil: it does not

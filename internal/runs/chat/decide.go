@@ -164,7 +164,7 @@ func (s standing) whole(t timing) (ending, bool) {
 	return complete(text, notes...)
 }
 
-const noteUnchecked = "the end of the stream did not repeat the reply, and the history does not show it for sure: words may be missing, or be there twice"
+const noteUnchecked = "the end of the stream did not repeat the reply, and the history does not show it for sure: its last words may be missing"
 
 // notes are what is told about a reply, whatever ended it.
 func (s standing) notes(behind bool) (notes []string) {
