@@ -46,7 +46,7 @@ func familiesOf(list string) (families []buildFamily) {
 	for line := range strings.Lines(list) {
 		var f buildFamily
 		var exact []string
-		for _, name := range strings.Fields(line) {
+		for name := range strings.FieldsSeq(line) {
 			if ending, ok := strings.CutPrefix(name, "*"); ok {
 				f.endings = append(f.endings, ending)
 			} else {
