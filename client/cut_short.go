@@ -101,9 +101,6 @@ func isAborted(word string) bool {
 
 var abortKeys = []string{"aborted", "cancelled", "canceled", "interrupted", "killed"}
 
-// replyMessageKeys are the names of the object that is the agent's message in an answer or an end.
-var replyMessageKeys = []string{"message", "assistant_message", "assistantMessage"}
-
 // outcomeOfWhole looks for it within an answer that has the reply's text somewhere.
 func outcomeOfWhole(o object, depth int) outcome {
 	end := outcomeOf(o)

@@ -385,11 +385,11 @@ func TestHowRepliesEnd(t *testing.T) {
 		`"status":"stopped"`: NoteStopped, `"reason":"max_turns"`: NoteTurns, `"timeout":true`: NotePartial, `"timeout":30,"aborted":false,"signal":null`: "",
 	} {
 		for contentType, in := range map[string]string{
-			"text/event-stream":   asSSE(`delta>{"delta":"Half of it"}` + "\n" + `done>{` + said + `}`),
-			"text/event-stream;":  asSSE(`delta>{"delta":"Half"}` + "\n" + `done>{"message":{"role":"assistant","content":"Half of it",` + said + `}}`),
-			"text/event-stream; ": asSSE(`delta>{"delta":"Half"}` + "\n" + `done>{"data":{"message":{"content":"Half of it",` + said + `}}}`),
-			"application/json":    `{"reply":"Half of it",` + said + `}`,
-			"application/json;":   `{"data":{"message":{"role":"assistant","content":"Half of it",` + said + `}}}`,
+			"text/event-stream":                asSSE(`delta>{"delta":"Half of it"}` + "\n" + `done>{` + said + `}`),
+			"text/event-stream;":               asSSE(`delta>{"delta":"Half"}` + "\n" + `done>{"message":{"role":"assistant","content":"Half of it",` + said + `}}`),
+			"text/event-stream; charset=utf-8": asSSE(`delta>{"delta":"Half"}` + "\n" + `done>{"data":{"message":{"content":"Half of it",` + said + `}}}`),
+			"application/json":                 `{"reply":"Half of it",` + said + `}`,
+			"application/json;":                `{"data":{"message":{"role":"assistant","content":"Half of it",` + said + `}}}`,
 		} {
 			testHowItEnds(t, contentType, in, want)
 		}

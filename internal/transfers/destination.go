@@ -58,12 +58,12 @@ func (d *downloading) locate(root *os.Root, rel string) (err error) {
 		return badLocal("%s can't be opened: %v", root.Name(), cause(err))
 	}
 	there, missing := rel, ""
-	real, err := filepath.EvalSymlinks(filepath.Join(d.root, there))
-	for ; err != nil && there != "."; real, err = filepath.EvalSymlinks(filepath.Join(d.root, there)) {
+	resolved, err := filepath.EvalSymlinks(filepath.Join(d.root, there))
+	for ; err != nil && there != "."; resolved, err = filepath.EvalSymlinks(filepath.Join(d.root, there)) {
 		missing = filepath.Join(filepath.Base(there), missing)
 		there = filepath.Dir(there)
 	}
-	at, err := filepath.Rel(d.root, filepath.Join(real, missing))
+	at, err := filepath.Rel(d.root, filepath.Join(resolved, missing))
 	if err != nil || !filepath.IsLocal(at) {
 		return badLocal("%s leads out of the folder that is open to transfers", d.state.Local)
 	}
