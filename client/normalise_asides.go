@@ -2,8 +2,8 @@ package client
 
 import "strings"
 
-// Under the names of texts, services also send what is no word of the agent's: what its tools
-// print, the words of its helpers, remarks for the person who waits. Their data says so.
+// Some events are named like the agent's text, and are not: they bring the output of its tools,
+// the words of its sub-agents, or a remark for the person who waits. Their data says so.
 
 // withoutAside gives the kind of an event whose name stands for text and whose data says that
 // it is about a tool, or a remark.

@@ -6,8 +6,8 @@ import (
 )
 
 // A reply may come as raw text, outside of JSON. What looks like JSON among it is the
-// agent's, too; but a stream of JSON may begin with objects that have no text, or with a
-// word of the service's that is no JSON.
+// agent's, too. But a stream of JSON may begin with objects that have no text, or with a
+// plain greeting of the service.
 
 // isPiece reports whether JSON is a piece of a reply that comes as raw text: the
 // agent may well write JSON.
@@ -35,8 +35,8 @@ func isStray(o object) bool {
 		!hasAny(o, sessionKeys) && !hasAny(o, messageKeys) && !hasAny(o, runKeys)
 }
 
-// keep takes an object that has no text and comes before any: raw text that follows makes it
-// the beginning of the reply. Else it is none.
+// keep keeps an object that has no text and comes before any. If raw text follows, it is the
+// beginning of the reply; otherwise it is not part of the reply.
 func (n *normaliser) keep(data []byte) {
 	if len(n.pieces) < maxReplyText {
 		n.pieces = append(n.pieces, bytes.ToValidUTF8(data, []byte("\uFFFD"))...)

@@ -70,8 +70,8 @@ func wantsStructured(h http.Header) (yes bool, err error) {
 // headerNames are the headers of ours.
 var headerNames = []string{"X-MCP-Readonly", "X-MCP-Toolsets", "X-MCP-Tools", "X-MCP-Exclude-Tools", "X-MCP-Instances", "X-MCP-Exclude-Instances", "X-MCP-Structured"}
 
-// limitWords are in the names of settings that limit what calls may do. Some have no header,
-// which is no reason to let one pass that was meant to limit.
+// limitWords are in the names of settings that limit what calls may do. A header with such a
+// name is refused where there is none for its setting: whoever sends it believes in a limit.
 var limitWords = []string{"readonly", "tool", "instance", "path", "command", "confirm", "exclude"}
 
 // settingNames are the names that headers would have which stand for settings, in bare form.

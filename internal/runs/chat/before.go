@@ -67,8 +67,8 @@ func (r *reply) missing(rows []client.Message) (missing []overlapping) {
 // longLag is how far a history may be behind.
 const longLag = 10 * time.Minute
 
-// inOrder reports whether the ends of a history show that its newest message is the last.
-// Else the last is no anchor: it may be the oldest.
+// inOrder reports whether the ends of a history show that its newest message comes last.
+// If they don't, the last message may be the oldest, and a handle must not rely on it.
 func inOrder(list []client.Message) bool {
 	if len(list) < 2 {
 		return true
