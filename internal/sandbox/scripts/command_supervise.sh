@@ -34,6 +34,7 @@ if [ "$limit" -gt 0 ]; then
   trap : TERM
   kill -TERM 0
   while kill -0 "$timer"; do wait "$timer"; done
+  kill -TERM 0 # dash begins a program with signals blocked: the first may have come too early for the sleep
 fi
 [ ! -e "$run/timedout" ] || code=124
 echo "$code" >"$run/code.new" && mv "$run/code.new" "$run/code"
