@@ -265,7 +265,7 @@ func (n *normaliser) finalText(o object) string {
 			n.noteIDs("", m.id("id", "message_id", "messageId"), "")
 			n.attach(m)
 			if role == "" {
-				return n.unlessEcho(messageText(m))
+				return n.unlessEcho(n.text.unlessMark(messageText(m)))
 			}
 			return messageText(m)
 		}
@@ -274,7 +274,7 @@ func (n *normaliser) finalText(o object) string {
 	for _, k := range []string{"text", "content", "reply", "response", "result", "output", "answer", "full_text", "fullText"} {
 		if kindOf(o[k]) == '{' {
 			if inner, _ := asObject(o[k]); inner.first("content", "text") != nil {
-				return messageText(inner)
+				return n.text.unlessMark(messageText(inner))
 			}
 			continue
 		}

@@ -204,7 +204,7 @@ func (n *normaliser) body(body []byte) error {
 	var e *Error
 	switch {
 	case ok && n.isEcho(o, reply.Text), ok && err == nil && isMarkAlone(o, reply.Text):
-		if weight(reply.Text) < longWords {
+		if weight(reply.Text) < longWords || isEndMark(reply.Text) {
 			n.unsure = reply.Text
 		}
 		n.accept("")
