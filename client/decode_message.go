@@ -47,6 +47,9 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	if isReasoning(o) {
 		m.Text = ""
 	}
+	if m.Role == RoleAssistant || m.Role == "" {
+		m.Text = withoutThoughts(m.Text)
+	}
 	m.takeToolResults(o)
 	m.takeShortened(o)
 	m.Attachments = decodeAttachments(o)

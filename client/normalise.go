@@ -80,19 +80,27 @@ func (n *normaliser) put(ev Event) {
 }
 
 // show passes a change of the text on. A frame that changes nothing is still a
-// sign of life. The word for no reply is not shown, nor what may become it.
+// sign of life. The word for no reply is not shown, nor what the model thinks, nor what may
+// become either.
 func (n *normaliser) show(c change) {
 	switch {
 	case c.text == "" && !c.replace:
 		n.put(Event{Kind: EventHeartbeat})
-	case maybeSilent(n.text.buf):
+	case n.text.thinking(), n.maybeSilent():
 		n.stale = n.stale || c.replace && n.told > 0
 		n.quiet = true
 		n.put(Event{Kind: EventHeartbeat})
 	case n.quiet:
-		n.stale = n.stale || c.replace && n.told > 0
+		n.stale, n.calling = n.stale || c.replace && n.told > 0, false
 		n.tellRest()
 	default:
+		switch {
+		case !n.text.thoughts:
+		case c.replace:
+			c.text = n.text.spoken(0)
+		default:
+			c.text = n.text.spoken(n.told)
+		}
 		n.told, n.stale, n.calling = len(n.text.buf), false, false
 		n.put(Event{Kind: EventText, Text: c.text, Replace: c.replace})
 	}
@@ -107,10 +115,11 @@ func (n *normaliser) tellRest() {
 	if !n.quiet {
 		return
 	}
-	ev := Event{Kind: EventText, Text: string(n.text.buf), Replace: n.stale}
-	if !n.stale {
-		ev.Text = ev.Text[n.told:]
+	ev := Event{Kind: EventText, Replace: n.stale}
+	if n.stale {
+		n.told = 0
 	}
+	ev.Text = n.text.spoken(n.told)
 	n.quiet, n.stale, n.told = false, false, len(n.text.buf)
 	n.put(ev)
 }

@@ -13,11 +13,11 @@ func (n *normaliser) finish(final string) {
 		return
 	}
 	n.showFinal(final)
-	if c := n.text.current(); c.start > 0 && IsSilent(string(n.text.buf[c.start:])) {
+	if c := n.text.current(); c.start > 0 && IsSilent(n.text.spoken(c.start)) {
 		n.show(n.text.rewrite(c.start-c.lead, "")) // nothing to add to the messages before
 	}
 	ev := Event{Kind: EventFinal, SessionID: n.session, MessageID: n.message, RunID: n.run, Check: n.check}
-	switch text := string(n.text.buf); {
+	switch text := n.text.spoken(0); {
 	case IsSilent(text):
 		if n.told > 0 || n.stale {
 			n.put(Event{Kind: EventText, Replace: true})
@@ -126,7 +126,7 @@ func (n *normaliser) flush() {
 		return
 	}
 	n.release()
-	if !IsSilent(string(n.text.buf)) {
+	if !IsSilent(n.text.spoken(0)) {
 		n.tellRest()
 	}
 }

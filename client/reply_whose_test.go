@@ -68,7 +68,7 @@ var ownMessages = []replyRow{
 	{rule: "an answer to the session", in: `ack>{"message_id":"q"}` + "\n" + `session>{"id":"s"}` + "\n" + `done>{"parent_id":"s","text":"Ours"}`, text: "Ours", end: "final"},
 	{rule: "pieces that name a tool's message", in: ack + `delta>{"message_id":"m","reply_to":"q","delta":"First. "}` + "\n" + `delta>{"message_id":"n","reply_to":"t","delta":"Second."}` + "\n" + `done>{}`, text: "First. Second.", end: "final"},
 	{rule: "pieces and an end that name the thread", in: ack + `{"reply_to":"root","delta":"Our"}` + "\n" + `done>{"reply_to":"root","text":"Ours"}`, text: "Ours", end: "final"},
-	{rule: "stored in other words", in: `delta>{"message_id":"m","delta":"<think>hm</think>\n\nOurs, whole"}` + "\n" + `message>{"id":"y","role":"assistant","content":"Ours, whole"}` + "\n[DONE]", text: "<think>hm</think>\n\nOurs, whole", end: "final"},
+	{rule: "stored in other words", in: `delta>{"message_id":"m","delta":"<think>hm</think>\n\nOurs, whole"}` + "\n" + `message>{"id":"y","role":"assistant","content":"Ours, whole"}` + "\n[DONE]", text: "Ours, whole", end: "final"},
 	{rule: "no acknowledgement", in: `{"delta":"Our"}` + "\n" + `done>{"in_reply_to":"q","text":"Ours"}`, text: "Ours", end: "final"},
 	{rule: "a run that is ours", in: `{"runId":"r","state":"delta","message":{"id":"m","role":"assistant","content":"Our"}}` + "\n" + `{"runId":"r","state":"final","message":{"id":"n","role":"assistant","content":"Ours"}}`, text: "Ours", end: "final"},
 	{rule: "C: the model's ids", in: start("msg_1") + "\n" + piece("Our") + "\n" + `{"type":"complete","message":{"id":"m","role":"assistant","content":"Ours"}}`, text: "Ours", end: "final"},
