@@ -185,9 +185,13 @@ func (n *normaliser) frame(f frame) {
 			n.plain(kind, f)
 			return
 		}
-		for _, o := range objects {
+		for i, o := range objects {
+			if n.past {
+				n.behindEnd(frame{data: items[i]})
+				continue
+			}
 			n.fresh = Event{}
-			n.object(kind, o, 1)
+			n.object(kindInList(kind, o), o, 1)
 		}
 	default:
 		n.plain(kind, f)
