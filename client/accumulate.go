@@ -52,6 +52,8 @@ func (a *Accumulator) Add(ev Event) {
 		if a.err == nil {
 			a.err = &Error{Outcome: OutcomeUnknown}
 		}
+	case EventRetry:
+		a.err = nil
 	case EventToolStart, EventToolUpdate, EventToolEnd:
 		a.tool(ev)
 	}

@@ -15,6 +15,7 @@ const (
 	EventError                       // the agent failed; Err says how, the text so far stands
 	EventHeartbeat                   // nothing but a sign of life
 	EventOtherRun                    // behind an end with Doubt: another run of the session is on the stream, which may be the one that answers; behind one that is Abrupt, the stream goes on with that run
+	EventRetry                       // behind an EventError: the service tries again, and what follows is the reply. It comes only with [SendRequest.Linger]
 	EventAccepted                    // the service took the message; the reply will be in the history, not here. Text is its remark
 )
 

@@ -29,6 +29,8 @@ type normaliser struct {
 	sent     sentBefore
 	linger   bool // to look for other runs behind the end of one that is in doubt
 	past     bool // that end was seen
+	try      failedTry
+	event    object // the one at hand
 
 	session, message, run string // the latest ids, for the final event
 	raw                   []byte // the frame at hand
@@ -134,7 +136,7 @@ func (n *normaliser) status(s string) {
 
 // frame takes one SSE event or line.
 func (n *normaliser) frame(f frame) {
-	n.raw, n.fresh = f.data, Event{}
+	n.raw, n.fresh, n.event = f.data, Event{}, nil
 	if f.comment {
 		n.put(Event{Kind: EventHeartbeat})
 		return
@@ -287,6 +289,7 @@ func (n *normaliser) object(kind string, o object, depth int) {
 	}
 	n.takeIDs(o)
 	n.learnAsked(kind, o)
+	n.event = o
 	before := len(n.text.buf)
 	switch {
 	case n.isThought(kind, o), isToolText(kind, o):

@@ -217,11 +217,18 @@ func (n *normaliser) doubt() bool { return n.own.run != "" && n.own.rank < rankA
 
 // behindEnd looks for another run behind the end of one that is in doubt.
 func (n *normaliser) behindEnd(f frame) {
+	if n.triesAgain(f) {
+		n.put(Event{Kind: EventRetry})
+		n.past = false
+		n.beginTry()
+		n.frame(f)
+		return
+	}
 	o, ok := asObject(f.data)
 	if payload, wrapped := o.object("payload"); wrapped {
 		o = payload
 	}
-	if name := nameOf(o); !ok || name.run == n.own.run || !n.isRival(o, name) {
+	if name := nameOf(o); !ok || !n.doubt() || name.run == n.own.run || !n.isRival(o, name) {
 		n.put(Event{Kind: EventHeartbeat})
 		return
 	}

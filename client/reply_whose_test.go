@@ -24,7 +24,7 @@ var otherMessages = []replyRow{
 	{rule: "another id alone", in: ours + `done>{"message_id":"x"}` + "\n" + `delta>{"message_id":"m","delta":"!"}` + "\n[DONE]", text: "Ours!", end: "final"},
 	{rule: "an abort of another", in: ours + `aborted>{"message_id":"x"}` + "\n[DONE]", text: "Ours", end: "final"},
 	{rule: "a text that goes on with ours", in: ours + `done>{"message":{"id":"x","role":"assistant","content":"Ours is another"}}` + "\n[DONE]", text: "Ours", end: "final"},
-	{rule: "E: without a run", in: `{"state":"delta","message":{"id":"m","role":"assistant","content":"Ours"}}` + "\n" + `{"state":"final",` + theirs + `}` + "\n" + `{"state":"final"}`, text: "Ours", end: "final"},
+	{rule: "E: without a run", in: `{"state":"delta","message":{"id":"m","role":"assistant","content":"Ours"}}` + "\n" + `{"state":"final",` + theirs + `}` + "\n" + `{"state":"final"}`, text: "Ours", end: "final to be checked"},
 	{rule: "in_reply_to", in: ack + `{"delta":"Ours"}` + "\n" + `done>{"in_reply_to":"x","text":"theirs"}` + "\n" + `done>{"in_reply_to":"q"}`, text: "Ours", end: "final"},
 	{rule: "inReplyTo of the message", in: ack + `{"delta":"Ours"}` + "\n" + `done>{"message":{"id":"y","inReplyTo":"x","content":"theirs"}}` + "\n[DONE]", text: "Ours", end: "final"},
 	{rule: "reply_to, without a text", in: `user_message>{"id":"q"}` + "\n" + `{"delta":"Ours"}` + "\n" + `done>{"reply_to":"x"}` + "\n" + `{"delta":"!"}` + "\n[DONE]", text: "Ours!", end: "final"},

@@ -34,7 +34,7 @@ func decodeStream(r io.Reader, contentType string, limit int) iter.Seq2[Event, e
 //
 // An EventFinal comes where the stream marked its end, an EventError where the
 // agent failed, an EventAccepted where the answer says that the reply is still to
-// come; nothing is read behind any of them. A stream that ends with none of them
+// come; nothing is read behind any of them, but for linger. A stream that ends with none of them
 // was cut off: the reply may be incomplete. The error, if any, comes last.
 func (s streamAnswer) decode(r io.Reader) iter.Seq2[Event, error] {
 	if s.limit <= 0 {
