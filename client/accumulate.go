@@ -52,7 +52,7 @@ func (a *Accumulator) Add(ev Event) {
 		if a.err == nil {
 			a.err = &Error{Outcome: OutcomeUnknown}
 		}
-	case EventRetry:
+	case EventGoesOn:
 		a.err = nil
 	case EventToolStart, EventToolUpdate, EventToolEnd:
 		a.tool(ev)

@@ -32,6 +32,8 @@ type normaliser struct {
 	try      failedTry
 	event    object // the one at hand
 
+	chats, agents, others numbering // of the gateway's events, and of others
+
 	session, message, run string // the latest ids, for the final event
 	raw                   []byte // the frame at hand
 	fresh                 Event  // its ids
@@ -283,6 +285,9 @@ func (n *normaliser) object(kind string, o object, depth int) {
 		}
 	}
 	kind = withoutAside(kind, o)
+	if !isChat(o) && !isAgent(o) {
+		n.count(o, &n.others)
+	}
 	if n.ofOtherSession(kind, o) || !n.isOurs(kind, o) || n.ofOtherMessage(kind, o) {
 		n.otherRun(o)
 		return
@@ -290,6 +295,12 @@ func (n *normaliser) object(kind string, o object, depth int) {
 	n.takeIDs(o)
 	n.learnAsked(kind, o)
 	n.event = o
+	switch {
+	case isChat(o):
+		n.count(o, &n.chats)
+	case isAgent(o):
+		n.count(o, &n.agents)
+	}
 	before := len(n.text.buf)
 	switch {
 	case n.isThought(kind, o), isToolText(kind, o):

@@ -225,6 +225,9 @@ func (n *normaliser) wholeMessage(m, o object) {
 	text := messageText(m)
 	n.hasKeys()
 	n.release()
+	if text != "" && kindOf(o["done"]) != 'f' {
+		n.isWhole()
+	}
 	switch {
 	case kindOf(o["done"]) == 't':
 		n.finish(text)

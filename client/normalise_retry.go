@@ -52,6 +52,7 @@ func (n *normaliser) beginTry() {
 	n.quiet, n.told = n.stale, 0
 	n.source, n.held, n.cut, n.unsure, n.mine.answer = "", "", "", "", ""
 	n.calling, n.check, n.chat = false, false, false
+	n.isWhole()
 }
 
 // triesAgain reports whether an event behind a failure brings text of another attempt, or a

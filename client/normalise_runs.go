@@ -167,6 +167,7 @@ func (n *normaliser) forget() {
 	n.attached = nil
 	n.session, n.message, n.run, n.mine.answer = "", "", "", ""
 	n.chat, n.source, n.held, n.quiet = false, "", "", false
+	n.isWhole()
 	n.restart()
 }
 
@@ -218,7 +219,7 @@ func (n *normaliser) doubt() bool { return n.own.run != "" && n.own.rank < rankA
 // behindEnd looks for another run behind the end of one that is in doubt.
 func (n *normaliser) behindEnd(f frame) {
 	if n.triesAgain(f) {
-		n.put(Event{Kind: EventRetry})
+		n.put(Event{Kind: EventGoesOn})
 		n.past = false
 		n.beginTry()
 		n.frame(f)

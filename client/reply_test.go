@@ -472,7 +472,7 @@ func (row replyRow) check(t *testing.T) {
 			if ev.Doubt && ev.Rivals {
 				end += " (in doubt)"
 			}
-		case EventRetry:
+		case EventGoesOn:
 			end = ""
 		case EventStatus:
 			said = append(said, ev.Text)

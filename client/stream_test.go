@@ -70,7 +70,7 @@ func collectAll(t testing.TB, events iter.Seq2[Event, error], lingers bool) *col
 			t.Fatalf("the stream goes on behind its error %v", c.err)
 		}
 		switch {
-		case lingers && ev.Kind == EventRetry:
+		case lingers && ev.Kind == EventGoesOn:
 			ended = false
 		case lingers && ended && (ev.Kind == EventHeartbeat || ev.Kind == EventUnknown):
 			continue

@@ -249,12 +249,12 @@ func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err
 			return accepted, false, err
 		}
 		accepted = true
-		if final && failure != nil && !abrupt && ev.Kind != client.EventRetry {
+		if final && failure != nil && !abrupt && ev.Kind != client.EventGoesOn {
 			continue // what else goes on there is not ours
 		}
 		r.event(ev)
 		if final {
-			if abrupt && ev.Kind == client.EventOtherRun || ev.Kind == client.EventRetry { // which the stream goes on with
+			if abrupt && ev.Kind == client.EventOtherRun || ev.Kind == client.EventGoesOn { // which the stream goes on with
 				final, abrupt, failure = false, false, nil
 				quiet.Stop()
 			}
@@ -323,7 +323,7 @@ func (r *reply) event(ev client.Event) {
 		if r.silent = ev.Silent; ev.Note != "" {
 			r.Note(ev.Note)
 		}
-	case client.EventRetry:
+	case client.EventGoesOn:
 		r.Line("status: the agent failed, and is trying again")
 	case client.EventStatus, client.EventAccepted:
 		r.unsure = ev.Unsure
