@@ -53,7 +53,7 @@ func (a *Accumulator) Add(ev Event) {
 			a.err = &Error{Outcome: OutcomeUnknown}
 		}
 	case EventGoesOn:
-		a.err = nil
+		a.err, a.final = nil, false
 	case EventToolStart, EventToolUpdate, EventToolEnd:
 		a.tool(ev)
 	}

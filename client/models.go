@@ -122,7 +122,7 @@ type SendRequest struct {
 	// Linger has a stream read on behind the end of a run that no acknowledgement
 	// names, for the events of another one: the end (EventFinal or EventError) comes
 	// with Doubt, and then perhaps an [EventOtherRun]. Behind a failure, it is read on
-	// for another attempt ([EventGoesOn]).
+	// for another attempt, and behind an end with Elsewhere for ours ([EventGoesOn]).
 	Linger bool
 }
 

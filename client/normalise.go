@@ -25,6 +25,7 @@ type normaliser struct {
 	question string // the message
 	own      ownRun
 	names    ownNames
+	strange  bool // text or an end came under the name of a session that may be another's
 	mine     ownMessage
 	sent     sentBefore
 	linger   bool // to look for other runs behind the end of one that is in doubt
@@ -77,7 +78,7 @@ func (n *normaliser) put(ev Event) {
 	setIfEmpty(&ev.SessionID, n.fresh.SessionID)
 	setIfEmpty(&ev.MessageID, n.fresh.MessageID)
 	setIfEmpty(&ev.RunID, n.fresh.RunID)
-	ev.Doubt, ev.Rivals, ev.Abrupt = n.doubt(), n.own.rivals, n.own.abrupt
+	ev.Doubt, ev.Rivals, ev.Abrupt, ev.Elsewhere = n.doubt(), n.own.rivals, n.own.abrupt, n.isElsewhere()
 	if !n.yield(ev) {
 		n.stopped = true
 	}

@@ -54,7 +54,7 @@ func (n *normaliser) showFinal(final string) {
 // over ends the stream, unless another run is looked for behind the end, or another attempt
 // behind a failure.
 func (n *normaliser) over() {
-	n.past = !n.stopped && n.linger && (n.doubt() || n.try.err != nil && n.try.err.Code != codeAborted)
+	n.past = !n.stopped && n.linger && (n.doubt() || n.isElsewhere() || n.try.err != nil && n.try.err.Code != codeAborted)
 	n.stopped = !n.past
 }
 

@@ -218,6 +218,14 @@ func (n *normaliser) doubt() bool { return n.own.run != "" && n.own.rank < rankA
 
 // behindEnd looks for another run behind the end of one that is in doubt.
 func (n *normaliser) behindEnd(f frame) {
+	if n.isOursAtLast(f) {
+		n.put(Event{Kind: EventGoesOn})
+		n.past, n.strange, n.try = false, false, failedTry{}
+		n.forget()
+		n.own = ownRun{met: n.own.met}
+		n.frame(f)
+		return
+	}
 	if n.triesAgain(f) {
 		n.put(Event{Kind: EventGoesOn})
 		n.past = false

@@ -100,8 +100,28 @@ var ownSessions = []replyRow{
 	{rule: "runs within an announced one", in: `run_started>{"run_id":"r"}` + "\n" + `delta>{"run_id":"a","text":"Ou"}` + "\n" + `delta>{"run_id":"b","text":"rs"}` + "\ndone>{}", text: "Ours", end: "final"},
 }
 
+// What comes before anything names our session is another's if something does, later.
+var othersFirst = []replyRow{
+	{rule: "pieces", session: "s1", in: `delta>{"session_id":"x","text":"theirs"}` + "\n" + `delta>{"session_id":"s1","text":"Ours"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "a message", session: "s1", in: `message>{"session_id":"x","role":"assistant","id":"t","content":"theirs"}` + "\n" + `delta>{"session_id":"s1","text":"Ours"}` + "\n" + `done>{"session_id":"s1"}`, text: "Ours", end: "final"},
+	{rule: "an end", session: "s1", lingers: true, in: `done>{"session_id":"x","text":"theirs"}` + "\n" + `delta>{"session_id":"s1","text":"Ours"}` + "\n" + `done>{"session_id":"s1"}`, text: "Ours", end: "final"},
+	{rule: "pieces and an end", session: "s1", lingers: true, in: `delta>{"session_id":"x","text":"theirs"}` + "\n" + `done>{"session_id":"x"}` + "\n" + `delta>{"session_id":"s1","text":"Ours"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "an error", session: "s1", lingers: true, in: `error>{"session_id":"x","error":"boom"}` + "\n" + `delta>{"session_id":"s1","text":"Ours"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "an error, behind pieces", session: "s1", lingers: true, in: `delta>{"session_id":"x","text":"theirs"}` + "\n" + `error>{"session_id":"x","error":"boom"}` + "\n" + `delta>{"session_id":"s1","text":"Ours"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "C: in data", session: "s1", lingers: true, in: `{"type":"output","data":{"sessionId":"x","text":"theirs"}}` + "\n" + `{"type":"complete","data":{"sessionId":"x"}}` + "\n" + `{"type":"output","sessionId":"s1","text":"Ours"}` + "\n" + `{"type":"complete"}`, text: "Ours", end: "final"},
+	{rule: "E: an end", session: "s1", lingers: true, in: e("x", "agent:main:x", `"state":"final",`+said("theirs")) + e("r", "agent:main:s1", `"state":"final",`+said("Ours")), text: "Ours", end: "final"},
+	{rule: "E: a run", session: "s1", lingers: true, in: e("x", "agent:main:x", `"state":"delta",`+said("the")) + e("x", "agent:main:x", `"state":"final",`+said("theirs")) + e("r", "agent:main:s1", `"state":"delta",`+said("Ou")) + e("r", "agent:main:s1", `"state":"final",`+said("Ours")), text: "Ours", end: "final"},
+	{rule: "E: an error", session: "s1", lingers: true, in: e("x", "agent:main:x", `"state":"error","errorMessage":"boom"`) + e("r", "agent:main:s1", `"state":"delta",`+said("Ou")) + e("r", "agent:main:s1", `"state":"final",`+said("Ours")), text: "Ours", end: "final"},
+	{rule: "E: an abort", session: "s1", lingers: true, in: e("x", "agent:main:x", `"state":"aborted"`) + e("r", "agent:main:s1", `"state":"final",`+said("Ours")), text: "Ours", end: "final"},
+	{rule: "E: before the acknowledgement", lingers: true, in: e("x", "k", `"state":"final",`+said("theirs")) + `started>{"runId":"r"}` + "\n" + e("r", "k", `"state":"delta",`+said("Ou")) + e("r", "k", `"state":"final",`+said("Ours")), text: "Ours", end: "final"},
+	{rule: "F: a run", session: "s1", lingers: true, in: `{"runId":"x","sessionKey":"x","stream":"assistant","data":{"text":"theirs","delta":"theirs"}}` + "\n" + `{"runId":"x","sessionKey":"x","stream":"lifecycle","data":{"phase":"end"}}` + "\n" +
+		`{"runId":"r","sessionKey":"s1","stream":"assistant","data":{"text":"Ours","delta":"Ours"}}` + "\n" + `{"runId":"r","sessionKey":"s1","stream":"lifecycle","data":{"phase":"end"}}`, text: "Ours", end: "final"},
+	{rule: "nothing names ours", session: "s1", lingers: true, in: `delta>{"session_id":"internal","text":"Ours"}` + "\n" + `done>{"session_id":"internal"}` + "\n" + `ping>{}`, text: "Ours", end: "final"},
+	{rule: "E: nothing names ours", session: "s1", lingers: true, in: e("r", "internal", `"state":"delta",`+said("Ou")) + e("r", "internal", `"state":"final",`+said("Ours")), text: "Ours", end: "final"},
+}
+
 func TestWhoseReply(t *testing.T) {
-	for name, rows := range map[string][]replyRow{"other messages": otherMessages, "own messages": ownMessages, "other sessions": otherSessions, "own sessions": ownSessions} {
+	for name, rows := range map[string][]replyRow{"other messages": otherMessages, "own messages": ownMessages, "other sessions": otherSessions, "own sessions": ownSessions, "others first": othersFirst} {
 		t.Run(name, func(t *testing.T) {
 			for _, row := range rows {
 				t.Run(row.rule, row.check)

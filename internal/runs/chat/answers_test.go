@@ -17,6 +17,7 @@ import (
 // TestOddAnswers has answers to a message that are not a stream with a reply.
 func TestOddAnswers(t *testing.T) {
 	const failed = "event: error\ndata: {\"error\":\"overloaded\"}\n\n"
+	const elsewhere = "data: {\"session_id\":\"x\",\"delta\":\"theirs\"}\n\nevent: done\ndata: {\"session_id\":\"x\"}\n\n"
 	for name, tt := range map[string]struct {
 		status            int
 		contentType, body string
@@ -40,11 +41,14 @@ func TestOddAnswers(t *testing.T) {
 		"a failure, tried again":         {200, "text/event-stream", failed + "data: {\"delta\":\"Hi there\"}\n\ndata: [DONE]\n\n", false, runs.StatusCompleted, "Hi there", "", ""},
 		"a failure, tried again in vain": {200, "text/event-stream", failed + "event: status\ndata: {\"message\":\"retrying\"}\n\n" + failed, false, runs.StatusFailed, "", "", "overloaded"},
 		"a failure, and nothing else":    {200, "text/event-stream; open", failed, false, runs.StatusFailed, "", "", "overloaded"},
+		"another session comes first":    {200, "text/event-stream", elsewhere + "data: {\"session_id\":\"SESSION\",\"delta\":\"Hi there\"}\n\ndata: [DONE]\n\n", false, runs.StatusCompleted, "Hi there", "", ""},
+		"another session's name is ours": {200, "text/event-stream; open", elsewhere, false, runs.StatusCompleted, "theirs", "", ""},
 		"a web page":                     {200, "text/html", "<title>Log in</title>", false, runs.StatusFailed, "", "", "Log in"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var working sync.WaitGroup
+			session := ""
 			w := startBehind(t, emulatortest.Options{Agent: script("Hi there")}, func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if !strings.HasSuffix(r.URL.Path, "/chat/stream") {
@@ -59,14 +63,15 @@ func TestOddAnswers(t *testing.T) {
 					}
 					w.Header().Set("Content-Type", tt.contentType)
 					w.WriteHeader(tt.status)
-					_, _ = io.WriteString(w, tt.body)
+					_, _ = io.WriteString(w, strings.ReplaceAll(tt.body, "SESSION", session))
 					if strings.HasSuffix(tt.contentType, "open") {
 						w.(http.Flusher).Flush()
 						<-r.Context().Done()
 					}
 				})
 			})
-			r := w.send(Request{Session: w.session()})
+			session = w.session()
+			r := w.send(Request{Session: session})
 			u, err := r.Wait(t.Context(), runs.UntilDone, 0, &record{})
 			working.Wait()
 			if err != nil {

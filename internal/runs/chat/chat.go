@@ -272,9 +272,9 @@ func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err
 		final, abrupt = true, ev.Doubt && ev.Abrupt
 		wait := r.s.timing.lag
 		switch {
-		case r.doubt != nil || !abrupt && failure == nil && (!ev.Doubt || !r.crowded):
+		case r.doubt != nil || !abrupt && failure == nil && !ev.Elsewhere && (!ev.Doubt || !r.crowded):
 			return true, true, failure
-		case !r.crowded, !abrupt: // of a failure, for another attempt
+		case !r.crowded, !abrupt && (failure != nil || !ev.Doubt): // another attempt, or our session, follows soon
 			wait = r.s.timing.brief
 		}
 		// The run may be that of a message before ours. If it is, ours follows; and a
@@ -324,7 +324,7 @@ func (r *reply) event(ev client.Event) {
 			r.Note(ev.Note)
 		}
 	case client.EventGoesOn:
-		r.Line("status: the agent failed, and is trying again")
+		r.Line("status: what ended was not the reply; it follows")
 	case client.EventStatus, client.EventAccepted:
 		r.unsure = ev.Unsure
 		if text := strings.TrimSpace(ev.Text); text != "" {
