@@ -52,6 +52,8 @@ func (a *Accumulator) Add(ev Event) {
 		if a.err == nil {
 			a.err = &Error{Outcome: OutcomeUnknown}
 		}
+	case EventGoesOn:
+		a.err, a.final = nil, false
 	case EventToolStart, EventToolUpdate, EventToolEnd:
 		a.tool(ev)
 	}

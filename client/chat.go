@@ -105,7 +105,7 @@ func (s *ChatService) Send(ctx context.Context, instance string, r SendRequest) 
 		if reply.Text = string(raw); isRemark(reply.Text) {
 			reply.Text, err = "", noText(raw)
 		}
-	case t == "text/event-stream" || isLines(t):
+	case t == "text/event-stream" || isLines(t) || isEventList(raw):
 		reply, err = s.collect(raw, resp.header.Get("Content-Type"))
 	default:
 		reply, err = decodeReply(raw)

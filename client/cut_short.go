@@ -149,10 +149,12 @@ func (end outcome) orInside(o object, depth int) outcome {
 	return end
 }
 
+const codeAborted = "aborted"
+
 // aborted makes the error of a run that somebody or something ended.
 func aborted(o object) *Error {
 	e := failure(o)
-	e.Code = "aborted"
+	e.Code = codeAborted
 	if o.text("message") == "" && o.first("error", "errorMessage", "reason") == nil {
 		e.Message = "the agent's run was aborted"
 	}

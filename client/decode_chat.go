@@ -45,6 +45,7 @@ func decodeReply(body []byte) (Reply, error) {
 		}
 	}
 	fillReply(&r, body, 0)
+	r.Text = withoutThoughts(r.Text)
 	if kindOf(body) == '"' && isRemark(r.Text) {
 		return Reply{}, noText(body)
 	}

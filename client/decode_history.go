@@ -36,7 +36,7 @@ func decodeMessages(raw []byte) (Page[Message], error) {
 		return Page[Message]{}, first
 	}
 	markOpen(list)
-	page.Items = orderMessages(withoutReplaced(list))
+	page.Items = withoutDrafts(orderMessages(withoutReplaced(list)))
 	return page, nil
 }
 

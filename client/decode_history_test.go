@@ -69,6 +69,7 @@ func TestClockSetBack(t *testing.T) {
 }
 
 func TestHistoryItems(t *testing.T) {
+	const q = `[{"role":"user","content":"Q"},`
 	for name, tt := range map[string]struct {
 		body, want string // the roles and texts of the messages
 		skipped    int
@@ -94,7 +95,30 @@ func TestHistoryItems(t *testing.T) {
 		"what a tool gave, and what somebody says": {`[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"x"},{"type":"text","text":"Stop."}]}]`, "user:Stop.", 0, ""},
 		"a remark in place of the history": {`[{"role":"assistant","content":"[chat.history unavailable: transcript too large to display; the full history is preserved on disk]"}]`,
 			"system:[chat.history unavailable: transcript too large to display; the full history is preserved on disk]", 0, ""},
-		"no item is a message": {`[{"divider":true}]`, "", 0, "item 1"},
+		"a draft and its final form": {q + `{"id":"1","role":"assistant","content":"It is fo","draft":true},{"id":"2","role":"assistant","content":"It is four."}]`, "user:Q assistant:It is four.", 0, ""},
+		"a draft in other words":     {q + `{"id":"1","role":"assistant","content":"Perhaps 5","status":"draft"},{"id":"2","role":"assistant","content":"It is four."}]`, "user:Q assistant:It is four.", 0, ""},
+		"a draft by its metadata":    {q + `{"id":"1","role":"assistant","content":"Perhaps 5","metadata":{"partial":true}},{"id":"1","role":"assistant","content":"It is four."}]`, "user:Q assistant:It is four.", 0, ""},
+		"a draft with the same parent": {q + `{"id":"1","parent_id":"q","role":"assistant","content":"Perhaps 5","status":"streaming"},{"id":"2","parent_id":"q","role":"assistant","content":"It is four.","status":"completed"}]`,
+			"user:Q assistant:It is four.", 0, ""},
+		"a draft that is still streamed":  {q + `{"id":"1","role":"assistant","content":"Perhaps 5","status":"streaming"},{"id":"1","role":"assistant","content":"It is four."}]`, "user:Q assistant:It is four.", 0, ""},
+		"a row that goes on with another": {q + `{"id":"1","role":"assistant","content":"It is four, "},{"id":"2","role":"assistant","content":"It is four, as always."}]`, "user:Q assistant:It is four, as always.", 0, ""},
+		"rows that grow":                  {q + `{"role":"assistant","content":"It is f"},{"role":"assistant","content":"It is four"},{"role":"assistant","content":"It is four."}]`, "user:Q assistant:It is four.", 0, ""},
+		"drafts, newest first":            {`[{"id":"2","role":"assistant","content":"It is four.","created_at":3},{"id":"1","role":"assistant","content":"It is","created_at":2,"draft":true},{"role":"user","content":"Q","created_at":1}]`, "user:Q assistant:It is four.", 0, ""},
+		"a word in place of a reply":      {q + `{"id":"1","role":"assistant","content":"Thinking..."},{"id":"2","role":"assistant","content":"Four."}]`, "user:Q assistant:Four.", 0, ""},
+		"a draft alone":                   {q + `{"id":"1","role":"assistant","content":"It is","draft":true}]`, "user:Q assistant:It is", 0, ""},
+		"a draft of a draft":              {q + `{"id":"1","role":"assistant","content":"It is","draft":true},{"id":"2","role":"assistant","content":"It is four","draft":true}]`, "user:Q assistant:It is four", 0, ""},
+		"a draft of another reply":        {q + `{"id":"1","role":"assistant","content":"It is","draft":true},{"role":"user","content":"R"},{"id":"2","role":"assistant","content":"It is four."}]`, "user:Q assistant:It is user:R assistant:It is four.", 0, ""},
+		"the same beginning behind a tool": {q + `{"role":"assistant","content":"Let me look"},{"role":"tool","content":"x"},{"role":"assistant","content":"Let me look again"}]`,
+			"user:Q assistant:Let me look tool:x assistant:Let me look again", 0, ""},
+		"the same beginning behind a call": {q + `{"role":"assistant","content":"Let me look","tool_calls":[{"id":"t","function":{"name":"x"}}]},{"role":"assistant","content":"Let me look again"}]`,
+			"user:Q assistant:Let me look assistant:Let me look again", 0, ""},
+		"the same beginning behind an end":  {q + `{"role":"assistant","content":"Let me look","stopReason":"stop"},{"role":"assistant","content":"Let me look again"}]`, "user:Q assistant:Let me look assistant:Let me look again", 0, ""},
+		"the same beginning, in answer":     {q + `{"id":"1","role":"assistant","content":"Let me look"},{"id":"2","parent_id":"1","role":"assistant","content":"Let me look again"}]`, "user:Q assistant:Let me look assistant:Let me look again", 0, ""},
+		"the same beginning, of other runs": {q + `{"runId":"1","role":"assistant","content":"Let me look"},{"runId":"2","role":"assistant","content":"Let me look again"}]`, "user:Q assistant:Let me look assistant:Let me look again", 0, ""},
+		"a short beginning":                 {q + `{"role":"assistant","content":"OK"},{"role":"assistant","content":"OK, done."}]`, "user:Q assistant:OK assistant:OK, done.", 0, ""},
+		"a row twice under one id":          {q + `{"id":"1","role":"assistant","content":"Hi"},{"id":"1","role":"assistant","content":"Hi"}]`, "user:Q assistant:Hi", 0, ""},
+		"two messages, one never closed":    {q + `{"id":"1","role":"assistant","content":"On it.","status":"in_progress"},{"id":"2","role":"assistant","content":"Four."}]`, "user:Q assistant:On it. assistant:Four.", 0, ""},
+		"no item is a message":              {`[{"divider":true}]`, "", 0, "item 1"},
 	} {
 		page, err := decodeMessages([]byte(tt.body))
 		var got []string

@@ -47,6 +47,9 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	if isReasoning(o) {
 		m.Text = ""
 	}
+	if m.Role == RoleAssistant || m.Role == "" {
+		m.Text = withoutThoughts(m.Text)
+	}
 	m.takeToolResults(o)
 	m.takeShortened(o)
 	m.Attachments = decodeAttachments(o)
@@ -62,12 +65,14 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	default:
 		m.Working = stopsForTool(reason)
 	}
-	if beside, _ := o.object("metadata", "meta"); isUnfinished(o) || isUnfinished(beside) {
+	if m.Draft = draftOf(o); m.Draft != NotDraft {
 		m.Working, m.Ended = m.Role != RoleUser, false
 	}
 	switch m.Role {
 	case RoleAssistant:
-		m.Working = m.Working || isPlaceholder(m.Text) && !m.Ended && !isEndMark(o.text("status", "state"))
+		if isPlaceholder(m.Text) && !m.Ended && !isEndMark(o.text("status", "state")) {
+			m.Working, m.Draft = true, IsDraft
+		}
 		m.takeKind(o)
 	case RoleSystem:
 		m.takeFailure(o)

@@ -15,6 +15,7 @@ const (
 	EventError                       // the agent failed; Err says how, the text so far stands
 	EventHeartbeat                   // nothing but a sign of life
 	EventOtherRun                    // behind an end with Doubt: another run of the session is on the stream, which may be the one that answers; behind one that is Abrupt, the stream goes on with that run
+	EventGoesOn                      // behind an EventFinal or EventError: it was that of an attempt, or of another run, and the reply follows. It comes only with [SendRequest.Linger]
 	EventAccepted                    // the service took the message; the reply will be in the history, not here. Text is its remark
 )
 
@@ -24,10 +25,11 @@ type Event struct {
 	Text      string
 	Replace   bool   // of EventText: Text is the whole reply so far, not an addition
 	Silent    bool   // of EventFinal: the agent chose not to answer, so the reply has no text
-	Check     bool   // of EventFinal: the end had no text, and the last words before it may be missing: the history tells
+	Check     bool   // of EventFinal: the end had no text, and words before it may be missing: the history tells
 	Doubt     bool   // nothing but its place on the stream tells that its run answers the message
 	Rivals    bool   // with Doubt: the stream has had more than one run that may
 	Abrupt    bool   // with Doubt: its end is all that came of the run, which may be one from before the message
+	Elsewhere bool   // the stream calls its session otherwise than the message's: with an end, and Linger, an EventGoesOn may follow
 	Note      string // of EventFinal: what to tell about the reply, "" for nothing
 	Unsure    string // of EventFinal and EventAccepted without a text: what came and may be a mark of the end, or the message again; the history tells whether the agent said it
 	Tool      ToolCall

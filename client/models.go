@@ -89,6 +89,7 @@ type Message struct {
 	Turn        string       // the run or turn that it is of, which a question and its answers share; "" when the service does not say
 	ReplyTo     string       // the id of the message that it answers; "" when the service does not say
 	CreatedAt   time.Time    // zero when unknown
+	Draft       DraftMark    // whether it says that it is no more than a draft
 }
 
 // Size is roughly how many bytes a message takes.
@@ -120,7 +121,8 @@ type SendRequest struct {
 
 	// Linger has a stream read on behind the end of a run that no acknowledgement
 	// names, for the events of another one: the end (EventFinal or EventError) comes
-	// with Doubt, and then perhaps an [EventOtherRun].
+	// with Doubt, and then perhaps an [EventOtherRun]. Behind a failure, it is read on
+	// for another attempt, and behind an end with Elsewhere for ours ([EventGoesOn]).
 	Linger bool
 }
 

@@ -25,10 +25,15 @@ type normaliser struct {
 	question string // the message
 	own      ownRun
 	names    ownNames
+	strange  bool // text or an end came under the name of a session that may be another's
 	mine     ownMessage
 	sent     sentBefore
 	linger   bool // to look for other runs behind the end of one that is in doubt
 	past     bool // that end was seen
+	try      failedTry
+	event    object // the one at hand
+
+	chats, agents, others numbering // of the gateway's events, and of others
 
 	session, message, run string // the latest ids, for the final event
 	raw                   []byte // the frame at hand
@@ -73,26 +78,34 @@ func (n *normaliser) put(ev Event) {
 	setIfEmpty(&ev.SessionID, n.fresh.SessionID)
 	setIfEmpty(&ev.MessageID, n.fresh.MessageID)
 	setIfEmpty(&ev.RunID, n.fresh.RunID)
-	ev.Doubt, ev.Rivals, ev.Abrupt = n.doubt(), n.own.rivals, n.own.abrupt
+	ev.Doubt, ev.Rivals, ev.Abrupt, ev.Elsewhere = n.doubt(), n.own.rivals, n.own.abrupt, n.isElsewhere()
 	if !n.yield(ev) {
 		n.stopped = true
 	}
 }
 
 // show passes a change of the text on. A frame that changes nothing is still a
-// sign of life. The word for no reply is not shown, nor what may become it.
+// sign of life. The word for no reply is not shown, nor what the model thinks, nor what may
+// become either.
 func (n *normaliser) show(c change) {
 	switch {
 	case c.text == "" && !c.replace:
 		n.put(Event{Kind: EventHeartbeat})
-	case maybeSilent(n.text.buf):
+	case n.text.thinking(), n.maybeSilent():
 		n.stale = n.stale || c.replace && n.told > 0
 		n.quiet = true
 		n.put(Event{Kind: EventHeartbeat})
 	case n.quiet:
-		n.stale = n.stale || c.replace && n.told > 0
+		n.stale, n.calling = n.stale || c.replace && n.told > 0, false
 		n.tellRest()
 	default:
+		switch {
+		case !n.text.thoughts:
+		case c.replace:
+			c.text = n.text.spoken(0)
+		default:
+			c.text = n.text.spoken(n.told)
+		}
 		n.told, n.stale, n.calling = len(n.text.buf), false, false
 		n.put(Event{Kind: EventText, Text: c.text, Replace: c.replace})
 	}
@@ -107,10 +120,11 @@ func (n *normaliser) tellRest() {
 	if !n.quiet {
 		return
 	}
-	ev := Event{Kind: EventText, Text: string(n.text.buf), Replace: n.stale}
-	if !n.stale {
-		ev.Text = ev.Text[n.told:]
+	ev := Event{Kind: EventText, Replace: n.stale}
+	if n.stale {
+		n.told = 0
 	}
+	ev.Text = n.text.spoken(n.told)
 	n.quiet, n.stale, n.told = false, false, len(n.text.buf)
 	n.put(ev)
 }
@@ -125,7 +139,7 @@ func (n *normaliser) status(s string) {
 
 // frame takes one SSE event or line.
 func (n *normaliser) frame(f frame) {
-	n.raw, n.fresh = f.data, Event{}
+	n.raw, n.fresh, n.event = f.data, Event{}, nil
 	if f.comment {
 		n.put(Event{Kind: EventHeartbeat})
 		return
@@ -176,9 +190,13 @@ func (n *normaliser) frame(f frame) {
 			n.plain(kind, f)
 			return
 		}
-		for _, o := range objects {
+		for i, o := range objects {
+			if n.past {
+				n.behindEnd(frame{data: items[i]})
+				continue
+			}
 			n.fresh = Event{}
-			n.object(kind, o, 1)
+			n.object(kindInList(kind, o), o, 1)
 		}
 	default:
 		n.plain(kind, f)
@@ -268,12 +286,22 @@ func (n *normaliser) object(kind string, o object, depth int) {
 		}
 	}
 	kind = withoutAside(kind, o)
+	if !isChat(o) && !isAgent(o) {
+		n.count(o, &n.others)
+	}
 	if n.ofOtherSession(kind, o) || !n.isOurs(kind, o) || n.ofOtherMessage(kind, o) {
 		n.otherRun(o)
 		return
 	}
 	n.takeIDs(o)
 	n.learnAsked(kind, o)
+	n.event = o
+	switch {
+	case isChat(o):
+		n.count(o, &n.chats)
+	case isAgent(o):
+		n.count(o, &n.agents)
+	}
 	before := len(n.text.buf)
 	switch {
 	case n.isThought(kind, o), isToolText(kind, o):

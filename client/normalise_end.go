@@ -12,12 +12,15 @@ func (n *normaliser) finish(final string) {
 		n.unclear()
 		return
 	}
+	if n.failsAfterAll(final) {
+		return
+	}
 	n.showFinal(final)
-	if c := n.text.current(); c.start > 0 && IsSilent(string(n.text.buf[c.start:])) {
+	if c := n.text.current(); c.start > 0 && IsSilent(n.text.spoken(c.start)) {
 		n.show(n.text.rewrite(c.start-c.lead, "")) // nothing to add to the messages before
 	}
-	ev := Event{Kind: EventFinal, SessionID: n.session, MessageID: n.message, RunID: n.run, Check: n.check}
-	switch text := string(n.text.buf); {
+	ev := Event{Kind: EventFinal, SessionID: n.session, MessageID: n.message, RunID: n.run, Check: n.check || n.wentOn(final) || n.lost(final)}
+	switch text := n.text.spoken(0); {
 	case IsSilent(text):
 		if n.told > 0 || n.stale {
 			n.put(Event{Kind: EventText, Replace: true})
@@ -37,6 +40,7 @@ func (n *normaliser) finish(final string) {
 		ev.Note = strings.TrimPrefix(ev.Note+"; "+strings.Join(n.attached, "; "), "; ")
 	}
 	n.put(ev)
+	n.try = failedTry{}
 	n.over()
 }
 
@@ -47,9 +51,10 @@ func (n *normaliser) showFinal(final string) {
 	}
 }
 
-// over ends the stream, unless another run is looked for behind the end.
+// over ends the stream, unless another run is looked for behind the end, or another attempt
+// behind a failure.
 func (n *normaliser) over() {
-	n.past = !n.stopped && n.linger && n.doubt()
+	n.past = !n.stopped && n.linger && (n.doubt() || n.isElsewhere() || n.try.err != nil && n.try.err.Code != codeAborted)
 	n.stopped = !n.past
 }
 
@@ -101,7 +106,8 @@ func (n *normaliser) leaveOpen(final, why string) {
 	n.stopped = true
 }
 
-// fail ends the stream with the agent's failure. The text so far stands.
+// fail ends the stream with the agent's failure, unless the service tries again. The text so
+// far stands.
 func (n *normaliser) fail(e *Error) {
 	if n.own.rank == rankMidway {
 		n.unclear()
@@ -109,6 +115,9 @@ func (n *normaliser) fail(e *Error) {
 	}
 	n.flush()
 	e.Outcome = OutcomeUnknown
+	if n.goOn(e) {
+		return
+	}
 	n.put(Event{Kind: EventError, Err: e})
 	n.over()
 }
@@ -126,7 +135,7 @@ func (n *normaliser) flush() {
 		return
 	}
 	n.release()
-	if !IsSilent(string(n.text.buf)) {
+	if len(n.text.buf) > 0 && !IsSilent(n.text.spoken(0)) {
 		n.tellRest()
 	}
 }
@@ -153,6 +162,7 @@ func (n *normaliser) close() {
 	case n.stopped, n.past:
 	case n.held != "":
 		n.failHeld()
+	case n.try.promised && n.failsAfterAll(""):
 	default:
 		n.flush()
 	}

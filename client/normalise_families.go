@@ -160,6 +160,9 @@ func (n *normaliser) chatEvent(state string, o object) {
 
 // grow takes a cumulative text, the piece that it grew by, or both.
 func (n *normaliser) grow(text, delta string, replace bool) change {
+	if text != "" {
+		n.isWhole()
+	}
 	switch {
 	case replace:
 		if text == "" {
@@ -219,6 +222,7 @@ func (n *normaliser) agentEvent(o object) {
 		}
 	case "error":
 		if d.text("reason") == "seq gap" { // a remark on the event feed, not on the run
+			n.agents.counts, n.agents.gap = true, true
 			n.put(Event{Kind: EventUnknown})
 			return
 		}
@@ -242,6 +246,7 @@ func (n *normaliser) agentText(d object) {
 	id, text := d.id("itemId", "item_id"), (*string)(nil)
 	if s, ok := asString(d["text"]); ok {
 		text = &s
+		n.isWhole()
 	}
 	switch {
 	case id == "":

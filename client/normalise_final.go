@@ -1,6 +1,9 @@
 package client
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // final takes the text that ends the reply, of which it is the last word: all of
 // it, or its last messages only, with or without the white space around it.
@@ -39,8 +42,12 @@ func isEndMark(s string) bool {
 		"finished", "complete", "completed", "final", "end_turn", "closed":
 		return true
 	}
-	return false
+	return endRemark().MatchString(strings.TrimSpace(s))
 }
+
+// endRemark matches what services write of an end: "Task complete", "Run finished in 3 s".
+var endRemark = pattern(`(?i)^(the )?(task|run|job|agent|request|reply|response|stream|generation|execution|process|turn|session)( (has|is|was))?( been)?( successfully)? ` +
+	`(complete|completed|finished|done|ended|closed|stopped|succeeded)( successfully)?( (in|after) [\d.,:]+ ?[a-z]*)?[.!]*$`)
 
 // isMark reports whether the text of an end event only marks the end, as "done" or "ok" do.
 // It is the agent's own word where the stream has just shown it (once or more, with or
@@ -54,12 +61,48 @@ func (t *transcript) isMark(s string) bool {
 	return !ok || squash(strings.ReplaceAll(head, s, "")) != "" && !wrappedInTags(strings.TrimSpace(head))
 }
 
-// unlessMark gives a final text, or nothing where it is only a mark.
+// unlessMark gives a final text, or nothing where it is only a mark, or a remark.
 func (t *transcript) unlessMark(s string) string {
-	if t.isMark(s) {
+	if t.isMark(s) || t.isAside(s) {
 		return ""
 	}
 	return s
+}
+
+// isAside reports whether the text of an end is a short remark ("Finished in 3 s") beside a
+// longer reply: it has nothing of what was said since the last tool call.
+func (t *transcript) isAside(s string) bool {
+	said := string(t.buf[t.current().start:])
+	end, shown := squash(s), squash(said)
+	return len(s) <= maxRemark && len(end) < len(shown) && !strings.Contains(shown, end) && !shareWords(said, s)
+}
+
+// shareWords reports whether two texts have the beginning of a word in common, short words
+// aside, or a letter of a script that does not part its words.
+func shareWords(a, b string) bool {
+	words := tellingWords(a)
+	for word := range tellingWords(b) {
+		if words[word] {
+			return true
+		}
+	}
+	return false
+}
+
+func tellingWords(s string) map[string]bool {
+	words := map[string]bool{}
+	for _, word := range strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		letters := []rune(word)
+		if len(letters) > 3 {
+			words[string(letters[:4])] = true
+		}
+		for _, r := range letters {
+			if unicode.IsLetter(r) && !unicode.IsUpper(r) && !unicode.IsLower(r) {
+				words[string(r)] = true
+			}
+		}
+	}
+	return words
 }
 
 // unlessRemark gives a final text whose name may stand for anything ("result":"3 steps"), or

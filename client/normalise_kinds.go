@@ -225,6 +225,9 @@ func (n *normaliser) wholeMessage(m, o object) {
 	text := messageText(m)
 	n.hasKeys()
 	n.release()
+	if text != "" && kindOf(o["done"]) != 'f' {
+		n.isWhole()
+	}
 	switch {
 	case kindOf(o["done"]) == 't':
 		n.finish(text)
@@ -265,7 +268,7 @@ func (n *normaliser) finalText(o object) string {
 			n.noteIDs("", m.id("id", "message_id", "messageId"), "")
 			n.attach(m)
 			if role == "" {
-				return n.unlessEcho(messageText(m))
+				return n.unlessEcho(n.text.unlessMark(messageText(m)))
 			}
 			return messageText(m)
 		}
@@ -274,7 +277,7 @@ func (n *normaliser) finalText(o object) string {
 	for _, k := range []string{"text", "content", "reply", "response", "result", "output", "answer", "full_text", "fullText"} {
 		if kindOf(o[k]) == '{' {
 			if inner, _ := asObject(o[k]); inner.first("content", "text") != nil {
-				return messageText(inner)
+				return n.text.unlessMark(messageText(inner))
 			}
 			continue
 		}

@@ -93,7 +93,7 @@ func (t *transcript) earlier(i int, text *string, delta string) change {
 	if s == was || size > t.may(size) {
 		return change{}
 	}
-	t.buf = slices.Replace(t.buf, start, end, []byte(s)...)
+	t.buf, t.sought, t.words = slices.Replace(t.buf, start, end, []byte(s)...), 0, 0
 	shift := len(s) - len(was)
 	for j := i; j < len(t.segs); j++ {
 		g := &t.segs[j]

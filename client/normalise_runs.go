@@ -167,6 +167,7 @@ func (n *normaliser) forget() {
 	n.attached = nil
 	n.session, n.message, n.run, n.mine.answer = "", "", "", ""
 	n.chat, n.source, n.held, n.quiet = false, "", "", false
+	n.isWhole()
 	n.restart()
 }
 
@@ -217,11 +218,26 @@ func (n *normaliser) doubt() bool { return n.own.run != "" && n.own.rank < rankA
 
 // behindEnd looks for another run behind the end of one that is in doubt.
 func (n *normaliser) behindEnd(f frame) {
+	if n.isOursAtLast(f) {
+		n.put(Event{Kind: EventGoesOn})
+		n.past, n.strange, n.try = false, false, failedTry{}
+		n.forget()
+		n.own = ownRun{met: n.own.met}
+		n.frame(f)
+		return
+	}
+	if n.triesAgain(f) {
+		n.put(Event{Kind: EventGoesOn})
+		n.past = false
+		n.beginTry()
+		n.frame(f)
+		return
+	}
 	o, ok := asObject(f.data)
 	if payload, wrapped := o.object("payload"); wrapped {
 		o = payload
 	}
-	if name := nameOf(o); !ok || name.run == n.own.run || !n.isRival(o, name) {
+	if name := nameOf(o); !ok || !n.doubt() || name.run == n.own.run || !n.isRival(o, name) {
 		n.put(Event{Kind: EventHeartbeat})
 		return
 	}

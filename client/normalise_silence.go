@@ -25,6 +25,14 @@ func maybeSilent(text []byte) bool {
 	return may
 }
 
+// maybeSilent reports whether what was said so far may become that word.
+func (n *normaliser) maybeSilent() bool {
+	if !n.text.thoughts {
+		return maybeSilent(n.text.buf)
+	}
+	return n.told == 0 && maybeSilent([]byte(n.text.spoken(0)))
+}
+
 // silent tells whether a text is the word for no reply, and whether it may become it.
 func silent(text string) (is, may bool) {
 	text = strings.TrimSpace(text)

@@ -43,7 +43,12 @@ type transcript struct {
 	gap  bool            // a blank line parts what comes next from what was shown
 	kept bool            // but only where no white space does
 	full string          // why the text stops where buf ends; "": it does not
-	grow growth          // of the texts that come without a word on what they are
+	// thoughts says that some of the text is what the model thinks; sought is where the end of
+	// that is looked for next, and words one more than where the last message begins that has
+	// come to its words.
+	thoughts      bool
+	sought, words int
+	grow          growth // of the texts that come without a word on what they are
 
 	room func(size int) int // as SendRequest.Room
 }
@@ -181,7 +186,7 @@ func (t *transcript) may(size int) int {
 
 // rewrite puts s in place of all text from an offset on.
 func (t *transcript) rewrite(from int, s string) change {
-	t.buf = t.buf[:from]
+	t.buf, t.sought, t.words = t.buf[:from], 0, 0
 	t.buf = append(t.buf, t.fit(s)...)
 	for len(t.segs) > 1 && t.current().start >= from && t.segs[len(t.segs)-2].start >= from {
 		t.segs = t.segs[:len(t.segs)-1]

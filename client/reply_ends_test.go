@@ -18,6 +18,29 @@ var wordsOfEnd = []replyRow{
 	{rule: "D: a result that only says that it ended", in: `delta>{"delta":"Hello"}` + "\n" + `done>{"result":"completed"}`, text: "Hello", end: "final"},
 }
 
+// A remark on the end is not the reply, which is longer and has nothing of it. A last word that
+// has is.
+var remarksAtEnd = []replyRow{
+	{rule: "D: a text", in: fixed + `done>{"text":"Task complete"}`, text: "I fixed the parser and its tests.", end: "final"},
+	{rule: "D: a content", in: fixed + `done>{"content":"Finished in 3 s"}`, text: "I fixed the parser and its tests.", end: "final"},
+	{rule: "D: a raw text", in: fixed + `done>Stream closed after 12 events`, text: "I fixed the parser and its tests.", end: "final"},
+	{rule: "D: a message that nobody signs", in: fixed + `done>{"message":{"content":"Finished in 3 s"}}`, text: "I fixed the parser and its tests.", end: "final"},
+	{rule: "B: an answer in data", in: `output>{"text":"I fixed the parser and its tests."}` + "\n" + `complete>{"success":true,"data":{"answer":"12 tokens used"}}`, text: "I fixed the parser and its tests.", end: "final"},
+	{rule: "C: an end", in: `{"type":"output","text":"I fixed the parser and its tests."}` + "\n" + `{"type":"complete","text":"Run finished."}`, text: "I fixed the parser and its tests.", end: "final"},
+	{rule: "C: the inner tool's", in: piece("I fixed the parser and its tests.") + "\n" + `{"type":"agent-output","data":{"type":"complete","text":"Session ended"}}` + "\n" + `{"type":"complete"}`, text: "I fixed the parser and its tests.", end: "final"},
+	{rule: "D: its words are also in the reply", in: `delta>{"delta":"The task list was not complete."}` + "\n" + `done>{"text":"Task complete."}`, text: "The task list was not complete.", end: "final"},
+	{rule: "D: longer than the reply", in: `delta>{"delta":"Paris."}` + "\n" + `done>{"text":"Task completed successfully in 3.2 seconds"}`, text: "Paris.", end: "final"},
+	{rule: "D: a remark is all", in: `done>Task complete`, end: "final, or Task complete"},
+	{rule: "B: a remark is all that a result says", in: `complete>{"success":true,"result":"Task complete"}`, end: "final, or Task complete"},
+	{rule: "JSON: a remark is all", contentType: "application/json", in: `{"message":"Task complete"}`, end: "accepted: , or Task complete"},
+	{rule: "D: such a word behind a tool is the agent's", in: fixed + `tool>{"name":"x","result":"y"}` + "\n" + `done>{"text":"Task complete"}`, text: "I fixed the parser and its tests.Task complete", end: "final", tools: ` x  "y"`},
+	{rule: "D: the agent's message is its last word", in: fixed + `done>{"message":{"role":"assistant","content":"All is well."}}`, text: "All is well.", end: "final"},
+	{rule: "D: a correction", in: `delta>{"delta":"I fixd teh parser and its tests."}` + "\n" + `done>{"text":"I fixed the parser."}`, text: "I fixed the parser.", end: "final"},
+	{rule: "D: a correction of every word", in: `delta>{"delta":"Helo wrld"}` + "\n" + `done>{"text":"Hello world"}`, text: "Hello world", end: "final"},
+	{rule: "D: a long last word", in: fixed + `done>{"text":"` + strings.Repeat("Nothing else went wrong. ", 5) + `"}`, text: strings.Repeat("Nothing else went wrong. ", 5), end: "final"},
+	{rule: "D: in other letters", in: `delta>{"delta":"解析器已经修好了,测试也都通过了。"}` + "\n" + `done>{"text":"解析器好了。"}`, text: "解析器好了。", end: "final"},
+}
+
 // The message may come back, from the service or from the agent.
 var echoes = []replyRow{
 	{rule: "at the end, alone", in: `done>{"message":{"content":"What is it?"}}`, end: "final, or What is it?"},
@@ -83,7 +106,7 @@ var foreignEnds = []replyRow{
 
 func TestEndsOfReplies(t *testing.T) {
 	for name, rows := range map[string][]replyRow{
-		"words of end": wordsOfEnd, "echoes": echoes, "too early": endsTooEarly, "failed answers": failedAnswers, "changed messages": changedMessages,
+		"words of end": wordsOfEnd, "remarks at the end": remarksAtEnd, "echoes": echoes, "too early": endsTooEarly, "failed answers": failedAnswers, "changed messages": changedMessages,
 		"not repeated": notRepeated, "foreign ends": foreignEnds,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,6 +116,8 @@ func TestEndsOfReplies(t *testing.T) {
 		})
 	}
 }
+
+const fixed = `delta>{"delta":"I fixed the parser and its tests."}` + "\n"
 
 // framed tells whether a row's body may have been cut without a word.
 func (row replyRow) framed() bool { return !strings.HasSuffix(row.contentType, "unframed") }

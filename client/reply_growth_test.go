@@ -14,7 +14,7 @@ var grownPieces = []replyRow{
 	{rule: "C: pieces", in: piece("One") + "\n" + piece("One two") + "\n" + piece("One two three") + "\n" + `{"type":"complete"}`, text: "One two three", end: "final"},
 	{rule: "Claude: pieces of two messages", in: start("m") + "\n" + piece("One") + "\n" + piece("One two") + "\n" + piece("One two three") + "\n" + start("n") + "\n" + piece("Four") + "\n" + piece("Four five") + "\n" + `{"type":"complete"}`,
 		text: "One two threeFour five", end: "final"},
-	{rule: "E: deltaText", in: e("r", "k", `"state":"delta","deltaText":"One"`) + e("r", "k", `"state":"delta","deltaText":"One two"`) + e("r", "k", `"state":"delta","deltaText":"One two three"`) + e("r", "k", `"state":"final"`), text: "One two three", end: "final"},
+	{rule: "E: deltaText", in: e("r", "k", `"state":"delta","deltaText":"One"`) + e("r", "k", `"state":"delta","deltaText":"One two"`) + e("r", "k", `"state":"delta","deltaText":"One two three"`) + e("r", "k", `"state":"final"`), text: "One two three", end: "final to be checked"},
 	{rule: "G: pieces", in: `{"type":"response.output_text.delta","item_id":"i","delta":"One"}` + "\n" + `{"type":"response.output_text.delta","item_id":"i","delta":"One two"}` + "\n" + `{"type":"response.output_text.delta","item_id":"i","delta":"One two three"}` + "\n" + `{"type":"response.completed"}`,
 		text: "One two three", end: "final"},
 	{rule: "AG-UI: pieces", in: agRun + agStart("m") + agText("m", "One") + agText("m", "One two") + agText("m", "One two three") + agEnd, text: "One two three", end: "final"},

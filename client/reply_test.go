@@ -15,6 +15,7 @@ type replyRow struct {
 	contentType string // "" is a stream of events
 	status      int    // 0 is 200
 	session     string // that the message was sent to
+	lingers     bool   // the stream is read on behind its end
 
 	text  string
 	end   string // final, silent, accepted: remark, error: message, fails: error of the stream; "" where nothing says how it ended
@@ -101,10 +102,10 @@ var otherRuns = []replyRow{
 var newerGateway = []replyRow{
 	{rule: "deltaText alone",
 		in:   e("r", "k", `"state":"delta","deltaText":"Hel"`) + e("r", "k", `"state":"delta","deltaText":"lo"`) + e("r", "k", `"state":"final"`),
-		text: "Hello", end: "final"},
+		text: "Hello", end: "final to be checked"},
 	{rule: "deltaText that replaces",
 		in:   e("r", "k", `"state":"delta","deltaText":"Hxl"`) + e("r", "k", `"state":"delta","deltaText":"Hello","replace":true`) + e("r", "k", `"state":"final"`),
-		text: "Hello", end: "final"},
+		text: "Hello", end: "final to be checked"},
 	{rule: "phases are status",
 		in:   e("r", "k", `"state":"status","phase":"preparing_workspace"`) + e("r", "k", `"state":"status","phase":"starting_model"`) + e("r", "k", `"state":"final",`+said("Hello")),
 		text: "Hello", end: "final", says: "preparing workspace|starting model"},
@@ -124,7 +125,7 @@ var newerGateway = []replyRow{
 		in:   e("r", "k", `"state":"delta",`+said("Hel")) + f("r", "lifecycle", `"phase":"error","error":"overloaded"`) + e("r", "k", `"state":"final",`+said("Hello")),
 		text: "Hello", end: "final", says: "overloaded"},
 	{rule: "a numbered event that is sent again", in: `{"runId":"r","sessionKey":"k","seq":1,"state":"delta","deltaText":"one "}` + "\n" + strings.Repeat(`{"runId":"r","sessionKey":"k","seq":2,"state":"delta","deltaText":"two"}`+"\n", 2) + e("r", "k", `"state":"final"`),
-		text: "one two", end: "final"},
+		text: "one two", end: "final to be checked"},
 }
 
 // Agent events name the messages of a reply, each with its whole text so far.
@@ -433,14 +434,14 @@ func TestReplies(t *testing.T) {
 
 func (row replyRow) check(t *testing.T) {
 	body := row.in
-	answer := streamAnswer{status: max(row.status, 200), contentType: row.contentType, sentTo: row.session, question: "What is it?", unframed: !row.framed()}
+	answer := streamAnswer{status: max(row.status, 200), contentType: row.contentType, sentTo: row.session, question: "What is it?", unframed: !row.framed(), linger: row.lingers}
 	if row.contentType == "" {
 		body = asSSE(row.in)
 		answer.contentType = "text/event-stream"
 	} else if row.contentType == "none" {
 		answer.contentType = ""
 	}
-	c := collectFrom(t, answer.decode(strings.NewReader(body)))
+	c := collectAll(t, answer.decode(strings.NewReader(body)), row.lingers)
 	end, said := "", []string(nil)
 	for _, ev := range c.events {
 		switch ev.Kind {
@@ -451,6 +452,9 @@ func (row replyRow) check(t *testing.T) {
 			}
 			if ev.Note != "" && !ev.Silent && strings.Contains(row.end, ": ") {
 				end += ": " + ev.Note
+			}
+			if ev.Check {
+				end += " to be checked"
 			}
 			if ev.Silent {
 				end = "silent"
@@ -468,6 +472,8 @@ func (row replyRow) check(t *testing.T) {
 			if ev.Doubt && ev.Rivals {
 				end += " (in doubt)"
 			}
+		case EventGoesOn:
+			end = ""
 		case EventStatus:
 			said = append(said, ev.Text)
 		}

@@ -24,7 +24,7 @@ var otherMessages = []replyRow{
 	{rule: "another id alone", in: ours + `done>{"message_id":"x"}` + "\n" + `delta>{"message_id":"m","delta":"!"}` + "\n[DONE]", text: "Ours!", end: "final"},
 	{rule: "an abort of another", in: ours + `aborted>{"message_id":"x"}` + "\n[DONE]", text: "Ours", end: "final"},
 	{rule: "a text that goes on with ours", in: ours + `done>{"message":{"id":"x","role":"assistant","content":"Ours is another"}}` + "\n[DONE]", text: "Ours", end: "final"},
-	{rule: "E: without a run", in: `{"state":"delta","message":{"id":"m","role":"assistant","content":"Ours"}}` + "\n" + `{"state":"final",` + theirs + `}` + "\n" + `{"state":"final"}`, text: "Ours", end: "final"},
+	{rule: "E: without a run", in: `{"state":"delta","message":{"id":"m","role":"assistant","content":"Ours"}}` + "\n" + `{"state":"final",` + theirs + `}` + "\n" + `{"state":"final"}`, text: "Ours", end: "final to be checked"},
 	{rule: "in_reply_to", in: ack + `{"delta":"Ours"}` + "\n" + `done>{"in_reply_to":"x","text":"theirs"}` + "\n" + `done>{"in_reply_to":"q"}`, text: "Ours", end: "final"},
 	{rule: "inReplyTo of the message", in: ack + `{"delta":"Ours"}` + "\n" + `done>{"message":{"id":"y","inReplyTo":"x","content":"theirs"}}` + "\n[DONE]", text: "Ours", end: "final"},
 	{rule: "reply_to, without a text", in: `user_message>{"id":"q"}` + "\n" + `{"delta":"Ours"}` + "\n" + `done>{"reply_to":"x"}` + "\n" + `{"delta":"!"}` + "\n[DONE]", text: "Ours!", end: "final"},
@@ -68,7 +68,7 @@ var ownMessages = []replyRow{
 	{rule: "an answer to the session", in: `ack>{"message_id":"q"}` + "\n" + `session>{"id":"s"}` + "\n" + `done>{"parent_id":"s","text":"Ours"}`, text: "Ours", end: "final"},
 	{rule: "pieces that name a tool's message", in: ack + `delta>{"message_id":"m","reply_to":"q","delta":"First. "}` + "\n" + `delta>{"message_id":"n","reply_to":"t","delta":"Second."}` + "\n" + `done>{}`, text: "First. Second.", end: "final"},
 	{rule: "pieces and an end that name the thread", in: ack + `{"reply_to":"root","delta":"Our"}` + "\n" + `done>{"reply_to":"root","text":"Ours"}`, text: "Ours", end: "final"},
-	{rule: "stored in other words", in: `delta>{"message_id":"m","delta":"<think>hm</think>\n\nOurs, whole"}` + "\n" + `message>{"id":"y","role":"assistant","content":"Ours, whole"}` + "\n[DONE]", text: "<think>hm</think>\n\nOurs, whole", end: "final"},
+	{rule: "stored in other words", in: `delta>{"message_id":"m","delta":"<think>hm</think>\n\nOurs, whole"}` + "\n" + `message>{"id":"y","role":"assistant","content":"Ours, whole"}` + "\n[DONE]", text: "Ours, whole", end: "final"},
 	{rule: "no acknowledgement", in: `{"delta":"Our"}` + "\n" + `done>{"in_reply_to":"q","text":"Ours"}`, text: "Ours", end: "final"},
 	{rule: "a run that is ours", in: `{"runId":"r","state":"delta","message":{"id":"m","role":"assistant","content":"Our"}}` + "\n" + `{"runId":"r","state":"final","message":{"id":"n","role":"assistant","content":"Ours"}}`, text: "Ours", end: "final"},
 	{rule: "C: the model's ids", in: start("msg_1") + "\n" + piece("Our") + "\n" + `{"type":"complete","message":{"id":"m","role":"assistant","content":"Ours"}}`, text: "Ours", end: "final"},
@@ -100,8 +100,28 @@ var ownSessions = []replyRow{
 	{rule: "runs within an announced one", in: `run_started>{"run_id":"r"}` + "\n" + `delta>{"run_id":"a","text":"Ou"}` + "\n" + `delta>{"run_id":"b","text":"rs"}` + "\ndone>{}", text: "Ours", end: "final"},
 }
 
+// What comes before anything names our session is another's if something does, later.
+var othersFirst = []replyRow{
+	{rule: "pieces", session: "s1", in: `delta>{"session_id":"x","text":"theirs"}` + "\n" + `delta>{"session_id":"s1","text":"Ours"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "a message", session: "s1", in: `message>{"session_id":"x","role":"assistant","id":"t","content":"theirs"}` + "\n" + `delta>{"session_id":"s1","text":"Ours"}` + "\n" + `done>{"session_id":"s1"}`, text: "Ours", end: "final"},
+	{rule: "an end", session: "s1", lingers: true, in: `done>{"session_id":"x","text":"theirs"}` + "\n" + `delta>{"session_id":"s1","text":"Ours"}` + "\n" + `done>{"session_id":"s1"}`, text: "Ours", end: "final"},
+	{rule: "pieces and an end", session: "s1", lingers: true, in: `delta>{"session_id":"x","text":"theirs"}` + "\n" + `done>{"session_id":"x"}` + "\n" + `delta>{"session_id":"s1","text":"Ours"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "an error", session: "s1", lingers: true, in: `error>{"session_id":"x","error":"boom"}` + "\n" + `delta>{"session_id":"s1","text":"Ours"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "an error, behind pieces", session: "s1", lingers: true, in: `delta>{"session_id":"x","text":"theirs"}` + "\n" + `error>{"session_id":"x","error":"boom"}` + "\n" + `delta>{"session_id":"s1","text":"Ours"}` + "\ndone>{}", text: "Ours", end: "final"},
+	{rule: "C: in data", session: "s1", lingers: true, in: `{"type":"output","data":{"sessionId":"x","text":"theirs"}}` + "\n" + `{"type":"complete","data":{"sessionId":"x"}}` + "\n" + `{"type":"output","sessionId":"s1","text":"Ours"}` + "\n" + `{"type":"complete"}`, text: "Ours", end: "final"},
+	{rule: "E: an end", session: "s1", lingers: true, in: e("x", "agent:main:x", `"state":"final",`+said("theirs")) + e("r", "agent:main:s1", `"state":"final",`+said("Ours")), text: "Ours", end: "final"},
+	{rule: "E: a run", session: "s1", lingers: true, in: e("x", "agent:main:x", `"state":"delta",`+said("the")) + e("x", "agent:main:x", `"state":"final",`+said("theirs")) + e("r", "agent:main:s1", `"state":"delta",`+said("Ou")) + e("r", "agent:main:s1", `"state":"final",`+said("Ours")), text: "Ours", end: "final"},
+	{rule: "E: an error", session: "s1", lingers: true, in: e("x", "agent:main:x", `"state":"error","errorMessage":"boom"`) + e("r", "agent:main:s1", `"state":"delta",`+said("Ou")) + e("r", "agent:main:s1", `"state":"final",`+said("Ours")), text: "Ours", end: "final"},
+	{rule: "E: an abort", session: "s1", lingers: true, in: e("x", "agent:main:x", `"state":"aborted"`) + e("r", "agent:main:s1", `"state":"final",`+said("Ours")), text: "Ours", end: "final"},
+	{rule: "E: before the acknowledgement", lingers: true, in: e("x", "k", `"state":"final",`+said("theirs")) + `started>{"runId":"r"}` + "\n" + e("r", "k", `"state":"delta",`+said("Ou")) + e("r", "k", `"state":"final",`+said("Ours")), text: "Ours", end: "final"},
+	{rule: "F: a run", session: "s1", lingers: true, in: `{"runId":"x","sessionKey":"x","stream":"assistant","data":{"text":"theirs","delta":"theirs"}}` + "\n" + `{"runId":"x","sessionKey":"x","stream":"lifecycle","data":{"phase":"end"}}` + "\n" +
+		`{"runId":"r","sessionKey":"s1","stream":"assistant","data":{"text":"Ours","delta":"Ours"}}` + "\n" + `{"runId":"r","sessionKey":"s1","stream":"lifecycle","data":{"phase":"end"}}`, text: "Ours", end: "final"},
+	{rule: "nothing names ours", session: "s1", lingers: true, in: `delta>{"session_id":"internal","text":"Ours"}` + "\n" + `done>{"session_id":"internal"}` + "\n" + `ping>{}`, text: "Ours", end: "final"},
+	{rule: "E: nothing names ours", session: "s1", lingers: true, in: e("r", "internal", `"state":"delta",`+said("Ou")) + e("r", "internal", `"state":"final",`+said("Ours")), text: "Ours", end: "final"},
+}
+
 func TestWhoseReply(t *testing.T) {
-	for name, rows := range map[string][]replyRow{"other messages": otherMessages, "own messages": ownMessages, "other sessions": otherSessions, "own sessions": ownSessions} {
+	for name, rows := range map[string][]replyRow{"other messages": otherMessages, "own messages": ownMessages, "other sessions": otherSessions, "own sessions": ownSessions, "others first": othersFirst} {
 		t.Run(name, func(t *testing.T) {
 			for _, row := range rows {
 				t.Run(row.rule, row.check)

@@ -34,7 +34,7 @@ func decodeStream(r io.Reader, contentType string, limit int) iter.Seq2[Event, e
 //
 // An EventFinal comes where the stream marked its end, an EventError where the
 // agent failed, an EventAccepted where the answer says that the reply is still to
-// come; nothing is read behind any of them. A stream that ends with none of them
+// come; nothing is read behind any of them, but for linger. A stream that ends with none of them
 // was cut off: the reply may be incomplete. The error, if any, comes last.
 func (s streamAnswer) decode(r io.Reader) iter.Seq2[Event, error] {
 	if s.limit <= 0 {
@@ -90,25 +90,17 @@ func readFrames(r io.Reader, contentType string, limit int, each func(frame) boo
 	case isLines(media):
 		return readLines(r, limit, each)
 	case media == "application/json" || strings.HasSuffix(media, "+json"):
-		all := &heldReader{Reader: io.LimitReader(r, int64(limit)+1)}
-		defer all.release()
-		body, err := io.ReadAll(all)
-		if err != nil {
-			return err
-		}
-		if len(body) > limit {
-			return tooLarge(limit)
-		}
-		body = bytes.TrimPrefix(body, byteOrderMark)
-		if !isJSON(body) && kindOf(body) == '{' && bytes.ContainsAny(bytes.TrimSpace(body), "\r\n") {
-			return readLines(bytes.NewReader(body), limit, each)
-		}
-		return whole(body)
+		return readWhole(r, limit, each, whole)
 	case media != "text/event-stream":
 		b := bufio.NewReader(r)
 		switch looksLike(b) {
 		case "lines":
 			return readLines(b, limit, each)
+		case "list":
+			if media == "text/plain" && text != nil {
+				return text(b)
+			}
+			return readWhole(b, limit, each, whole)
 		case "page":
 			page, _ := io.ReadAll(io.LimitReader(b, maxErrorBody))
 			return pageError(0, page)
@@ -124,6 +116,24 @@ func readFrames(r io.Reader, contentType string, limit int, each func(frame) boo
 	return readSSE(r, limit, each)
 }
 
+// readWhole reads a body that is JSON, or JSON lines.
+func readWhole(r io.Reader, limit int, each func(frame) bool, whole func([]byte) error) error {
+	all := &heldReader{Reader: io.LimitReader(r, int64(limit)+1)}
+	defer all.release()
+	body, err := io.ReadAll(all)
+	if err != nil {
+		return err
+	}
+	if len(body) > limit {
+		return tooLarge(limit)
+	}
+	body = bytes.TrimPrefix(body, byteOrderMark)
+	if !isJSON(body) && kindOf(body) == '{' && bytes.ContainsAny(bytes.TrimSpace(body), "\r\n") {
+		return readLines(bytes.NewReader(body), limit, each)
+	}
+	return whole(body)
+}
+
 func isLines(media string) bool {
 	switch media {
 	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "application/json-seq":
@@ -133,7 +143,7 @@ func isLines(media string) bool {
 }
 
 // looksLike tells by its beginning what a body is that does not say it well:
-// JSON lines, a web page, a stream of events (""), coded parts, or else text. It reads no
+// JSON lines, a JSON list, a web page, a stream of events (""), coded parts, or else text. It reads no
 // more than it needs to tell: what comes next may take its time.
 func looksLike(b *bufio.Reader) string {
 	const fields = "data: event: id: retry: <!doctype html <html <head"
@@ -149,12 +159,14 @@ func looksLike(b *bufio.Reader) string {
 			return "lines"
 		case looksHTML([]byte(start)):
 			return "page"
+		case beginsList(start):
+			return "list"
 		case isPart([]byte(start)):
 			return "parts"
 		case strings.HasPrefix(start, ":"), start == "" && err != nil:
 			return ""
 		}
-		undecided := start == "" || len(start) < 3 && isPart([]byte((start + ":{")[:3]))
+		undecided := start == "" || strings.TrimSpace(start) == "[" || len(start) < 3 && isPart([]byte((start + ":{")[:3]))
 		for field := range strings.SplitSeq(fields, " ") {
 			if strings.HasSuffix(field, ":") && strings.HasPrefix(start, field) {
 				return ""
@@ -165,6 +177,11 @@ func looksLike(b *bufio.Reader) string {
 			return "text"
 		}
 	}
+}
+
+func beginsList(start string) bool {
+	rest, ok := strings.CutPrefix(start, "[")
+	return ok && strings.HasPrefix(strings.TrimLeft(rest, " \t\r\n"), "{")
 }
 
 // readError wraps what ended the reads of a stream.
@@ -183,6 +200,10 @@ func (n *normaliser) body(body []byte) error {
 	}
 	if looksHTML(body) {
 		return pageError(0, body)
+	}
+	if events, ok := eventList(body); ok {
+		n.list(events)
+		return nil
 	}
 	n.raw = bytes.TrimSpace(body)
 	o, ok := asObject(body)
@@ -204,7 +225,7 @@ func (n *normaliser) body(body []byte) error {
 	var e *Error
 	switch {
 	case ok && n.isEcho(o, reply.Text), ok && err == nil && isMarkAlone(o, reply.Text):
-		if weight(reply.Text) < longWords {
+		if weight(reply.Text) < longWords || isEndMark(reply.Text) {
 			n.unsure = reply.Text
 		}
 		n.accept("")

@@ -31,10 +31,9 @@ func (r *reply) markHistory(ctx context.Context) {
 		if n := len(page.Items); n > 0 {
 			anchor = was.rows[n-1]
 		}
-		rows, n := asked(page.Items, len(page.Items))
-		if r.crowded = unanswered(rows, time.Time{}); n > 0 {
-			was.last = hashText(rows[n-1].Text)
-		}
+		rows, _ := asked(page.Items, 0)
+		r.crowded = unanswered(rows, time.Time{})
+		was.judge(rows, sent{text: r.message, sum: r.sum})
 		r.ChangeState(func(s *runs.State) {
 			r.was = was
 			s.Own = own(anchor, r.sum)
@@ -43,6 +42,41 @@ func (r *reply) markHistory(ctx context.Context) {
 			}
 		})
 	}
+}
+
+// judge notes what a history, without what answers nobody, says before a message goes out.
+func (b *before) judge(rows []client.Message, msg sent) {
+	n := len(rows)
+	if n == 0 {
+		return
+	}
+	b.last, b.size = hashText(rows[n-1].Text), len(rows[n-1].Text)
+	b.settled = b.size > 0 && fromAgent(rows[n-1]) && inOrder(rows) && !unanswered(rows, time.Time{}) && !outrun(rows, time.Time{})
+	b.unsaid = !b.part && !slices.ContainsFunc(rows, func(row client.Message) bool {
+		return fromUser(row) && (msg.is(row.Text) || msg.quotedBy(row.Text))
+	})
+}
+
+// leftOpen reports whether the agent may have had another message to answer when the next one
+// came, behind the rows of old; those from start on were not there before. Where it had
+// answered all, rows that were deleted or edited since say nothing else; one that has grown does.
+func (b before) leftOpen(old []client.Message, start int, next time.Time) bool {
+	start = min(start, len(old))
+	changed := b.last != 0 && start > 0 && hashText(old[start-1].Text) != b.last
+	fresh := old[start:]
+	switch {
+	case !b.settled:
+		return changed || unanswered(old, next) || outrun(old, next)
+	case start > 0 && fromUser(old[start-1]) && len(fresh) == 0: // its answer was deleted
+	case unanswered(old, next):
+		return true
+	}
+	return outrun(fresh, next) || changed && slices.ContainsFunc(old[max(0, start-1):], b.grew)
+}
+
+// grew reports whether a message begins with what was the newest one.
+func (b before) grew(row client.Message) bool {
+	return len(row.Text) > b.size && hashText(row.Text[:b.size]) == b.last
 }
 
 // missing gives what this process had of the session last, where the history does not show

@@ -249,9 +249,12 @@ func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err
 			return accepted, false, err
 		}
 		accepted = true
+		if final && failure != nil && !abrupt && ev.Kind != client.EventGoesOn {
+			continue // what else goes on there is not ours
+		}
 		r.event(ev)
 		if final {
-			if abrupt && ev.Kind == client.EventOtherRun { // which the stream goes on with
+			if abrupt && ev.Kind == client.EventOtherRun || ev.Kind == client.EventGoesOn { // which the stream goes on with
 				final, abrupt, failure = false, false, nil
 				quiet.Stop()
 			}
@@ -269,9 +272,9 @@ func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err
 		final, abrupt = true, ev.Doubt && ev.Abrupt
 		wait := r.s.timing.lag
 		switch {
-		case r.doubt != nil || !abrupt && (!ev.Doubt || !r.crowded || failure != nil):
+		case r.doubt != nil || !abrupt && failure == nil && !ev.Elsewhere && (!ev.Doubt || !r.crowded):
 			return true, true, failure
-		case !r.crowded:
+		case !r.crowded, !abrupt && (failure != nil || !ev.Doubt): // another attempt, or our session, follows soon
 			wait = r.s.timing.brief
 		}
 		// The run may be that of a message before ours. If it is, ours follows; and a
@@ -285,14 +288,6 @@ func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err
 	}
 	return true, final, failure
 }
-
-// Causes for which a stream is ended, or not believed.
-var (
-	errDeadStream = errors.New("the stream went silent")
-	errQuiet      = errors.New("nothing came after the end")
-	errAbrupt     = errors.New("only an end came on the stream, and nothing says that it belongs to the run that answers the message")
-	errOtherRuns  = errors.New("more than one run was on the stream, and nothing says which of them answers the message")
-)
 
 // event takes in one step of the reply.
 func (r *reply) event(ev client.Event) {
@@ -328,6 +323,8 @@ func (r *reply) event(ev client.Event) {
 		if r.silent = ev.Silent; ev.Note != "" {
 			r.Note(ev.Note)
 		}
+	case client.EventGoesOn:
+		r.Line("status: what ended was not the reply; it follows")
 	case client.EventStatus, client.EventAccepted:
 		r.unsure = ev.Unsure
 		if text := strings.TrimSpace(ev.Text); text != "" {

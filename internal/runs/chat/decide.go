@@ -164,7 +164,7 @@ func (s standing) whole(t timing) (ending, bool) {
 	return complete(text, notes...)
 }
 
-const noteUnchecked = "the end of the stream did not repeat the reply, and the history does not show it for sure: its last words may be missing"
+const noteUnchecked = "the end of the stream did not repeat the reply, and the history does not show it for sure: some of its words may be missing"
 
 // notes are what is told about a reply, whatever ended it.
 func (s standing) notes(behind bool) (notes []string) {
@@ -207,6 +207,8 @@ func (s standing) behind() bool {
 // noText decides on a message that is found with no text behind it.
 func (s standing) noText(t timing) (ending, bool) {
 	switch {
+	case s.check && s.shown != "" && s.reached > t.lag && !s.working():
+		return complete(s.shown, noteUnchecked)
 	case s.final && s.shown != "" && s.reached > t.lag && !s.working():
 		return complete(s.shown)
 	case s.marked() && s.still >= t.lag:

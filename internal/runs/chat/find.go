@@ -47,6 +47,19 @@ func findAfter(rows []client.Message, start int, msg sent) (ours int, v verdict,
 
 const whyOtherWords = "the history has the message in other words; it is the only one since it was sent"
 
+// findOnly looks for the only message with the words of one.
+func findOnly(rows []client.Message, msg sent) (ours int, ok bool) {
+	for i, row := range rows {
+		if fromUser(row) && msg.is(row.Text) {
+			if ok {
+				return -1, false
+			}
+			ours, ok = i, true
+		}
+	}
+	return ours, ok && msg.decorated(rows[ours].Text)
+}
+
 // findByTime looks for a message in a history of which it is not known how it
 // was before: there may be an older one with the same words.
 func findByTime(rows []client.Message, msg sent) (ours int, v verdict, why string) {

@@ -47,7 +47,7 @@ type follow struct {
 	ended    bool   // the stream came to an end, with a marker or without
 	cause    error  // what broke the stream
 	resumed  bool   // the run was taken up: nothing is known of the stream
-	check    bool   // the reply is what the stream brought, but its last words may be missing
+	check    bool   // the reply is what the stream brought, but some of its words may be missing
 	shown    string // what was shown of the reply before the history was asked for it
 	unproven bool   // what the stream brought was of a run that nothing proves to be ours
 	doubt    bool   // what the stream brought may be the reply to another message

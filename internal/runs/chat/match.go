@@ -14,7 +14,11 @@ type before struct {
 	part bool     // there may be older messages than those of rows
 	rows []uint64 // identities, oldest first
 	last uint64   // hash of the last one's text; 0 where it is not known
+	size int      // and its length
 	busy bool     // the service said then that the agent was at work
+	// settled says that the agent had answered all that was there, and unsaid that the
+	// message was not among it, of all that the session had.
+	settled, unsaid bool
 	// missing is what was said in the session, and the history did not show yet.
 	missing []overlapping
 }
@@ -155,9 +159,13 @@ func matchHistory(was before, msg sent, now []client.Message, others []overlappi
 		m.newest = rows[n-1]
 	}
 	var ours int
-	if anchored {
+	only, alone := findOnly(rows, msg)
+	switch {
+	case anchored:
 		ours, m.verdict, m.why = findAfter(rows, start, msg)
-	} else {
+	case was.unsaid && was.settled && alone: // nothing is left of what was there then
+		ours, m.verdict = only, found
+	default:
 		ours, m.verdict, m.why = findByTime(rows, msg)
 	}
 	if m.verdict != found {
@@ -185,7 +193,7 @@ func matchHistory(was before, msg sent, now []client.Message, others []overlappi
 	if m.verdict == unclear {
 		return m
 	}
-	if unanswered(old, m.asked) || outrun(old, m.asked) || was.last != 0 && start > 0 && start <= len(old) && hashText(old[start-1].Text) != was.last {
+	if was.leftOpen(old, start, m.asked) {
 		m.verdict, m.why = unclear, "another message of the session was not answered yet when this one was sent"
 		if len(behind) == 0 {
 			m.verdict = found // there is nothing to confuse it with yet

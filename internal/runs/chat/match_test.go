@@ -198,13 +198,26 @@ func TestMatchHistory(t *testing.T) {
 			shown: "We run all of the tests", verdict: unclear, why: "can't be told apart"},
 		"one id for all, for the first time twice": {before: rows{"user#s: a", "assistant#s: b"}, now: rows{"user#s: run the tests", "assistant#s: new"}, verdict: found, reply: "new"},
 
-		"taken up again":                   {before: old, anchor: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new"},
-		"before not seen, in time":         {before: rows{"user@10#1: hello", "assistant@11#2: hi"}, unseen: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new", why: "words and its time"},
-		"before not seen, an older one":    {before: old, unseen: true, verdict: unclear, why: "older one"},
-		"before not seen, twice":           {before: rows{"user@99#1: run the tests", "assistant@99#2: old"}, unseen: true, now: rows{"user@100#3: run the tests"}, verdict: unclear, why: "more than once"},
-		"before not seen, twice, no times": {before: rows{"user#1: run the tests", "assistant#2: old"}, unseen: true, now: rows{"user#3: run the tests"}, verdict: unclear, why: "more than once"},
-		"before not seen, an old one, too": {before: old, unseen: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new", why: "words and its time"},
-		"before not seen, no times":        {unseen: true, now: rows{"user#3: run the tests", "assistant#4: new"}, verdict: unclear, why: "older one"},
+		"compacted": {before: rows{"user#1: hello", "assistant#2: hi"}, anew: true, now: rows{"system#9: a summary", "user#3: run the tests", "assistant#4: new"}, verdict: found, reply: "new"},
+		"compacted, the same words were said before":       {before: rows{"user#1: run the tests", "assistant#2: old"}, anew: true, now: rows{"system#9: a summary", "user#3: run the tests", "assistant#4: new"}, verdict: unclear, why: "older one"},
+		"compacted, old words under new ids":               {before: rows{"user#1: run the tests", "assistant#2: old"}, anew: true, now: rows{"user#8: run the tests", "assistant#9: old", "user#3: run the tests", "assistant#4: new"}, verdict: unclear, why: "more than once"},
+		"compacted, no ids":                                {before: rows{"user: hello", "assistant: hi"}, anew: true, now: rows{"system: a summary", "user: run the tests", "assistant: new"}, verdict: found, reply: "new"},
+		"compacted, with times":                            {before: rows{"user@10#1: hello", "assistant@11#2: hi"}, anew: true, now: rows{"system@12#9: a summary", "user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new"},
+		"the answer before was deleted":                    {before: old, anew: true, now: rows{"user@10#1: run the tests", "user@100#3: run the tests, please", "assistant@101#4: new"}, message: "run the tests, please", verdict: found, reply: "new"},
+		"the answer before was deleted, and somebody asks": {before: old, anew: true, now: rows{"user@10#1: run the tests", "user@99#7: theirs", "user@100#3: run the tests, please", "assistant@101#4: new"}, message: "run the tests, please", verdict: unclear, why: "not answered yet"},
+		"the question before was deleted":                  {before: old, anew: true, now: rows{"assistant@11#2: All 11 tests pass.", "user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new"},
+		"both before were deleted, no times":               {before: rows{"user#1: hello", "assistant#2: hi", "user#5: you", "assistant#6: me"}, anew: true, now: rows{"user#1: hello", "assistant#2: hi", "user#3: run the tests", "assistant#4: new"}, verdict: found, reply: "new"},
+		"the answer before was edited":                     {before: old, anew: true, now: rows{"user@10#1: run the tests", "assistant@11#2: All 12 pass.", "user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new"},
+		"the answer before has grown":                      {before: old, anew: true, now: rows{"user@10#1: run the tests", "assistant@11#2: All 11 tests pass. Yes.", "user@100#3: run the tests", "assistant@101#4: new"}, verdict: unclear, why: "not answered yet"},
+		"ours was edited":                                  {before: old, now: rows{"user@100#3: please run all tests", "assistant@101#4: new"}, verdict: found, reply: "new", why: "in other words"},
+		"all was deleted but the answer":                   {before: old, anew: true, now: rows{"assistant@101#4: new"}, verdict: notThere},
+		"taken up again":                                   {before: old, anchor: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new"},
+		"before not seen, in time":                         {before: rows{"user@10#1: hello", "assistant@11#2: hi"}, unseen: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new", why: "words and its time"},
+		"before not seen, an older one":                    {before: old, unseen: true, verdict: unclear, why: "older one"},
+		"before not seen, twice":                           {before: rows{"user@99#1: run the tests", "assistant@99#2: old"}, unseen: true, now: rows{"user@100#3: run the tests"}, verdict: unclear, why: "more than once"},
+		"before not seen, twice, no times":                 {before: rows{"user#1: run the tests", "assistant#2: old"}, unseen: true, now: rows{"user#3: run the tests"}, verdict: unclear, why: "more than once"},
+		"before not seen, an old one, too":                 {before: old, unseen: true, now: rows{"user@100#3: run the tests", "assistant@101#4: new"}, verdict: found, reply: "new", why: "words and its time"},
+		"before not seen, no times":                        {unseen: true, now: rows{"user#3: run the tests", "assistant#4: new"}, verdict: unclear, why: "older one"},
 		"the order before was not known, and ours is not there": {
 			before: rows{"user#a: run the tests", "assistant#b: old", "user#c: of somebody"}, mislaid: true, now: rows{"assistant#d: for somebody"}, verdict: notThere},
 		"the order before was not known, and ours is there": {
@@ -252,6 +265,12 @@ func TestMatchHistory(t *testing.T) {
 			msg.text = tt.message
 		}
 		msg.sum, msg.shown = hashMessage(msg.text), tt.shown
+		if b.seen && !tt.anchor {
+			if tt.mislaid {
+				was = reversed(was)
+			}
+			b.judge(was, msg)
+		}
 		m := matchHistory(b, msg, now, tt.others)
 		if got := strings.Join(m.texts(), "|"); m.verdict != tt.verdict || m.verdict == found && (got != tt.reply || m.working() != tt.working) ||
 			!strings.Contains(m.why, tt.why) || tt.why == "" && m.why != "" {

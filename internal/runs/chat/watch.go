@@ -2,11 +2,20 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
 
 	"openclaw-mcp/client"
+)
+
+// Causes for which a stream is ended, or not believed.
+var (
+	errDeadStream = errors.New("the stream went silent")
+	errQuiet      = errors.New("nothing came after the end")
+	errAbrupt     = errors.New("only an end came on the stream, and nothing says that it belongs to the run that answers the message")
+	errOtherRuns  = errors.New("more than one run was on the stream, and nothing says which of them answers the message")
 )
 
 // watchStream looks at the history whenever the stream has brought nothing new for a
