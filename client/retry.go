@@ -39,7 +39,7 @@ func newHTTPClient(hc *http.Client, c *core) *http.Client {
 	}
 	return &http.Client{
 		Transport:     &retrier{next: next, core: c},
-		CheckRedirect: checkRedirect,
+		CheckRedirect: CheckRedirect,
 	}
 }
 
@@ -70,10 +70,10 @@ func newTransport() *http.Transport {
 	}
 }
 
-// checkRedirect follows only GETs, and only where the key may go: to the same
-// host, never from https to http. Anything else stays an answer of 3xx, which
-// becomes an error that says where to.
-func checkRedirect(req *http.Request, via []*http.Request) error {
+// CheckRedirect is the rule for redirects of whatever is asked of the service. It follows only
+// GETs, and only where the key may go: to the same host, never from https to http. Anything
+// else stays an answer of 3xx, which this client makes an error that says where to.
+func CheckRedirect(req *http.Request, via []*http.Request) error {
 	origin := via[0]
 	if origin.Method != http.MethodGet && origin.Method != http.MethodHead ||
 		!sameService(origin.URL, req.URL) || len(via) >= 10 {
