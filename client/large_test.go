@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -39,5 +40,54 @@ func TestLargeAnswersShare(t *testing.T) {
 	}
 	if largeStock.free != largeAnswers {
 		t.Errorf("%d bytes are free, of %d", largeStock.free, largeAnswers)
+	}
+}
+
+// Small answers need no room of large ones, and come one after the other where there is none for
+// them. Those that another client holds up, and short ones, do not wait at all.
+func TestSmallAnswersShare(t *testing.T) {
+	const size = 1 << 20
+	release := make(chan struct{})
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"content":"`+strings.Repeat("x", size))
+		_ = http.NewResponseController(w).Flush()
+		if r.URL.Path == "/api/instances/slow/files/read" {
+			<-release
+		}
+		_, _ = io.WriteString(w, `"}`)
+	}
+	short := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `[{"id":"i1"}]`) }
+	greedy, other, brief := serve(t, handler), serve(t, handler), serve(t, short)
+	const calls = 2 * smallAnswers / size
+	done := make(chan error, calls)
+	for range calls {
+		go func() { _, err := greedy.Files.Read(t.Context(), "slow", "/f", 0); done <- err }()
+	}
+	for taken := false; !taken; { // until they have all that they may
+		runtime.Gosched()
+		turnStock.mu.Lock()
+		taken = turnStock.free == 0
+		turnStock.mu.Unlock()
+	}
+	if _, err := other.Files.Read(t.Context(), "i1", "/f", 0); err != nil {
+		t.Errorf("another client: %v", err)
+	}
+	if _, err := brief.Instances.List(t.Context()); err != nil {
+		t.Errorf("a short answer: %v", err)
+	}
+	close(release)
+	for range calls {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	for name, s := range map[string]struct {
+		stock *stock
+		all   int
+	}{"small": {smallStock, smallAnswers}, "turns": {turnStock, smallTurns}, "large": {largeStock, largeAnswers}, "of a client": {greedy.core.small, smallShare}} {
+		if s.stock.free != s.all {
+			t.Errorf("%s: %d are free, of %d", name, s.stock.free, s.all)
+		}
 	}
 }

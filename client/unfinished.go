@@ -16,7 +16,7 @@ const (
 )
 
 // eventStock is what all streams of a process share.
-var eventStock = stock{free: unfinishedEvents, freed: make(chan struct{})}
+var eventStock = newStock(unfinishedEvents)
 
 // eventHold is what one stream has of it. Its zero value is ready.
 type eventHold struct{ taken int }
