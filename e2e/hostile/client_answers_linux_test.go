@@ -162,7 +162,7 @@ func TestManySmallAnswers(t *testing.T) {
 				args := params{"instance": instance}
 				maps.Copy(args, c.args)
 				_, text := newCaller(t, s.url, "X-Openclaw-Api-Key", key).call(t, c.tool, args)
-				return text, strings.Contains(text, "words and more words")
+				return text, strings.Contains(text, "words and more words") || runOf(text) != "" // it goes on
 			}
 			call("alice", "honest")
 			before := s.memory(t)
