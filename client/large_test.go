@@ -2,11 +2,15 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/http2"
 )
 
 // Large answers wait for each other, and a caller that gives up does not take anything.
@@ -89,5 +93,39 @@ func TestSmallAnswersShare(t *testing.T) {
 		if s.stock.free != s.all {
 			t.Errorf("%s: %d are free, of %d", name, s.stock.free, s.all)
 		}
+	}
+}
+
+// What comes over HTTP/2 before somebody reads it is bounded, too: the client tells the service.
+func TestUnreadAnswers(t *testing.T) {
+	settled := make(chan uint32, 1)
+	srv := httptest.NewUnstartedServer(nil)
+	srv.EnableHTTP2 = true
+	srv.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": func(_ *http.Server, conn *tls.Conn, _ http.Handler) {
+		defer func() { _ = conn.Close() }()
+		_, _ = io.CopyN(io.Discard, conn, int64(len(http2.ClientPreface)))
+		f, err := http2.NewFramer(conn, conn).ReadFrame()
+		if s, ok := f.(*http2.SettingsFrame); ok {
+			size, _ := s.Value(http2.SettingInitialWindowSize)
+			settled <- size
+			return
+		}
+		t.Errorf("the connection begins with %v, %v", f, err)
+		settled <- 0
+	}}
+	srv.StartTLS()
+	defer srv.Close()
+	tr := NewTransport()
+	defer tr.CloseIdleConnections()
+	tr.TLSClientConfig = srv.Client().Transport.(*http.Transport).TLSClientConfig
+	c, err := New(&http.Client{Transport: tr}, srv.URL, "key", WithRetry(1, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Instances.List(t.Context()); err == nil {
+		t.Error("there was an answer")
+	}
+	if size := <-settled; size != maxUnread {
+		t.Errorf("%d bytes of each answer may be unread, want %d", size, maxUnread)
 	}
 }

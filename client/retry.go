@@ -21,6 +21,9 @@ const (
 	// maxDrain is how much of a failed attempt's body is read so that its
 	// connection can be used again.
 	maxDrain = 64 << 10
+	// maxUnread is how much of an answer over HTTP/2 may come before it is read, as it does
+	// where the answer waits for its turn.
+	maxUnread = 256 << 10
 )
 
 // newHTTPClient makes the client that all requests go through.
@@ -66,7 +69,11 @@ func newTransport() *http.Transport {
 		// larger pieces pass these buffers by.
 		WriteBufferSize: 1 << 10,
 		ReadBufferSize:  1 << 10,
-		HTTP2:           &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second,
+			// Go's own is 4 MiB for each answer, be it read or not.
+			MaxReceiveBufferPerStream: maxUnread,
+		},
 	}
 }
 
