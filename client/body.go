@@ -24,7 +24,7 @@ type body struct {
 	timer   *time.Timer   // nil where there is no time-out
 	idle    time.Duration // restarts timer at each read
 	expired atomic.Bool   // timer fired
-	slow    atomic.Bool   // the rest of a large answer took too long
+	slow    atomic.Bool   // the rest of an answer that waited took too long
 	outcome Outcome       // of a failure from here on
 }
 
@@ -91,7 +91,7 @@ func (b *body) failure(err error) *Error {
 		}
 	case b.slow.Load():
 		e.Err = context.DeadlineExceeded
-		e.Message = "the answer is large, and its rest did not come within " + largeTime.String()
+		e.Message = "the answer is large, and its rest did not come within " + waitedTime.String()
 	case b.expired.Load() || errors.Is(b.inner.Err(), context.DeadlineExceeded):
 		e.Err = context.DeadlineExceeded
 		if b.idle > 0 {

@@ -39,6 +39,7 @@ type core struct {
 	log     *slog.Logger
 	options options
 
+	small   *stock // of what small answers take, see need
 	beliefs *beliefs
 	openAPI func(context.Context) ([]Endpoint, error)
 }
@@ -77,6 +78,7 @@ func New(hc *http.Client, baseURL, key string, opts ...Option) (*Client, error) 
 		redact:  newRedactor(key),
 		log:     o.logger,
 		options: o,
+		small:   newStock(smallShare),
 		beliefs: newBeliefs(),
 	}
 	var masked []string

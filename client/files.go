@@ -187,7 +187,7 @@ func (s *FilesService) Read(ctx context.Context, instance, path string, limit in
 	if b.whole != nil {
 		return b.whole, nil
 	}
-	content, err := readAll(io.LimitReader(b, limit+1), b.Size)
+	content, err := b.reply.readWhole(io.LimitReader(b, limit+1), b.Size)
 	if err != nil {
 		return nil, err
 	}

@@ -39,19 +39,19 @@ type normaliser struct {
 	raw                   []byte // the frame at hand
 	fresh                 Event  // its ids
 
-	rawText  bool     // text came outside of JSON: scalars are text as they stand
-	bare     bool     // text came outside of JSON objects, if only as a JSON string
-	objects  bool     // unnamed objects came, so what looks like a broken one is not text
-	keyed    bool     // text came in JSON objects, so neither a bare object nor broken JSON is text
-	pieces   []byte   // objects under the name of a text, which are text if raw text follows
-	deltas   bool     // text came under a name that is used for increments only
-	chat     bool     // the gateway's chat events came, which end with one of theirs
-	check    bool     // the end had no text, and those before it may not be all
-	source   string   // which of the gateway's events bring the text: "chat" or "agent"
-	claudeID string   // the message that Claude's stream events are about
-	aside    []string // messages of AG-UI that are not the agent's
-	agLast   string   // the latest of all
-	held     string   // a first and only chunk that may be the failure it says it is
+	rawText  bool       // text came outside of JSON: scalars are text as they stand
+	bare     bool       // text came outside of JSON objects, if only as a JSON string
+	objects  bool       // unnamed objects came, so what looks like a broken one is not text
+	keyed    bool       // text came in JSON objects, so neither a bare object nor broken JSON is text
+	pieces   transcript // objects under the name of a text, which are text if raw text follows
+	deltas   bool       // text came under a name that is used for increments only
+	chat     bool       // the gateway's chat events came, which end with one of theirs
+	check    bool       // the end had no text, and those before it may not be all
+	source   string     // which of the gateway's events bring the text: "chat" or "agent"
+	claudeID string     // the message that Claude's stream events are about
+	aside    []string   // messages of AG-UI that are not the agent's
+	agLast   string     // the latest of all
+	held     string     // a first and only chunk that may be the failure it says it is
 	saidFull bool
 	unsure   string   // a text that came and may be none of the agent's
 	cut      string   // what cut the model's last message short

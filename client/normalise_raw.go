@@ -38,17 +38,18 @@ func isStray(o object) bool {
 // keep keeps an object that has no text and comes before any. If raw text follows, it is the
 // beginning of the reply; otherwise it is not part of the reply.
 func (n *normaliser) keep(data []byte) {
-	if len(n.pieces) < maxReplyText {
-		n.pieces = append(n.pieces, bytes.ToValidUTF8(data, []byte("\uFFFD"))...)
-	}
+	n.pieces.room = n.text.room
+	n.pieces.increment("", string(bytes.ToValidUTF8(data, []byte("\uFFFD"))))
 	n.put(Event{Kind: EventUnknown})
 }
 
 // releasePieces shows what was kept, where raw text follows.
 func (n *normaliser) releasePieces() {
-	s := string(n.pieces)
-	if n.pieces = nil; s != "" && !n.keyed && len(n.text.buf) == 0 {
-		n.show(n.text.increment("", s))
+	kept := n.pieces
+	if n.pieces = (transcript{}); len(kept.buf) > 0 && !n.keyed && len(n.text.buf) == 0 {
+		c := n.text.increment("", string(kept.buf))
+		setIfEmpty(&n.text.full, kept.full)
+		n.show(c)
 	}
 }
 
@@ -58,7 +59,7 @@ func (n *normaliser) hasKeys() {
 	if n.keyed {
 		return
 	}
-	n.keyed, n.pieces = true, nil
+	n.keyed, n.pieces = true, transcript{}
 	if n.bare && isGreeting(string(n.text.buf)) {
 		n.rawText = false
 		n.restart()

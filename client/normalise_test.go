@@ -343,7 +343,7 @@ func TestEndlessPieces(t *testing.T) {
 	for range 40 {
 		n.frame(frame{name: "delta", data: []byte(stray)})
 	}
-	if len(n.pieces) > maxReplyText+2<<20 {
-		t.Errorf("%d bytes are kept", len(n.pieces))
+	if len(n.pieces.buf) > maxReplyText+2<<20 {
+		t.Errorf("%d bytes are kept", len(n.pieces.buf))
 	}
 }

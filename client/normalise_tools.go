@@ -21,6 +21,7 @@ type toolTracker struct {
 	came    bool                    // there was one
 	printed string                  // the last result, without the space around it; "" where that is long
 	items   map[string]string       // call ids by the id of their output item
+	held    eventHold               // for partial
 }
 
 // What is remembered of the tool calls of one stream.
@@ -28,7 +29,7 @@ const (
 	maxCalls   = 5000
 	maxTracked = 512 << 10 // bytes of their ids and names
 	maxPartial = 64        // calls whose arguments come in pieces
-	maxArgs    = 4 << 20   // bytes of these together; arguments that are cut are not shown
+	maxArgs    = 4 << 20   // bytes of these together, if there is memory for them; arguments that are cut are not shown
 )
 
 type trackedCall struct {
@@ -40,6 +41,7 @@ type trackedCall struct {
 type partialArgs struct {
 	id, name string
 	args     []byte
+	cut      bool // they were too long
 }
 
 func itoa(i int) string { return strconv.Itoa(i) }
@@ -272,13 +274,20 @@ func (n *normaliser) startPartial(index string, b object) {
 }
 
 func (n *normaliser) addPartial(index, s string) {
+	t := &n.tools
+	p := t.partial[index]
+	if p == nil {
+		return
+	}
 	size := len(s)
-	for _, p := range n.tools.partial {
+	for _, p := range t.partial {
 		size += len(p.args)
 	}
-	if p := n.tools.partial[index]; p != nil && size <= maxArgs {
-		p.args = append(p.args, s...)
+	if p.cut = p.cut || size > maxArgs || t.held.hold(size) != nil; p.cut {
+		p.args = nil
+		return
 	}
+	p.args = append(p.args, s...)
 }
 
 // stopPartial shows the arguments of a call once all of them are there.
@@ -287,6 +296,9 @@ func (n *normaliser) stopPartial(index string) {
 	p := t.partial[index]
 	delete(t.partial, index)
 	t.order = slices.DeleteFunc(t.order, func(s string) bool { return s == index })
+	if len(t.order) == 0 {
+		t.held.release()
+	}
 	if p == nil || p.id == "" || !isJSON(p.args) {
 		n.put(Event{Kind: EventHeartbeat})
 		return

@@ -284,7 +284,8 @@ func (c *core) readAnswer(ctx context.Context, req call) (*reply, []byte, error)
 	defer func() { _ = r.body.Close() }()
 	limit := c.options.maxJSON
 	in := &io.LimitedReader{R: &paced{Reader: &valueCounter{Reader: c.maskStream(r.body)}}, N: limit + 1}
-	raw, err := r.readWhole(&shortener{Reader: in, keep: cmp.Or(req.longest, maxText), mark: req.mark}, min(limit, r.length))
+	from := &shortener{Reader: in, keep: cmp.Or(req.longest, maxText), mark: req.mark, hold: func(n int) error { return r.need(r.whole, n) }}
+	raw, err := r.readWhole(from, min(limit, r.length))
 	if errors.Is(err, errManyValues) {
 		e := *errManyValues
 		e.Status = r.status

@@ -21,6 +21,9 @@ const (
 	// maxDrain is how much of a failed attempt's body is read so that its
 	// connection can be used again.
 	maxDrain = 64 << 10
+	// maxUnread is how much of an answer over HTTP/2 may come before it is read, as it does
+	// where the answer waits for its turn.
+	maxUnread = 256 << 10
 )
 
 // newHTTPClient makes the client that all requests go through.
@@ -39,7 +42,7 @@ func newHTTPClient(hc *http.Client, c *core) *http.Client {
 	}
 	return &http.Client{
 		Transport:     &retrier{next: next, core: c},
-		CheckRedirect: checkRedirect,
+		CheckRedirect: CheckRedirect,
 	}
 }
 
@@ -66,14 +69,18 @@ func newTransport() *http.Transport {
 		// larger pieces pass these buffers by.
 		WriteBufferSize: 1 << 10,
 		ReadBufferSize:  1 << 10,
-		HTTP2:           &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second,
+			// Go's own is 4 MiB for each answer, be it read or not.
+			MaxReceiveBufferPerStream: maxUnread,
+		},
 	}
 }
 
-// checkRedirect follows only GETs, and only where the key may go: to the same
-// host, never from https to http. Anything else stays an answer of 3xx, which
-// becomes an error that says where to.
-func checkRedirect(req *http.Request, via []*http.Request) error {
+// CheckRedirect is the rule for redirects of whatever is asked of the service. It follows only
+// GETs, and only where the key may go: to the same host, never from https to http. Anything
+// else stays an answer of 3xx, which this client makes an error that says where to.
+func CheckRedirect(req *http.Request, via []*http.Request) error {
 	origin := via[0]
 	if origin.Method != http.MethodGet && origin.Method != http.MethodHead ||
 		!sameService(origin.URL, req.URL) || len(via) >= 10 {

@@ -17,8 +17,9 @@ import (
 // JSON passes as it is.
 type shortener struct {
 	io.Reader
-	keep int    // bytes of a string that come out
-	mark string // stands where something was left out, before and after how much; then the last keep bytes come out, too
+	keep int               // bytes of a string that come out
+	mark string            // stands where something was left out, before and after how much; then the last keep bytes come out, too
+	hold func(n int) error // is told how much is kept here
 
 	begun, isJSON   bool
 	inString        bool
@@ -48,6 +49,9 @@ func (s *shortener) Read(p []byte) (int, error) {
 			s.closeString() // cut off: it shows as broken JSON
 		}
 		s.store = s.out
+		if s.hold != nil && s.err == nil {
+			s.err = s.hold(cap(s.before) + cap(s.last) + cap(s.store))
+		}
 	}
 	n := copy(p, s.out)
 	s.out = s.out[n:]

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// What streams hold of events is bounded for the process: there may be a thousand streams,
-// and an event of each may have many MiB and never end.
+// What streams hold of events, and of a tool's arguments that come in pieces, is bounded for the
+// process: there may be a thousand streams, and an event of each may have many MiB and never end.
 const (
 	freeEvent        = 64 << 10 // of each stream
 	unfinishedEvents = 64 << 20 // of all streams, beyond that
@@ -16,7 +16,7 @@ const (
 )
 
 // eventStock is what all streams of a process share.
-var eventStock = stock{free: unfinishedEvents, freed: make(chan struct{})}
+var eventStock = newStock(unfinishedEvents)
 
 // eventHold is what one stream has of it. Its zero value is ready.
 type eventHold struct{ taken int }

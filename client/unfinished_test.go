@@ -45,4 +45,52 @@ func TestUnfinishedEventsShare(t *testing.T) {
 	}
 }
 
-// What a large event took is free once it was dealt with, though its stream goes on, and one
+// Arguments of tools that come in pieces share that memory. Where none is left they are not shown,
+// and the reply goes on; nor are they where only the end of them found room. It all comes back.
+func TestPartialArgumentsShare(t *testing.T) {
+	chunk := func(call string) string { return `data: {"choices":[{"index":0,"delta":` + call + "}]}\n\n" }
+	begin := chunk(`{"tool_calls":[{"index":0,"id":"t1","function":{"name":"exec","arguments":"{\"a\":\""}}]}`)
+	more := chunk(`{"tool_calls":[{"index":0,"function":{"arguments":"` + strings.Repeat("x", freeEvent/2) + `"}}]}`)
+	end := chunk(`{"tool_calls":[{"index":0,"function":{"arguments":"\"}"}}]}`) +
+		chunk(`{"content":"done"}`) + `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
+	body := begin + strings.Repeat(more, 8) + end
+	arguments := func() (n int) {
+		c := collect(t, strings.NewReader(body), "text/event-stream", 0)
+		if c.shown != "done" || !c.final() {
+			t.Errorf("the reply is %q, %v", c.shown, c.err)
+		}
+		for _, ev := range c.events {
+			n = max(n, len(ev.Tool.Arguments))
+		}
+		return n
+	}
+	if !eventStock.takeNow(unfinishedEvents - freeEvent) {
+		t.Fatal("the stock is not whole")
+	}
+	if n := arguments(); n > 2 {
+		t.Errorf("arguments of %d bytes are shown for which there was no memory", n)
+	}
+	eventStock.give(unfinishedEvents - freeEvent)
+	if n, want := arguments(), len(`{"a":""}`)+4*freeEvent; n != want {
+		t.Errorf("arguments of %d bytes are shown, of %d", n, want)
+	}
+	if eventStock.free != unfinishedEvents {
+		t.Errorf("%d bytes are free, of %d", eventStock.free, unfinishedEvents)
+	}
+}
+
+// What may turn out to be the beginning of a reply takes of the memory for its text, and what does
+// not fit is said to be missing.
+func TestPiecesTakeRoom(t *testing.T) {
+	const room = 64 << 10
+	most := 0
+	body := strings.Repeat("event: delta\ndata: {\"x\":\""+strings.Repeat("y", 10<<10)+"\"}\n\n", 100) + "event: delta\ndata: words\n\nevent: done\ndata: {}\n\n"
+	c := collectFrom(t, streamAnswer{contentType: "text/event-stream", room: func(size int) int { most = max(most, size); return min(size, room) }}.decode(strings.NewReader(body)))
+	said := false
+	for _, ev := range c.events {
+		said = said || ev.Kind == EventStatus && ev.Text == NoteNoRoom
+	}
+	if len(c.shown) != room || !said || strings.Contains(c.shown, "words") || most > 2*room {
+		t.Errorf("%d bytes are shown, of a room of %d, for %d bytes; that some are missing is said: %v", len(c.shown), room, most, said)
+	}
+}

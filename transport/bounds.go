@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -96,7 +97,8 @@ func (m *message) checkEnvelope(size int) *codedError {
 // room bounds what the messages under way take in this process: as they came in, as Go
 // values, and as what is sent on of them. Small ones always find room.
 type room struct {
-	limit  int // of all callers
+	free   int // of each message
+	limit  int // of all callers, beyond that
 	mine   int // of one caller
 	mu     sync.Mutex
 	used   int
@@ -106,7 +108,29 @@ type room struct {
 // newRoom has room for the largest message of one caller beside a small part of others.
 func newRoom(maxMessage int) *room {
 	mine := copies*maxMessage + valueCost*maxValues
-	return &room{limit: mine + copies*maxMessage/4, mine: mine, byName: make(map[string]int)}
+	return &room{free: freeCost, limit: mine + copies*maxMessage/4, mine: mine, byName: make(map[string]int)}
+}
+
+// What the headers of all requests under way may take together, in bytes: a stream has them while
+// it lasts.
+const (
+	freeHeader = 4 << 10 // of each request
+	allHeaders = 32 << 20
+	lineCost   = 96 // of a line, beside its text
+)
+
+func newHeaderRoom() *room {
+	return &room{free: freeHeader, limit: allHeaders, mine: allHeaders / 4 * 3, byName: make(map[string]int)}
+}
+
+// headerCost is what headers take.
+func headerCost(h http.Header) (n int) {
+	for name, lines := range h {
+		for _, line := range lines {
+			n += lineCost + len(name) + len(line)
+		}
+	}
+	return n
 }
 
 // load is what one message takes.
@@ -128,7 +152,7 @@ func (l *load) addBytes(n int) bool { return l.add(copies * n) }
 // add notes that the message takes more, and reports whether there is room for that.
 func (l *load) add(n int) bool {
 	l.cost += n
-	more := l.cost - freeCost - l.taken
+	more := l.cost - l.room.free - l.taken
 	if more <= 0 {
 		return true
 	}

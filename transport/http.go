@@ -68,6 +68,7 @@ type HTTP struct {
 	ids     *sessionIDs
 	peers   peers
 	limiter *limiter
+	headers *room
 	untold  untold
 	id      string // of this process, among those that serve the same callers
 
@@ -112,7 +113,7 @@ func NewHTTP(s *server.MCPServer, opts HTTPOptions) *HTTP {
 	h := &HTTP{
 		dispatcher: newDispatcher(s, opts.Options), opts: opts,
 		base: base, closed: closed, sessions: make(map[sessionKey]*session), shares: make(map[string]*share),
-		ids: newSessionIDs(), limiter: newLimiter(opts.Rate, opts.Concurrency), untold: untold{of: make(map[Principal]int)}, id: rand.Text(), ended: newTombstones(),
+		ids: newSessionIDs(), limiter: newLimiter(opts.Rate, opts.Concurrency), headers: newHeaderRoom(), untold: untold{of: make(map[Principal]int)}, id: rand.Text(), ended: newTombstones(),
 	}
 	h.parkAfter, h.resumeCall = opts.ParkAfter, opts.Resume
 	h.peers = peers{join: opts.Fleet, hear: h.heard, of: make(map[Principal]*peer)}
@@ -182,6 +183,12 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	share := caller.Name
 	if h.opts.Share != nil {
 		share = h.opts.Share(r, caller)
+	}
+	headers := h.headers.of(share)
+	defer headers.release()
+	if !headers.add(headerCost(r.Header)) {
+		h.busy(w)
+		return
 	}
 	r, untrack := h.open.track(withOrigin(r.Context(), r.Header, share), r, caller)
 	defer untrack()

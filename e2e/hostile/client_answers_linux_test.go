@@ -7,11 +7,14 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // large is a service whose answers are as large as they may be, in the way that the
@@ -106,5 +109,92 @@ func TestHugeAnswers(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Answers that are just small enough not to be called large take little memory, many of them at
+// once and without their ends as well, and another caller is served beside them. 200 of them once
+// took more than 500 MiB.
+func TestManySmallAnswers(t *testing.T) {
+	const calls, size = 150, 3900 << 10
+	for _, c := range []struct {
+		tool, path, before, after string
+		args                      params
+	}{
+		{"read_chat_history", "/chat/messages", `[{"id":"m1","role":"assistant","content":"`, `"}]`, params{"session": "s1"}},
+		{"read_file", "/files/read", `{"content":"`, `"}`, params{"path": "/workspace/f"}},
+		{"exec_command", "/terminal/exec", `{"exit_code":0,"stdout":"`, `","stderr":""}`, params{"command": "true"}},
+	} {
+		t.Run(c.tool, func(t *testing.T) {
+			var said, whole atomic.Int64
+			release := make(chan struct{})
+			s := serve(t, "OPENCLAW_MCP_AUTH=key", "OPENCLAW_API_BASE_URL="+service(t, func(w http.ResponseWriter, r *http.Request) {
+				at, ok := strings.CutSuffix(r.URL.Path, c.path)
+				if !ok {
+					instances(anyKey)(w, r)
+					return
+				}
+				w.Header().Set("Content-Type", "application/json")
+				honest := strings.HasSuffix(at, "/honest")
+				size := size
+				if honest {
+					size = 1 << 20
+				}
+				_, _ = io.WriteString(w, c.before)
+				chunk := strings.Repeat("words and more words ", 1<<10)
+				for range size / len(chunk) {
+					n, err := io.WriteString(w, chunk)
+					if said.Add(int64(n)); err != nil {
+						return
+					}
+				}
+				_ = http.NewResponseController(w).Flush()
+				if !honest {
+					whole.Add(1)
+					select {
+					case <-release:
+					case <-r.Context().Done():
+					}
+				}
+				_, _ = io.WriteString(w, c.after)
+			}))
+			call := func(key, instance string) (string, bool) {
+				args := params{"instance": instance}
+				maps.Copy(args, c.args)
+				_, text := newCaller(t, s.url, "X-Openclaw-Api-Key", key).call(t, c.tool, args)
+				return text, strings.Contains(text, "words and more words") || runOf(text) != "" // it goes on
+			}
+			call("alice", "honest")
+			before := s.memory(t)
+			var wg sync.WaitGroup
+			var served atomic.Int64
+			for range calls {
+				wg.Go(func() {
+					if _, ok := call("mallory", "i1"); ok {
+						served.Add(1)
+					}
+				})
+			}
+			// Until all is said, or nothing more is taken.
+			for last := int64(-1); whole.Load() < calls && said.Load() != last; time.Sleep(2 * time.Second) {
+				last = said.Load()
+			}
+			if text, ok := call("alice", "honest"); !ok {
+				t.Errorf("another caller: %.300s", text)
+			}
+			if _, text := newCaller(t, s.url, "X-Openclaw-Api-Key", "mallory").call(t, "list_instances", nil); !strings.Contains(text, "i1") {
+				t.Errorf("the same caller, a short answer: %.300s", text)
+			}
+			held := s.memory(t)
+			close(release)
+			wg.Wait()
+			t.Logf("%d MiB at first, %d MiB when %d answers of %d MiB were held, %d MiB at the end; %d were served", before, held, whole.Load(), said.Load()>>20, s.memory(t), served.Load())
+			if m := s.memory(t); m > 300 {
+				t.Errorf("it took %d MiB", m)
+			}
+			if served.Load() != calls {
+				t.Errorf("%d of %d calls were served in the end", served.Load(), calls)
+			}
+		})
 	}
 }

@@ -134,6 +134,7 @@ func (o *observation) serve(ctx context.Context, b *Bridge) error {
 		Handler: transport.Guard(o.Handler(loopback.Host(host)), bodyLimit, writeLimit), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(o.log.Handler(), slog.LevelDebug),
 	}
+	boundConnections(o.server, maxConnections, maxUnfinished, maxIdle)
 	ctx, o.stop = context.WithCancel(ctx)
 	context.AfterFunc(ctx, o.Drain)
 	o.wg.Go(func() { _ = o.server.Serve(ln) })

@@ -117,6 +117,7 @@ func serveHTTP(ctx context.Context, cfg config.Config, ln net.Listener, b *Bridg
 		Handler: transport.Guard(mux, bodyLimit, writeLimit), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	boundConnections(srv, maxConnections, maxUnfinished, maxIdle)
 	scheme := "http"
 	serve := func() error { return srv.Serve(ln) }
 	if cfg.TLSCert != "" {

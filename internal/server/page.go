@@ -1,12 +1,12 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"strings"
 
+	"openclaw-mcp/client"
 	"openclaw-mcp/internal/apps"
 )
 
@@ -25,12 +25,16 @@ func (b *Bridge) reachable(ctx context.Context) error {
 		return err
 	}
 	req.Header.Set("User-Agent", "openclaw-mcp/"+b.cfg.Version)
-	resp, err := cmp.Or(b.http, http.DefaultClient).Do(req)
+	look := http.Client{CheckRedirect: client.CheckRedirect} // the service can't choose another host either
+	if b.http != nil {
+		look.Transport = b.http.Transport
+	}
+	resp, err := look.Do(req)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode >= http.StatusInternalServerError {
+	if resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode/100 == 3 {
 		return fmt.Errorf("the service answers %s", resp.Status)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"openclaw-mcp/internal/config"
@@ -34,5 +35,32 @@ func TestReachable(t *testing.T) {
 	}
 	if err := (&Bridge{cfg: config.Config{BaseURL: "http://exa mple"}}).reachable(t.Context()); err == nil {
 		t.Error("an address that is none counts as reachable")
+	}
+}
+
+// What a look at the service finds is the service's: a redirect is followed to no other host,
+// which may be one that only this server reaches.
+func TestReachableStaysWithTheService(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Bool
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
+	defer other.Close()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/away/api/":
+			http.Redirect(w, r, other.URL, http.StatusFound)
+		case "/near/api/":
+			http.Redirect(w, r, "/api/", http.StatusFound)
+		}
+	}))
+	defer srv.Close()
+	look := func(base string) error {
+		return (&Bridge{cfg: config.Config{BaseURL: srv.URL + base}}).reachable(t.Context())
+	}
+	if err := look("/away/api"); err == nil || !strings.Contains(err.Error(), "302 Found") || asked.Load() {
+		t.Errorf("a redirect to another host: %v, followed %v", err, asked.Load())
+	}
+	if err := look("/near/api"); err != nil {
+		t.Errorf("a redirect within the service: %v", err)
 	}
 }
