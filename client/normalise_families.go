@@ -253,7 +253,7 @@ func (n *normaliser) agentText(d object) {
 		c = n.grow(d.text("text"), d.text("delta"), d.flag("replace"))
 	case d.flag("replace") && d.flag("replaceable") && n.text.current().id != id:
 		// It stands for all that came before.
-		n.text = transcript{room: n.text.room}
+		n.text.renew()
 		n.text.item(id, text, d.text("delta"), true)
 		c = change{text: string(n.text.buf), replace: true}
 	default:

@@ -163,6 +163,7 @@ func endsRun(o object) bool {
 
 // forget drops all that was taken of another run for our reply.
 func (n *normaliser) forget() {
+	n.tools.release()
 	n.tools = toolTracker{}
 	n.attached = nil
 	n.session, n.message, n.run, n.mine.answer = "", "", "", ""
@@ -173,7 +174,7 @@ func (n *normaliser) forget() {
 
 // restart takes back all text that was shown.
 func (n *normaliser) restart() {
-	n.text = transcript{room: n.text.room}
+	n.text.renew()
 	if n.told > 0 || n.stale {
 		n.show(change{replace: true})
 	}

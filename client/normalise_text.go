@@ -51,13 +51,23 @@ type transcript struct {
 	grow          growth // of the texts that come without a word on what they are
 
 	room func(size int) int // as SendRequest.Room
+
+	ids   int // of the segments before the current one, in bytes
+	known eventHold
+}
+
+// renew forgets everything.
+func (t *transcript) renew() {
+	t.known.release()
+	*t = transcript{room: t.room}
 }
 
 // maxReplyText bounds the text of one reply, in bytes: an agent that never stops
 // must not take all memory.
 const maxReplyText = 8 << 20
 
-// maxSegments bounds its messages; what comes behind them is of the last one.
+// maxSegments bounds its messages, as the memory for their ids does; what comes behind them is
+// of the last one.
 const maxSegments = 4096
 
 // segment is one message of the reply.
@@ -96,9 +106,10 @@ func (t *transcript) open(id string) *segment {
 		c.id = id
 		return c
 	}
-	if len(t.segs) >= maxSegments {
+	if len(t.segs) >= maxSegments || t.known.hold(t.ids+len(c.id)) != nil {
 		return c
 	}
+	t.ids += len(c.id)
 	if c.id != "" {
 		if t.seen == nil {
 			t.seen = map[string]bool{}

@@ -15,13 +15,32 @@ import (
 // pieces.
 type toolTracker struct {
 	calls   map[string]*trackedCall // by id, or by content where there is no id
-	size    int                     // of the ids and names in calls, in bytes
+	size    int                     // of the ids and names in calls and items, in bytes
 	partial map[string]*partialArgs // by index: calls whose arguments come in pieces
 	order   []string                // the keys of partial
 	came    bool                    // there was one
 	printed string                  // the last result, without the space around it; "" where that is long
 	items   map[string]string       // call ids by the id of their output item
 	held    eventHold               // for partial
+	known   eventHold               // for calls and items
+}
+
+// release gives back the memory that is held, of which nothing is used any more.
+func (t *toolTracker) release() {
+	t.held.release()
+	t.known.release()
+}
+
+// remember has room for so many bytes more of ids and names. Where there is none, or an agent
+// goes on and on, all of them are forgotten: what comes twice is shown twice.
+func (t *toolTracker) remember(n int) {
+	if len(t.calls) >= maxCalls || len(t.items) >= maxCalls || t.size+n > maxTracked || t.known.hold(t.size+n) != nil {
+		clear(t.calls)
+		clear(t.items)
+		t.size = 0
+		t.known.release()
+	}
+	t.size += n
 }
 
 // What is remembered of the tool calls of one stream.
@@ -56,13 +75,9 @@ func (t *toolTracker) begin(c ToolCall) (*trackedCall, bool) {
 		setIfEmpty(&k.name, c.Name)
 		return k, false
 	}
-	if len(t.calls) >= maxCalls || t.size >= maxTracked {
-		clear(t.calls) // an agent that goes on and on; what comes twice is shown twice
-		t.size = 0
-	}
 	k = &trackedCall{name: strings.Clone(text.Clip(c.Name, maxName))}
+	t.remember(len(c.ID) + len(k.name))
 	t.calls[c.ID] = k
-	t.size += len(c.ID) + len(k.name)
 	return k, true
 }
 
@@ -319,9 +334,7 @@ func (n *normaliser) itemCall(item object) {
 		if n.tools.items == nil {
 			n.tools.items = map[string]string{}
 		}
-		if len(n.tools.items) >= maxCalls {
-			clear(n.tools.items)
-		}
+		n.tools.remember(len(id) + len(c.ID))
 		n.tools.items[id] = c.ID
 	}
 	n.text.boundary()

@@ -45,7 +45,8 @@ func (s streamAnswer) decode(r io.Reader) iter.Seq2[Event, error] {
 	}
 	return func(yield func(Event, error) bool) {
 		n := &normaliser{sentTo: s.sentTo, question: s.question, linger: s.linger, text: transcript{room: s.room}, yield: func(ev Event) bool { return yield(ev, nil) }}
-		defer n.tools.held.release()
+		defer n.tools.release()
+		defer n.text.known.release()
 		err := s.read(r, n)
 		if n.stopped {
 			return

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// What streams hold of events, and of a tool's arguments that come in pieces, is bounded for the
-// process: there may be a thousand streams, and an event of each may have many MiB and never end.
+// What streams hold of events, of a tool's arguments that come in pieces, and of the ids that came,
+// is bounded for the process: there may be a thousand streams, and an event of each may have many MiB and never end.
 const (
 	freeEvent        = 64 << 10 // of each stream
 	unfinishedEvents = 64 << 20 // of all streams, beyond that

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // unended are events of n bytes without an end, in each way that a stream can come.
@@ -74,6 +76,10 @@ func TestPartialArgumentsShare(t *testing.T) {
 	if n, want := arguments(), len(`{"a":""}`)+4*freeEvent; n != want {
 		t.Errorf("arguments of %d bytes are shown, of %d", n, want)
 	}
+	n := &normaliser{yield: func(Event) bool { return true }}
+	n.startPartial("0", object{})
+	n.addPartial("0", strings.Repeat("x", 2*freeEvent))
+	n.forget() // it was of another run
 	if eventStock.free != unfinishedEvents {
 		t.Errorf("%d bytes are free, of %d", eventStock.free, unfinishedEvents)
 	}
@@ -93,4 +99,23 @@ func TestPiecesTakeRoom(t *testing.T) {
 	if len(c.shown) != room || !said || strings.Contains(c.shown, "words") || most > 2*room {
 		t.Errorf("%d bytes are shown, of a room of %d, for %d bytes; that some are missing is said: %v", len(c.shown), room, most, said)
 	}
+}
+
+// Ids that a stream names share that memory, too: without any, it remembers few of them.
+func TestIDsShare(t *testing.T) {
+	if !eventStock.takeNow(unfinishedEvents) {
+		t.Fatal("the stock is not whole")
+	}
+	n := &normaliser{yield: func(Event) bool { return true }}
+	long := strings.Repeat("x", 500)
+	for i := range 1000 {
+		n.itemCall(object{"id": jsontext.Value(`"i` + itoa(i) + long + `"`), "call_id": jsontext.Value(`"c` + itoa(i) + long + `"`), "name": jsontext.Value(`"exec"`)})
+		n.text.message("m"+itoa(i)+long, "words "+itoa(i)+" ")
+	}
+	if calls, messages := len(n.tools.calls), len(n.text.segs); calls > freeEvent/500 || messages > freeEvent/500+2 {
+		t.Errorf("%d calls and %d messages are remembered", calls, messages)
+	}
+	n.tools.release()
+	n.text.renew()
+	eventStock.give(unfinishedEvents)
 }
