@@ -51,10 +51,23 @@ func (b *before) judge(rows []client.Message, msg sent) {
 		return
 	}
 	b.last, b.size = hashText(rows[n-1].Text), len(rows[n-1].Text)
-	b.settled = b.size > 0 && fromAgent(rows[n-1]) && inOrder(rows) && !unanswered(rows, time.Time{}) && !outrun(rows, time.Time{})
+	b.settled = b.size > 0 && fromAgent(rows[n-1]) && rises(rows) && !unanswered(rows, time.Time{}) && !outrun(rows, time.Time{})
 	b.unsaid = !b.part && !slices.ContainsFunc(rows, func(row client.Message) bool {
 		return fromUser(row) && (msg.is(row.Text) || msg.quotedBy(row.Text))
 	})
+}
+
+// rises reports whether the times of a history prove its order: else the newest message, which
+// may wait for an answer, may come first.
+func rises(rows []client.Message) bool {
+	first := map[client.Role]time.Time{}
+	for _, row := range rows {
+		if at, known := first[row.Role]; row.CreatedAt.IsZero() || known && row.CreatedAt.Before(at) {
+			return false
+		}
+		first[row.Role] = row.CreatedAt
+	}
+	return len(rows) > 1 && rows[len(rows)-1].CreatedAt.After(rows[0].CreatedAt)
 }
 
 // leftOpen reports whether the agent may have had another message to answer when the next one
