@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"openclaw-mcp/internal/text"
 )
 
 // DefaultBaseURL is the public service.
@@ -36,6 +38,7 @@ type core struct {
 	hasKey  bool
 	redact  func(string) string
 	masked  func() []string // what is masked in answers, the key's spellings: inside a function, as the key is
+	secret  text.Secret     // the key where it is masked in texts
 	log     *slog.Logger
 	options options
 
@@ -82,7 +85,7 @@ func New(hc *http.Client, baseURL, key string, opts ...Option) (*Client, error) 
 		beliefs: newBeliefs(),
 	}
 	var masked []string
-	if len(key) >= minMasked {
+	if c.secret = text.NewSecret(key); c.secret != nil {
 		masked = spellings(key)
 	}
 	c.masked = func() []string { return masked }
@@ -128,6 +131,9 @@ func normalizeBase(s string) (string, error) {
 	}
 	return base, nil
 }
+
+// Secret is the key, to be masked in texts that are decoded from what the service gives.
+func (c *Client) Secret() text.Secret { return c.core.secret }
 
 // BaseURL is the base URL in the one form that all its spellings have in common.
 func (c *Client) BaseURL() string { return c.core.redact(c.core.base) }

@@ -132,11 +132,11 @@ func TestKeyInPieces(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "not "+mask) {
 		t.Errorf("%v", err)
 	}
-	text := "the key " + testKey + " and " + testKey[:5] + " and " + testKey + testKey + " sk" + testKey[:1] + testKey + " is, " + testKey[:6]
+	whole := "the key " + testKey + " and " + testKey[:5] + " and " + testKey + testKey + " sk" + testKey[:1] + testKey + " is, " + testKey[:6]
 	for size := 1; size <= len(testKey)+2; size++ {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
-			for rest := text; rest != ""; rest = rest[min(size, len(rest)):] {
+			for rest := whole; rest != ""; rest = rest[min(size, len(rest)):] {
 				b, _ := json.Marshal(rest[:min(size, len(rest))])
 				_, _ = fmt.Fprintf(w, "event: delta\ndata: {\"delta\":%s}\n\n", b)
 			}
@@ -150,11 +150,11 @@ func TestKeyInPieces(t *testing.T) {
 			a.Add(ev)
 		}
 		got := a.Text()
-		if i := strings.Index(got, testKey[:tellsNothing+1]); strings.Contains(got, testKey) || i >= 0 && !strings.HasPrefix(got[i:], testKey[:5]+" and ") && got[i:] != testKey[:6] {
+		if i := strings.Index(got, testKey[:text.TellsNothing+1]); strings.Contains(got, testKey) || i >= 0 && !strings.HasPrefix(got[i:], testKey[:5]+" and ") && got[i:] != testKey[:6] {
 			t.Errorf("in pieces of %d: %q", size, got)
 		}
 		shown := strings.NewReplacer(testKey[:1]+mask, mask, testKey[:2]+mask, mask, testKey[:3]+mask, mask).Replace(got)
-		if want := strings.NewReplacer("sk"+testKey[:1]+mask, "sk"+mask).Replace(strings.ReplaceAll(text, testKey, mask)); shown != want {
+		if want := strings.NewReplacer("sk"+testKey[:1]+mask, "sk"+mask).Replace(strings.ReplaceAll(whole, testKey, mask)); shown != want {
 			t.Errorf("in pieces of %d: %q, want %q", size, shown, want)
 		}
 	}

@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"iter"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -114,8 +113,7 @@ func mayBeBroken(b []byte) bool {
 // maskPlain gives a text made plain and masked where it has the key then.
 func (c *core) maskPlain(s string) (string, bool) {
 	plain := text.Plain(s)
-	key := c.masked()[0]
-	return strings.ReplaceAll(plain, key, mask), strings.Contains(plain, key)
+	return c.secret.Hide(plain), c.secret.In(plain)
 }
 
 // maskedEvents masks the key in a reply that comes in pieces: an agent that repeats it
@@ -125,72 +123,26 @@ func (c *core) maskedEvents(events iter.Seq2[Event, error]) iter.Seq2[Event, err
 		return events
 	}
 	return func(yield func(Event, error) bool) {
-		m := textMask{key: c.masked()[0]}
+		m := text.Masked{Secret: c.secret}
 		for ev, err := range events {
 			switch {
 			case err != nil, ev.Kind == EventFinal, ev.Kind == EventError, ev.Kind == EventToolStart, ev.Kind == EventAccepted:
-				if rest := m.rest(); rest != "" && !yield(Event{Kind: EventText, Text: rest}, nil) {
+				if rest := m.Rest(); rest != "" && !yield(Event{Kind: EventText, Text: rest}, nil) {
 					return
 				}
-				ev.Text, ev.Unsure = strings.ReplaceAll(ev.Text, m.key, mask), strings.ReplaceAll(ev.Unsure, m.key, mask)
+				ev.Text, ev.Unsure = m.Hide(ev.Text), m.Hide(ev.Unsure)
 			case ev.Kind == EventText:
 				if ev.Replace {
-					m = textMask{key: m.key}
+					m = text.Masked{Secret: m.Secret}
 				}
-				ev.Text = m.add(ev.Text)
+				ev.Text = m.Next(ev.Text)
 			}
 			if !yield(ev, err) {
 				return
 			}
 		}
-		if rest := m.rest(); rest != "" {
+		if rest := m.Rest(); rest != "" {
 			yield(Event{Kind: EventText, Text: rest}, nil)
 		}
 	}
-}
-
-// tellsNothing is how many characters of the key may go out before it is known to be
-// the key: to hold back every s would have a reply that pauses lack its last letter.
-const tellsNothing = 3
-
-// textMask masks the key in a text that comes in pieces.
-type textMask struct {
-	key     string
-	pending string // the end of the text, where it may be the key's beginning
-	shown   int    // how much of that is out, in bytes
-}
-
-// add gives what goes out of the text now.
-func (m *textMask) add(piece string) string {
-	all := m.pending + piece
-	var out strings.Builder
-	gone, from := m.shown, 0 // what is out of all, and where the key may begin
-	for {
-		i := strings.Index(all[from:], m.key)
-		if i < 0 {
-			break
-		}
-		out.WriteString(all[min(gone, from+i) : from+i])
-		out.WriteString(mask)
-		from += i + len(m.key)
-		gone = from
-	}
-	for from < len(all) && !strings.HasPrefix(m.key, all[from:]) {
-		from = max(from+1, len(all)-len(m.key)+1)
-	}
-	m.pending = all[from:]
-	end := len(all)
-	if len(m.pending) > tellsNothing {
-		end = max(from, gone)
-	}
-	out.WriteString(all[gone:end])
-	m.shown = max(0, end-from)
-	return out.String()
-}
-
-// rest gives what was held back.
-func (m *textMask) rest() string {
-	rest := m.pending[m.shown:]
-	m.pending, m.shown = "", 0
-	return rest
 }

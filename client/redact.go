@@ -13,10 +13,12 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"openclaw-mcp/internal/text"
 )
 
 // mask is what stands where the key was.
-const mask = "***"
+const mask = text.Mask
 
 // secret holds the API key where no printing by reflection finds it: inside a
 // function. Every way to format it gives the mask.
@@ -69,10 +71,6 @@ func spellings(key string) []string {
 	}
 	return spellings
 }
-
-// minMasked is the shortest key, in bytes, that is masked in what the service
-// answers: a shorter one is a word that may stand there for itself.
-const minMasked = 12
 
 // maskAnswer masks the key in a whole answer: a service may well repeat it, in an
 // example or in the environment of a sandbox.
@@ -203,9 +201,9 @@ func (c *core) redactError(e *Error) *Error {
 // text, and of its chain only the well-known errors that callers ask for: the
 // rest of the chain would still print the key.
 func (c *core) redactCause(err error) error {
-	text := err.Error()
-	clean := c.redact(text)
-	if clean == text && !c.chainLeaks(err) {
+	said := err.Error()
+	clean := c.redact(said)
+	if clean == said && !c.chainLeaks(err) {
 		return err
 	}
 	masked := &maskedError{text: clean}

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"openclaw-mcp/internal/emulator/emulatortest"
 	"openclaw-mcp/tools"
 )
 
@@ -98,6 +99,42 @@ func TestSecretKeyAppearsNowhere(t *testing.T) {
 			t.Errorf("the key shows as %q: …%s…", spelling, said.String()[max(0, at-200):min(said.Len(), at+200)])
 		}
 	}
+}
+
+// Nor is it in what a command prints after a while, which comes encoded, nor in names, contents and
+// screens: the commands here put it together, as the environment of a sandbox may have it.
+func TestSecretKeyInCommands(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, c combination) {
+		up := newUpstream(t, emulatortest.Options{})
+		s := c.connect(t, up.env())
+		print := "printf " + testKey[:9] + "; sleep 0.3; printf " + testKey[9:]
+		var said strings.Builder
+		see := func(tool string, args params) result {
+			r := s.ok(t, tool, args)
+			said.Write(r.raw)
+			said.WriteString(r.streamed() + strings.Join(r.shown(), "\n"))
+			return r
+		}
+		for _, raw := range []bool{false, true} {
+			if r := see("exec_command", params{"command": "sleep 0.3; " + print + "; echo; sleep 0.3", "raw": raw}); r.str("stdout") != "***\n" || !strings.HasSuffix(r.streamed(), "***\n") {
+				t.Errorf("raw %v: %s; streamed %q", raw, r.raw, r.streamed())
+			}
+		}
+		run := see("exec_command", params{"command": print + "; echo; sleep 0.3; mkdir $(" + print + "); printf 'here '>$(" + print + ")/x; (" + print + ")>>$(" + print + ")/x", "background": true}).str("run")
+		see("wait_run", params{"runs": []string{run}})
+		see("list_files", params{"path": "/workspace", "depth": 3})
+		if r := see("search_files", params{"pattern": "here"}); !strings.Contains(string(r.raw), "***/x") {
+			t.Errorf("found %s", r.raw)
+		}
+		terminal := see("open_terminal", params{}).str("terminal")
+		if r := see("write_terminal", params{"terminal": terminal, "text": print + "; printf '\\n<%s>\\n' end\n", "wait_for": "<end>"}); !strings.Contains(string(r.raw), "***") {
+			t.Errorf("the screen: %s", r.raw)
+		}
+		if at := strings.Index(said.String(), testKey); at >= 0 {
+			t.Errorf("the key shows: …%s…", said.String()[max(0, at-300):min(said.Len(), at+100)])
+		}
+	})
 }
 
 // argumentsFor are such that a tool gets as far as the service: what is required,

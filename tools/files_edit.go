@@ -137,6 +137,9 @@ func (r *request) editOnce(ctx context.Context, id string, p filePath, in editFi
 	if in.IfMatch != "" && !strings.EqualFold(in.IfMatch, hash) {
 		return editFileOut{}, &conflict{hash}
 	}
+	if err := keyInPlace(r.Client.Secret(), string(old), in.OldText); err != nil {
+		return editFileOut{}, err
+	}
 	e, err := newEdit(old, in)
 	if err != nil {
 		return editFileOut{}, err

@@ -135,6 +135,7 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 		r.verbatim(ctx)
 	}
 	if in.Encoding != "auto" || err != nil {
+		r.hideKey(&out)
 		return out, err
 	}
 	visible := visibleText(out.Content)
@@ -149,6 +150,7 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 		out.Content = visible
 		out.note("invisible and control characters are shown as ⟨U+…⟩; encoding: \"text\" gives them as they are")
 	}
+	r.hideKey(&out)
 	return out, nil
 }
 

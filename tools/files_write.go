@@ -63,6 +63,9 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
 
+	if err := r.keepsKey(ctx, id, p, in); err != nil {
+		return writeFileOut{}, err
+	}
 	out := writeFileOut{onInstance: r.on(id), Path: string(p), did: map[string]string{"create": "created", "append": "appended to"}[in.Mode]}
 	if out.did == "" {
 		out.did = "wrote"

@@ -44,6 +44,7 @@ type Call struct {
 	done    bool        // the result is out
 	steps   float64     // progress so far
 	plain   text.Stream // of progress
+	masked  text.Masked // the caller's key in it
 
 	// A second lock, because a client that does not read blocks the first one,
 	// and must still be able to cancel.
@@ -107,7 +108,7 @@ func (c *Call) progress(message string, meta *progressMeta) error {
 	c.steps++
 	msg, err := encode(notification{
 		JSONRPC: "2.0", Method: "notifications/progress",
-		Params: progressParams{ProgressToken: c.token, Progress: c.steps, Message: text.Outgoing(message), Meta: c.plainMeta(meta)},
+		Params: progressParams{ProgressToken: c.token, Progress: c.steps, Message: c.outgoing().text(message), Meta: c.plainMeta(meta)},
 	})
 	if err != nil {
 		return err
@@ -121,24 +122,43 @@ func (c *Call) plainMeta(meta *progressMeta) *progressMeta {
 	if meta == nil {
 		return nil
 	}
-	plain := &progressMeta{Text: meta.Text, Line: text.Outgoing(meta.Line), Run: meta.Run}
+	how := c.outgoing()
+	plain := &progressMeta{Text: meta.Text, Line: c.open(meta.Line), Run: meta.Run}
 	if !c.verbatim.Load() {
 		plain.Text = c.plain.Next(meta.Text)
 	}
 	if meta.last {
 		plain.Text += c.plain.Rest()
 	}
+	plain.Text = c.masked.Next(plain.Text)
+	if meta.last {
+		plain.Text += c.masked.Rest()
+	}
 	for _, e := range meta.Events {
-		plain.Events = append(plain.Events, text.Outgoing(e))
+		plain.Events = append(plain.Events, how.text(e))
 	}
 	return plain
+}
+
+// outgoing is what becomes of the call's texts.
+func (c *Call) outgoing() outgoing {
+	if c == nil {
+		return outgoing{}
+	}
+	return outgoing{secret: c.masked.Secret}
+}
+
+// open is a line that is still being written as it goes out.
+func (c *Call) open(line string) string {
+	how := c.outgoing()
+	return how.secret.HideOpen(how.text(line))
 }
 
 // holds reports whether text is held back that may be part of something that goes on.
 func (c *Call) holds() bool {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	return c.plain.Holds()
+	return c.plain.Holds() || c.masked.Holds()
 }
 
 // Begins tells the client the handle of what the call is about to begin, so that it

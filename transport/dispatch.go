@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -9,6 +10,9 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+
+	"openclaw-mcp/internal/secret"
+	"openclaw-mcp/internal/text"
 )
 
 // DefaultMaxMessage bounds one incoming JSON-RPC message, in bytes.
@@ -26,6 +30,9 @@ type Options struct {
 	// Info is this server as initialize names it: since 2026-07-28, every result
 	// carries it.
 	Info mcp.Implementation
+	// Key is the key of callers who bring none of their own. What goes out to a caller has
+	// its key masked.
+	Key secret.Text
 	// OnError is told of every tools/call that is answered with an error; its id is
 	// a json.RawMessage, its message nil. nil: nobody is.
 	OnError server.OnErrorHookFunc
@@ -81,10 +88,19 @@ func (d *dispatcher) newCall(ctx context.Context, active *gate, token json.RawMe
 	return ctx, &Call{token: token, send: send, cancel: cancel, log: d.Log, askFor: d.AskFor, active: active}
 }
 
+// secretOf is what is masked in what goes out to a principal.
+func (d *dispatcher) secretOf(p Principal) text.Secret {
+	return text.NewSecret(string(cmp.Or(p.Key, d.Key)))
+}
+
 // request runs one request to its end and returns the encoded answer, and the
 // JSON-RPC error code in it (0 for a result).
 func (d *dispatcher) request(ctx context.Context, raw []byte, m *message, s *session, c *Call) ([]byte, int) {
 	started := time.Now()
+	key := d.secretOf(s.principal)
+	if c != nil {
+		c.masked.Secret = key
+	}
 	ctx = withServed(ctx, s.principal, c)
 	ctx = d.mcp.WithContext(ctx, requestSession{session: s, call: c})
 	answer := c.answerWith(d.handle(ctx, raw, m, s, c))
@@ -100,9 +116,8 @@ func (d *dispatcher) request(ctx context.Context, raw []byte, m *message, s *ses
 		d.Log.Error("an answer could not be encoded", "method", m.Method, "error", err)
 		return errorMessage(m.ID, mcp.INTERNAL_ERROR, "the answer could not be encoded"), mcp.INTERNAL_ERROR
 	}
-	if c == nil || !c.verbatim.Load() || code != 0 {
-		out = plainJSON(out, answerStart(m.ID))
-	}
+	how := outgoing{secret: key, verbatim: c != nil && c.verbatim.Load() && code == 0}
+	out = how.json(out, answerStart(m.ID))
 	if d.Log.Enabled(ctx, slog.LevelDebug) {
 		d.Log.Debug("request", "method", m.Method, "duration", time.Since(started), "code", code, "bytes", len(out))
 	}

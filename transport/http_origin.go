@@ -44,7 +44,7 @@ func (h *HTTP) GuardHost(next http.Handler) http.Handler {
 }
 
 // checkOrigin refuses requests of web pages that are not allowed. Pages of the
-// server's own origin are, and so are, on loopback, those of this machine.
+// server's own origin are, and so are, on loopback, those of this machine, over HTTP. Others, such as vscode-webview://…, are to be listed.
 func (h *HTTP) checkOrigin(r *http.Request) error {
 	origins := r.Header.Values("Origin")
 	if len(origins) == 0 {
@@ -57,7 +57,7 @@ func (h *HTTP) checkOrigin(r *http.Request) error {
 		return fmt.Errorf("a request has one Origin, not %d", len(origins))
 	case slices.Contains(h.opts.AllowedOrigins, origin), slices.Contains(h.opts.AllowedOrigins, "*"):
 		return nil
-	case err != nil || u.Host == "":
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https": // of an app, or of who knows what
 	case strings.EqualFold(u.Host, r.Host), onLoopback(r) && loopback.Host(u.Hostname()):
 		return nil
 	}

@@ -294,7 +294,7 @@ func TestLimiter(t *testing.T) {
 
 func TestHTTPOrigins(t *testing.T) {
 	srv := newHTTPServer(t, newFixture(), HTTPOptions{
-		AllowedHosts: []string{"mcp.example.com"}, AllowedOrigins: []string{"https://app.example.com"},
+		AllowedHosts: []string{"mcp.example.com"}, AllowedOrigins: []string{"https://app.example.com", "vscode-webview://of-ours"},
 	})
 	c := newHTTPClient(t, srv, modern)
 	list := string(encodeRequest(t, modern, "1", "tools/list", nil))
@@ -310,6 +310,10 @@ func TestHTTPOrigins(t *testing.T) {
 		"a page of this server": {"mcp.example.com", "https://mcp.example.com", 200},
 		"a page of the machine": {"", "http://localhost:3000", 200},
 		"another page":          {"", "https://evil.example", 403},
+		"an app of the machine": {"", "evil://127.0.0.1", 403},
+		"an extension":          {"", "chrome-extension://localhost", 403},
+		"another scheme":        {"mcp.example.com", "evil://mcp.example.com", 403},
+		"an allowed webview":    {"", "vscode-webview://of-ours", 200},
 		"no page":               {"", "null", 403},
 	} {
 		h := http.Header{}

@@ -240,5 +240,5 @@ func errorMessage(id json.RawMessage, code int, text string) []byte {
 	if err != nil { // impossible: id is valid JSON, the rest are a number and a string
 		return []byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"internal error"}}`)
 	}
-	return plainJSON(b, answerStart(id))
+	return outgoing{}.json(b, answerStart(id))
 }

@@ -1,8 +1,12 @@
 package transport
 
 import (
+	"bytes"
 	"encoding/json"
+	"reflect"
 	"testing"
+
+	"openclaw-mcp/internal/text"
 )
 
 func TestPlainJSON(t *testing.T) {
@@ -15,7 +19,7 @@ func TestPlainJSON(t *testing.T) {
 		`["a","` + "\ufe01" + `b\"","\u2028"]`:                              `["a","⟨U+FE01⟩b\"","⟨U+2028⟩"]`,
 		`"` + "a\x7fb" + `"`:                                                `"ab"`,
 	} {
-		if got := string(plainJSON([]byte(in), 0)); got != want {
+		if got := string((outgoing{}).json([]byte(in), 0)); got != want {
 			t.Errorf("%s\nbecomes %s\nwant    %s", in, got, want)
 		}
 	}
@@ -29,9 +33,34 @@ func TestPlainJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := string(plainJSON(answer, answerStart(raw)))
+		got := string(outgoing{}.json(answer, answerStart(raw)))
 		if want := `{"jsonrpc":"2.0","id":` + id + `,"error":{"code":-1,"message":"x⟨U+202E⟩"}}`; got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+// The caller's key goes out in no text, however it is broken, and not in what is else verbatim.
+func TestKeyInTexts(t *testing.T) {
+	t.Parallel()
+	const key = `sk_live_"0123\4567890&<`
+	for _, verbatim := range []bool{false, true} {
+		how := outgoing{secret: text.NewSecret(key), verbatim: verbatim}
+		for said, want := range map[string]string{
+			key + key + " and " + key[:9]:  "****** and " + key[:9],
+			"a " + key + "\n\t\"é\x1b[31m": "a ***\n\t\"é",
+			key[:9] + "\x1b[1m" + key[9:]:  "***",
+			"sk_live_ alone":               "sk_live_ alone",
+		} {
+			in, err := encode(map[string]any{"id": key, "result": map[string]any{key: []string{said}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got map[string]map[string][]string
+			out := how.json(in, bytes.Index(in, []byte(`"result"`)))
+			if err := json.Unmarshal(bytes.Replace(out, in[:bytes.Index(in, []byte(`"result"`))], []byte("{"), 1), &got); err != nil || !reflect.DeepEqual(got, map[string]map[string][]string{"result": {"***": {want}}}) {
+				t.Errorf("%q goes out as %s, want %q (%v)", said, out, want, err)
+			}
 		}
 	}
 }
@@ -44,11 +73,11 @@ func FuzzPlainJSON(f *testing.F) {
 		if err != nil {
 			t.Skip()
 		}
-		out := plainJSON(in, 0)
+		out := outgoing{}.json(in, 0)
 		if !json.Valid(out) {
 			t.Fatalf("%s becomes %s", in, out)
 		}
-		if again := plainJSON(out, 0); string(again) != string(out) {
+		if again := (outgoing{}).json(out, 0); string(again) != string(out) {
 			t.Errorf("%s becomes %s, and that %s", in, out, again)
 		}
 	})

@@ -7,8 +7,6 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"openclaw-mcp/internal/text"
 )
 
 const (
@@ -87,7 +85,7 @@ func (r *Reporter) Text(s string) {
 	r.text.WriteString(s)
 	r.line = ""
 	r.tail = currentLine(r.tail + s)
-	r.show(lastWords(text.Outgoing(r.tail))) // cut as it is going to be seen
+	r.show(lastWords(r.call.open(r.tail))) // cut as it is going to be seen
 	r.soon()
 }
 
@@ -99,7 +97,7 @@ func (r *Reporter) Now(line string) {
 		return
 	}
 	r.line = line
-	r.show(lastWords(currentLine(text.Outgoing(line))))
+	r.show(lastWords(currentLine(r.call.open(line))))
 	r.soon()
 }
 
@@ -118,7 +116,7 @@ func (r *Reporter) Line(s string) {
 		return
 	}
 	r.events = append(r.events, s)
-	r.showing = lastWords(currentLine(text.Outgoing(s)))
+	r.showing = lastWords(currentLine(r.call.outgoing().text(s)))
 	r.soon()
 }
 

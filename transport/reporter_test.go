@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"openclaw-mcp/internal/text"
 )
 
 // told is one progress notification.
@@ -107,6 +109,35 @@ func TestReporterJoinsText(t *testing.T) {
 		}
 		if lead := time.Since(rec.start) - rec.at[len(rec.at)-1]; lead < lastProgressLead {
 			t.Errorf("the last notification was out %v before the end", lead)
+		}
+	})
+}
+
+// The key is masked in the text and in what a person sees of it, however it is cut.
+func TestReporterMasksKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const key = "sk_live_0123456789abcdef"
+		said := "my key: " + key[:8] + "\x1b[1m" + key[8:] + ", " + key + "\nand " + key[:6]
+		for size := 1; size <= len(said); size++ {
+			rec := newRecorder(t)
+			rec.masked.Secret = text.NewSecret(key)
+			r := NewReporter(rec.Call, waitingSoLong)
+			for rest := said; rest != ""; rest = rest[min(size, len(rest)):] {
+				r.Text(rest[:min(size, len(rest))])
+				time.Sleep(progressInterval)
+			}
+			r.Now("now " + key + " " + key[:9])
+			r.Line("event " + key)
+			r.Close()
+			got := strings.NewReplacer("sk_***", "***", "sk***", "***", "s***", "***").Replace(rec.texts())
+			if got != "my key: ***, ***\nand "+key[:6] {
+				t.Errorf("in pieces of %d: %q", size, got)
+			}
+			for _, one := range rec.all {
+				if strings.Contains(fmt.Sprint(one), key[:7]) {
+					t.Errorf("in pieces of %d, sent %q", size, one)
+				}
+			}
 		}
 	})
 }

@@ -266,7 +266,7 @@ func (s requestSession) ask(ctx context.Context, method string, params, result a
 	if err != nil {
 		return err
 	}
-	if err := s.call.sendMessage(plainJSON(msg, 0)); err != nil {
+	if err := s.call.sendMessage(s.call.outgoing().json(msg, 0)); err != nil {
 		return err
 	}
 	select {

@@ -349,7 +349,7 @@ func (d *dispatcher) listen(ctx context.Context, m *message, c *Call) (any, erro
 			params.Meta = &mcp.Meta{AdditionalFields: tag}
 			var msg []byte
 			if msg, err = encode(notification{JSONRPC: "2.0", Method: notificationTasks, Params: params}); err == nil {
-				err = c.sendMessage(plainJSON(msg, 0))
+				err = c.sendMessage(c.outgoing().json(msg, 0))
 			}
 		case <-subs.wake:
 			if uri, _, ok := subs.take(); ok {

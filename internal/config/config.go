@@ -197,6 +197,7 @@ func Read(environ []string) (Config, error) {
 	}
 	c.findKey(set, bad)
 	c.checkSpelling(set, cmp.Or(c.KeyFrom, "OPENCLAW_API_KEY"), bad)
+	c.checkLists(set, bad)
 	if u, err := url.Parse(c.BaseURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil || strings.ContainsAny(c.BaseURL, "?#") {
 		bad("OPENCLAW_API_BASE_URL", "must be an http or https URL without a user name, query or fragment, such as %s", DefaultBaseURL)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"openclaw-mcp/internal/nearest"
 	"openclaw-mcp/internal/secret"
@@ -31,14 +32,49 @@ func CheckName(name string) error {
 	for _, s := range Settings() {
 		known = append(known, s.Name)
 	}
-	if !strings.HasPrefix(strings.ToUpper(name), prefix) || slices.Contains(known, name) || foreign().MatchString(name) {
+	const help = "'openclaw-mcp help settings' lists them all"
+	switch {
+	case slices.Contains(known, name), foreign().MatchString(name):
+		return nil
+	case strings.HasPrefix(strings.ToUpper(name), prefix):
+	case likePrefix(name, known):
+		// Without what it has in place of the prefix, it is compared as others are.
+		if near := nearest.Word(bare(name), bareNames(known), 4); near != "" {
+			return fmt.Errorf("%s is not a setting of openclaw-mcp: did you mean %s? (%s)", name, known[slices.Index(bareNames(known), near)], help)
+		}
+		return fmt.Errorf("%s is not a setting of openclaw-mcp, whose names begin with %s; %s", name, prefix, help)
+	default:
 		return nil
 	}
-	const help = "'openclaw-mcp help settings' lists them all"
 	if near := cmp.Or(withMoreWords(name, known), nearest.Word(name, known, 6)); near != "" {
 		return fmt.Errorf("%s is not a setting of openclaw-mcp: did you mean %s? (%s)", name, near, help)
 	}
 	return fmt.Errorf("%s is not a setting of openclaw-mcp; %s", name, help)
+}
+
+// bare is a name in capital letters, with nothing but letters and digits.
+func bare(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			return unicode.ToUpper(r)
+		}
+		return -1
+	}, name)
+}
+
+func bareNames(names []string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = bare(name)
+	}
+	return all
+}
+
+// likePrefix reports whether a name of another beginning was meant to be one of ours:
+// OPENCLAWMCP_READ_ONLY, OPENCLAW-MCP-READ-ONLY, OPEN_CLAW_API_KEY.
+func likePrefix(name string, known []string) bool {
+	name = bare(name)
+	return strings.Contains(name, "CLAWMCP") || strings.HasPrefix(name, "OPENCLAW") && slices.Contains(bareNames(known), name)
 }
 
 // withMoreWords gives the one setting that has all words of a name and more: an address

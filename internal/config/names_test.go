@@ -23,6 +23,14 @@ func TestUnknownNames(t *testing.T) {
 		"OPENCLAW_LOG_LEVEL":           "OPENCLAW_MCP_LOG_LEVEL",
 		"openclaw_mcp_read_only":       "OPENCLAW_MCP_READ_ONLY",
 		"OPENCLAW_MCP_COMPLETELY_ELSE": "help settings",
+		"OPENCLAWMCP_READ_ONLY":        "OPENCLAW_MCP_READ_ONLY",
+		"OPENCLAW-MCP-READ-ONLY":       "OPENCLAW_MCP_READ_ONLY",
+		"OPEN_CLAW_MCP_READONLY":       "OPENCLAW_MCP_READ_ONLY",
+		"OPENCLAW__MCP_TOOLS":          "OPENCLAW_MCP_TOOLS",
+		"openclaw.mcp.exclude.path":    "OPENCLAW_MCP_EXCLUDE_PATHS",
+		"CLAW_MCP_INSTANCES":           "OPENCLAW_MCP_INSTANCES",
+		"OpenClaw-Api-Key":             "OPENCLAW_API_KEY",
+		"OPENCLAWMCP_COMPLETELY_ELSE":  "begin with OPENCLAW_",
 		"OPENCLAW_":                    "help settings",
 	} {
 		_, err := Read([]string{name + "=secret value"})
@@ -35,7 +43,7 @@ func TestUnknownNames(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, set := range []string{"OPENCLAW_STATE_DIR=/x", "OPENCLAW_GATEWAY_TOKEN=x", "OPENCLAW_NO_RESPAWN=1", "OPENCLAW_EMULATOR=x", "OPENCLAW_MCP_READONLY=", "OPEN=1"} {
+	for _, set := range []string{"OPENCLAW_STATE_DIR=/x", "OPENCLAW_GATEWAY_TOKEN=x", "OPENCLAW_NO_RESPAWN=1", "OPENCLAW_EMULATOR=x", "OPENCLAW_MCP_READONLY=", "OPEN=1", "OPENCLAWD_HOME=/x", "OPENCLAWFOO=1", "MY_MCP_READ_ONLY=1", "GITHUB_MCP_TOOLS=x"} {
 		if _, err := Read([]string{set}); err != nil {
 			t.Errorf("%s: %v", set, err)
 		}
@@ -71,6 +79,39 @@ func TestSpelling(t *testing.T) {
 		}
 	}
 	for _, set := range []string{"OPENCLAW_API_KEY=sk_live_AbC-1/2+3==", "OPENCLAW_API_KEY=AB=", "OPENCLAW_INSTANCE_ID=3f0c8a52-0000-4000-8000-000000000000", "OPENCLAW_MCP_COMMANDS=^echo ${x}$", "OPENCLAW_MCP_INSTANCES=dev-*"} {
+		if _, err := Read([]string{set}); err != nil {
+			t.Errorf("%s: %v", set, err)
+		}
+	}
+}
+
+// A list that was set limits something, or is refused by its name.
+func TestListsThatLimitNothing(t *testing.T) {
+	t.Parallel()
+	for set, want := range map[string]string{
+		"OPENCLAW_MCP_TOOLS=,":                                   "holds nothing",
+		"OPENCLAW_MCP_TOOLS= ":                                   "holds nothing",
+		"OPENCLAW_MCP_TOOLSETS= , ":                              "holds nothing",
+		"OPENCLAW_MCP_INSTANCES=,":                               "holds nothing",
+		"OPENCLAW_MCP_PATHS=,,":                                  "holds nothing",
+		"OPENCLAW_MCP_EXCLUDE_TOOLS=,":                           "holds nothing",
+		"OPENCLAW_MCP_EXCLUDE_PATHS=,":                           "holds nothing",
+		"OPENCLAW_MCP_ALLOWED_ORIGINS=,":                         "holds nothing",
+		"OPENCLAW_MCP_EXCLUDE_PATHS=x,/workspace/a:/workspace/b": "(number 2) with a :",
+		"OPENCLAW_MCP_PATHS=/workspace/a;/workspace/b":           "with a ;",
+		"OPENCLAW_MCP_EXCLUDE_PATHS=~/x":                         "not replaced",
+		"OPENCLAW_MCP_EXCLUDE_PATHS=\"/workspace/a\"":            "in quotes",
+		"OPENCLAW_MCP_EXCLUDE_PATHS='/workspace/a,/workspace/b'": "in quotes",
+		"OPENCLAW_MCP_EXCLUDE_INSTANCES=A;B":                     "with a ;",
+		"OPENCLAW_MCP_EXCLUDE_INSTANCES=A B":                     "with a space",
+		"OPENCLAW_MCP_INSTANCES={A}":                             "with a {",
+	} {
+		name, _, _ := strings.Cut(set, "=")
+		if _, err := Read([]string{set}); err == nil || !strings.Contains(err.Error(), name+" ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", set, err, want)
+		}
+	}
+	for _, set := range []string{"OPENCLAW_MCP_TOOLS=", "OPENCLAW_MCP_TOOLS=,read_file,", "OPENCLAW_MCP_EXCLUDE_PATHS=/workspace/a b/**/.env*, c~", "OPENCLAW_MCP_INSTANCES=dev-*, x:y@z.1_2"} {
 		if _, err := Read([]string{set}); err != nil {
 			t.Errorf("%s: %v", set, err)
 		}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -122,15 +121,6 @@ func (w *Watcher[T]) read() error {
 }
 
 func (w *Watcher[T]) name() string { return strings.Join(w.paths, ", ") }
-
-// Trusted refuses a file that others can write, who could put in what they like.
-func Trusted(path string, st os.FileInfo) error {
-	// Windows has other permissions, and a pipe is no file.
-	if runtime.GOOS != "windows" && st.Mode().IsRegular() && st.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%s can be written by others (mode %#o), who could put in what they like; use chmod go-w on it", path, st.Mode().Perm())
-	}
-	return nil
-}
 
 // WithoutMark takes the byte order mark off that some editors put before UTF-8 text.
 func WithoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }

@@ -88,15 +88,27 @@ var settingNames = sync.OnceValue(func() map[string]bool {
 var bareHeader = strings.NewReplacer("-", "", "_", "", ".", "")
 
 // looksLikeLimit reports whether a header of another name was meant to be one of ours that
-// limits something.
+// limits something: X-MCP-Read-Only, X-OpenClaw-MCP-Tools, X-OpenClaw-Readonly, MCP-Readonly.
 func looksLikeLimit(name string) bool {
-	if len(name) < 4 || !strings.EqualFold(name[:1], "x") { // nearly all
+	if len(name) < 4 || !strings.ContainsAny(name[:1], "xXmMoO") { // nearly all
 		return false
 	}
 	bare := bareHeader.Replace(strings.ToLower(name))
-	return strings.HasPrefix(bare, "xmcp") &&
-		(settingNames()[bare] || slices.ContainsFunc(limitWords, func(word string) bool { return strings.Contains(bare, word) })) &&
-		!slices.ContainsFunc(headerNames, func(known string) bool { return strings.EqualFold(name, known) })
+	rest, x := strings.CutPrefix(bare, "x")
+	rest, openclaw := strings.CutPrefix(rest, "openclaw")
+	before, word, mcp := strings.Cut(rest, "mcp")
+	if openclaw && !mcp {
+		before, word = "", rest
+	}
+	limits := slices.ContainsFunc(limitWords, func(limit string) bool { return strings.Contains(word, limit) })
+	setting := settingNames()["xmcp"+word]
+	switch {
+	case !mcp && !openclaw, slices.ContainsFunc(headerNames, func(known string) bool { return strings.EqualFold(name, known) }):
+		return false
+	case before == "" && (x || openclaw):
+		return limits || setting
+	}
+	return limits && setting // others have headers of the protocol, or of their own
 }
 
 // checkHeader says what is wrong with the headers of a request that ask for something. A

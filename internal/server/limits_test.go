@@ -85,6 +85,9 @@ func TestMisspeltLimitNames(t *testing.T) {
 		"X-MCP-Read-Only": true, "X_MCP_READONLY": true, "X-MCP-Tool": true, "X-MCP-Excluded-Tools": true, "X-MCP-Allowed-Instances": true, "XMCP-Tools": true,
 		"X-MCP-Paths": true, "X-MCP-Exclude-Paths": true, "X-MCP-Commands": true, "X-MCP-Exclude-Commands": true, "X-MCP-Confirm": true, "X-MCP.Readonly": true,
 		"X-MCP-Rate-Limit": true, "X-MCP-Transfer-Roots": true, "X-MCP-Max-Result-Chars": true,
+		"X-OpenClaw-MCP-Readonly": true, "X-OpenClaw-Readonly": true, "OpenClaw-MCP-Tools": true, "OPENCLAW_MCP_READ_ONLY": true, "MCP-Readonly": true, "Mcp-Paths": true,
+		"X-Acme-MCP-Read-Only": true, "X-Acme-MCP-Tool-Name": false, "Mcp-Param-Instance": false, "Mcp-Method": false, "Mcp-Session-Id": false, "MCP-Protocol-Version": false,
+		"X-OpenClaw-Api-Key": false, "Origin": false, "X-Auth": false,
 		"X-MCP-Readonly": false, "x-mcp-exclude-tools": false, "X-MCP-Structured": false, "X-MCP-Host": false, "X-MCP-Lockdown": false, "X-Tools": false, "X": false,
 	} {
 		if err := checkHeader(http.Header{http.CanonicalHeaderKey(name): {"true"}}); (err != nil && strings.Contains(err.Error(), "X-MCP-Exclude-Instances")) != refused {

@@ -222,7 +222,7 @@ func (b *Bridge) nameServer(ctx context.Context, _ any, method mcp.MCPMethod, _,
 func (b *Bridge) transportOptions() transport.Options {
 	return transport.Options{
 		Log: b.log, Subscriber: b.resources, Tasks: tasks{b.toolDeps}, OnError: b.obs.OnError,
-		Info: b.info(),
+		Info: b.info(), Key: b.cfg.APIKey,
 	}
 }
 

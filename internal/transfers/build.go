@@ -16,6 +16,22 @@ var buildFiles = familiesOf(`makefile gnumakefile bsdmakefile
 	taskfile.yml taskfile.yaml taskfile.dist.yml taskfile.dist.yaml
 	rakefile rakefile.rb gemfile gems.rb
 	package.json gulpfile.js gulpfile.ts gulpfile.mjs gulpfile.cjs gruntfile.js gruntfile.cjs gruntfile.coffee binding.gyp npm-shrinkwrap.json pnpm-workspace.yaml *.config.js *.config.cjs *.config.mjs *.config.ts *.config.cts *.config.mts
+	composer.json
+	mix.exs rebar.config rebar.config.script
+	project.clj deps.edn build.boot
+	cabal.project stack.yaml setup.hs setup.lhs
+	dune dune-project dune-workspace
+	lakefile.lean lakefile.toml
+	makefile.pl build.pl
+	package.swift
+	pubspec.yaml build.yaml
+	podfile fastfile
+	build.xml
+	xmake.lua premake5.lua premake4.lua
+	tiltfile earthfile skaffold.yaml docker-bake.hcl docker-bake.json
+	guardfile thorfile capfile dangerfile
+	deno.json deno.jsonc
+	*.csproj *.fsproj *.vbproj *.vcxproj *.sln *.slnx
 	setup.py setup.cfg pyproject.toml tox.ini pytest.ini .pytest.ini pytest.toml .pytest.toml noxfile.py conftest.py
 	build.gradle build.gradle.kts settings.gradle settings.gradle.kts init.gradle init.gradle.kts gradle.properties gradlew gradlew.bat
 	gradle-wrapper.properties gradle-wrapper.jar

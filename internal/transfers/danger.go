@@ -82,36 +82,14 @@ func namesOf(list string) names {
 	return n
 }
 
-var (
-	// runningFolders hold what some program runs that a person starts in the folder
-	// above: editors, agents, shells, hooks.
-	runningFolders = namesOf(`.vscode .vscode-insiders .idea .fleet .zed .devcontainer .husky .githooks .lefthook .claude .cursor .windsurf
-		.gemini .codex .continue .roo .kiro .aider .amazonq .ssh .config .cargo .yarn .bundle .direnv .mise .nvim .vim .gnupg .docker .kube .aws launchagents .opencode .codeium .trae .mvn`)
-	// runningFiles are read and obeyed by programs that are started beside them.
-	runningFiles = namesOf(`.envrc .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs .pnpmfile.js .pnp.cjs .pnp.js bunfig.toml .mcp.json mcp.json .devcontainer.json
-		.exrc .nvimrc .nvim.lua .vimrc .gvimrc .lvimrc .dir-locals.el .emacs .gdbinit .lldbinit .inputrc .screenrc .tmux.conf .bazelrc .bazeliskrc .buckconfig .rvmrc .irbrc .pryrc
-		.pre-commit-config.yaml lefthook.yml lefthook.yaml .lefthook.yml .lefthook.yaml .mise.toml mise.toml .tool-versions .gitconfig .gitmodules .hgrc .watchmanconfig
-		.bashrc .bash_profile .bash_login .bash_logout .bash_aliases .profile .zshrc .zshenv .zprofile .zlogin .zlogout .cshrc .tcshrc .login .kshrc .xprofile .xinitrc .xsession
-		sitecustomize.py usercustomize.py desktop.ini autorun.inf .condarc .curlrc .wgetrc .netrc .pythonrc.py .rprofile .renviron .pdbrc .pylintrc
-		.ycm_extra_conf.py .eslintrc.js .eslintrc.cjs .prettierrc.js .prettierrc.cjs .mocharc.js .mocharc.cjs .babelrc.js .babelrc.cjs rust-toolchain rust-toolchain.toml opencode.json opencode.jsonc`)
-	// runningEndings are of files that an editor opens as a project.
-	runningEndings = []string{".code-workspace", ".sublime-project", ".pth"}
-)
-
 // WouldRun is the reason in Transfer.Held.
 const WouldRun = "it would run here"
 
 // runs reports whether a file would be run, or obeyed, for no more than lying where it
 // comes to lie, by its path as the caller names it or where links lead.
 func (d *downloading) runs(e entry) bool {
-	for _, at := range [][]string{folded(d.place(e)), folded(path.Join(d.said, d.here(e)))} {
-		if len(at) == 0 { // a name of backslashes
-			continue
-		}
-		last := at[len(at)-1]
-		if slices.ContainsFunc(at[:len(at)-1], runningFolders.called) || runningFiles.called(last) ||
-			slices.ContainsFunc(runningEndings, func(end string) bool { return strings.HasSuffix(last, end) }) ||
-			e.kind == kindLink && runningFolders.called(last) {
+	for _, at := range []string{d.place(e), path.Join(d.said, d.here(e))} {
+		if runsThere(folded(at), e.kind == kindLink) {
 			return true
 		}
 	}

@@ -38,6 +38,27 @@ func TestGitSpellings(t *testing.T) {
 	}
 }
 
+// What programs obey that find it is known by its name, and what they don't is not.
+func TestRunsByName(t *testing.T) {
+	t.Parallel()
+	for _, name := range strings.Fields(`.hg/hgrc .HG/hgrc .jj/repo/config .svn/wc.db _darcs/prefs/defaults .emacs.d/init.el .helix/languages.toml .perldb mise.local.toml .mise.dev.toml
+		mise/config.toml .rtx.toml .prototools .dir-locals-2.el pylintrc .pylintrc .pylintrc.toml .flake8 mypy.ini .coveragerc sitecustomize.py sub/x.pth python._pth ipython_config.py
+		jupyter_notebook_config.py .ropeproject/config.py .pnp.cjs .pnp.loader.mjs .pnpmfile.mjs .eslintrc .eslintrc.json .prettierrc .xo-config.cjs .huskyrc .user.ini .php-cs-fixer.dist.php
+		.Rprofile .RData app.Rproj .julia/config/startup.jl .luacheckrc .lazy.lua .nvim.lua .tmux.conf .tmuxp.yaml .ghci .ocamlinit .iex.exs .formatter.exs .sbclrc .octaverc .latexmkrc
+		latexmkrc .irbrc .rspec .rubocop.yml .simplecov .bazelrc .bazelversion ansible.cfg Directory.Build.props .envrc .env.zsh .autoenv.zsh lefthook-local.yml .gdbinit .lldbinit-lldb
+		.psqlrc .sqliterc .myclirc .vs/tasks.vs.json .vimspector.json .local.vimrc .kakrc .cvsrc Microsoft.PowerShell_profile.ps1 .venv.fish .terraform/providers/x EMACS~1/x`) {
+		if !runsThere(folded(name), false) {
+			t.Errorf("%s comes without a question", name)
+		}
+	}
+	for _, name := range strings.Fields(`README.md main.py src/index.ts lib/x.d.ts a.lua .gitignore .gitattributes .github/workflows/ci.yml .editorconfig .env .python-version .nvmrc
+		.dockerignore .prettierignore CLAUDE.md Makefile hgrc mise.md emacs.d/x local/x config/x run/x settings/x vs/x eslint.json tox.md python.path x.r .keep .coverage .DS_Store`) {
+		if runsThere(folded(name), false) {
+			t.Errorf("%s is asked about", name)
+		}
+	}
+}
+
 // deceitful has the instance list what it was asked to leave out.
 func deceitful(command string) string {
 	return strings.ReplaceAll(command, "skip=.git\n", "skip=.never\n")

@@ -132,7 +132,8 @@ func (f *follow) look(ctx, reading context.Context, until runs.Until) (stalled b
 		if goOn = false; over || ctx.Err() != nil {
 			return stalled, nil
 		}
-		if (o.limit+o.tail == 0 || o.wait <= 0 || s.state == stateStarting) && looks > 0 && !runs.Pause(ctx, 500*time.Millisecond) {
+		heldBack := f.told == before && f.unread(f.told) > 0 // a part of a character, or of the key
+		if (o.limit+o.tail == 0 || o.wait <= 0 || s.state == stateStarting || heldBack) && looks > 0 && !runs.Pause(ctx, 500*time.Millisecond) {
 			return stalled, nil
 		}
 	}
@@ -191,7 +192,7 @@ func (f *follow) keep(s pollState) {
 // skipTo has the progress go on with the end of what a flood wrote.
 func (f *follow) skipTo(s pollState) {
 	f.tellOpen()
-	out, errOut := wholeRunes(s.outTail, !s.over()), wholeRunes(s.errTail, !s.over())
+	out, errOut := f.svc.whole(s.outTail, !s.over()), f.svc.whole(s.errTail, !s.over())
 	left := f.unread(f.told) - int64(len(s.outTail)+len(s.errTail))
 	f.told.Read, f.told.ReadErr = s.outSize-int64(len(s.outTail)-len(out)), s.errSize-int64(len(s.errTail)-len(errOut))
 	f.p.Line(fmt.Sprintf("status: %d bytes of the output are left out here; the result says how to read them", left))

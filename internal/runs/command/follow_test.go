@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"openclaw-mcp/client"
 	"openclaw-mcp/internal/emulator/emulatortest"
 	"openclaw-mcp/internal/runs"
 	"openclaw-mcp/internal/runs/runstest"
@@ -320,5 +321,32 @@ func TestNaps(t *testing.T) {
 		if got := [2]int{naps(d, longNap), naps(d, firstNap)}; got != want {
 			t.Errorf("%s takes %d naps, want %d", d, got, want)
 		}
+	}
+}
+
+// A key that a command writes in two pieces is in one result, where it can be masked.
+func TestKeyIsNotSplit(t *testing.T) {
+	t.Parallel()
+	const key = "sk_live_0123456789abcdef"
+	c, err := client.New(nil, "http://127.0.0.1:1", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc := &Service{c: c}
+	for _, cut := range []int{4, 12, len(key) - 1} {
+		if got := string(svc.whole([]byte("a "+key[:cut]), true)); got != "a " {
+			t.Errorf("of %q, %q is given before it is known", key[:cut], got)
+		}
+		if got := string(svc.behindKey([]byte(key[len(key)-cut:] + " b"))); got != " b" {
+			t.Errorf("of %q, %q is given at the start", key[len(key)-cut:], got)
+		}
+	}
+	for _, s := range []string{"a sk_", "a " + key, "é"} {
+		if got := string(svc.whole([]byte(s), true)); got != s {
+			t.Errorf("%q is given as %q", s, got)
+		}
+	}
+	if got := string(svc.whole([]byte(key[:9]), false)); got != key[:9] {
+		t.Errorf("the end of an output is given as %q", got)
 	}
 }

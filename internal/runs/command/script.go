@@ -21,6 +21,7 @@ const (
 	keepFiles     = 24 * 60         // minutes an ended command's files are kept
 	keepSent      = 15              // minutes they are kept when the start already answered with all of them
 	aboutBytes    = 400             // of a command's beginning, from which lists take what they show
+	maxKey        = 8 << 10         // bytes of an API key that is looked for where an output is cut
 	minRead       = 64              // less room than this for output is none: a part of it must hold a character
 )
 
@@ -220,8 +221,9 @@ func (svc *Service) ask(ctx context.Context, h runs.State, o pollOptions) (pollS
 	if s.noDir = dirError(string(s.err), s.state); s.noDir != nil {
 		s.err, s.errSize = nil, 0 // which was the directory's name
 	}
-	s.out = wholeRunes(s.out, !s.over() || h.Read+int64(len(s.out)) < s.outSize)
-	s.err = wholeRunes(s.err, !s.over() || h.ReadErr+int64(len(s.err)) < s.errSize)
+	s.outTail, s.errTail = svc.behindKey(s.outTail), svc.behindKey(s.errTail)
+	s.out = svc.whole(s.out, !s.over() || h.Read+int64(len(s.out)) < s.outSize)
+	s.err = svc.whole(s.err, !s.over() || h.ReadErr+int64(len(s.err)) < s.errSize)
 	return s, nil
 }
 
@@ -250,6 +252,22 @@ func readPoll(r sandbox.Report) (pollState, error) {
 	s.out, s.err, s.outTail, s.errTail = r.Parts[0], r.Parts[1], fromRune(r.Parts[2]), fromRune(r.Parts[3])
 	s.about = string(wholeRunes(r.Parts[4], true))
 	return s, nil
+}
+
+// whole cuts off what is not whole at the end of b, where more is to come: a character, and
+// the API key, which is masked once it is known to be that.
+func (svc *Service) whole(b []byte, more bool) []byte {
+	b = wholeRunes(b, more)
+	begun := svc.c.Secret().Begun(string(b[max(0, len(b)-maxKey):]))
+	if !more || begun == len(b) && begun >= minRead { // else nothing might come ever
+		return b
+	}
+	return b[:len(b)-begun]
+}
+
+// behindKey drops the rest of the API key at the start of b.
+func (svc *Service) behindKey(b []byte) []byte {
+	return b[svc.c.Secret().Ended(string(b[:min(len(b), maxKey)])):]
 }
 
 // wholeRunes cuts a character off that is not whole at the end of b, where more
