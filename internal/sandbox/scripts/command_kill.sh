@@ -1,8 +1,10 @@
-# Ends a command's process group, and reports "killed" once nothing of it runs. Where the request
-# that starts the command may be under way, it keeps the command from being started.
+# Ends a command, and reports "killed" once nothing of it runs, or "alive"; then what command_end.sh
+# says is left. Where the request that starts the command may be under way, it keeps the command
+# from being started.
 . ./report.sh
 . ./command.sh
 . ./command_state.sh
+. ./command_end.sh
 
 : "${starting:?}" # 1: the request that starts it may still come
 
@@ -16,9 +18,9 @@ state
 : >"$run/cancelled"
 # Without a process yet, that keeps the command from being started.
 [ -s "$run/pid" ] || say prevented
-read -r pid _ <"$run/pid"
-if ! end_group "$pid" 10; then
+if ! end_command "$run" 10; then
   rm -f "$run/cancelled"
-  say alive
+  say alive "$left"
 fi
-say killed
+[ "$left" = none ] || echo "$left" >"$run/left"
+say killed "$left"

@@ -2,7 +2,7 @@
 # command's folder, the limit in seconds (0: none), the umask, the shell and the name for it
 # that error messages begin with, the script command_lead.sh, and the file for what the command
 # writes to stderr: "out" keeps it in order with the rest.
-. ./group.sh
+. ./command_end.sh
 . ./process.sh
 
 run=$1 limit=$2 mask=$3 shell=$4 name=$5 lead=$6 err=$7
@@ -18,8 +18,8 @@ timer() {
   until [ -s "$run/pid" ]; do nap; done
   trap '' TERM
   : >"$run/timedout"
-  read -r pid _ <"$run/pid"
-  end_group "$pid" 25
+  end_command "$run" 25
+  [ "$left" = none ] || echo "$left" >"$run/left"
 }
 if [ "$limit" -gt 0 ]; then
   timer </dev/null >/dev/null &
