@@ -164,7 +164,7 @@ func (svc *Service) update(read runs.State, s pollState, out, errOut []byte) (*r
 	case stateExited:
 		u.Status = runs.StatusCompleted
 		output.ExitCode = &s.code
-		output.TimedOut = s.timedOut
+		output.TimedOut, output.Ended = s.timedOut, s.timedOut
 	case stateCancelled:
 		u.Status = runs.StatusCancelled
 	case stateStarting:
