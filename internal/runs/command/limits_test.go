@@ -45,6 +45,33 @@ func TestSilentlyCut(t *testing.T) {
 	}
 }
 
+// Of a command that has no files, it is said that its output may be cut off, where a probe shows that
+// the service does that.
+func TestCutDirect(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		proxy func(http.Handler) http.Handler
+		notes []int // of one command after the other
+		posts []int
+	}{
+		"whole":  {nil, []int{0, 0, 0, 0}, []int{1, 2, 1, 2}},
+		"end":    {emulatortest.Cutting(4000, ""), []int{0, 1, 0, 1}, []int{1, 2, 1, 1}},
+		"middle": {emulatortest.Cutting(4000, "\n... [truncated] ...\n"), []int{0, 1, 0, 1}, []int{1, 2, 1, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := startBehind(t, emulatortest.Options{}, tt.proxy)
+			for i, command := range []string{"seq 300", "seq 1000", "seq 700", "seq 3000"} {
+				before := w.Srv.Calls(execEndpoint)
+				u := w.Done(w.command(Request{Command: command, Timeout: time.Minute}), nil)
+				if n := w.Srv.Calls(execEndpoint) - before; n != tt.posts[i] || len(u.Notes) != tt.notes[i] || code(u) != "0" {
+					t.Errorf("%s: %d requests, not %d; code %s, notes %q", command, n, tt.posts[i], code(u), u.Notes)
+				}
+			}
+		})
+	}
+}
+
 // What a service has returned whole is not compared with the files again.
 func TestKnownWhole(t *testing.T) {
 	t.Parallel()
