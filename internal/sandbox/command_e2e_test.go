@@ -140,7 +140,23 @@ func TestCommandKill(t *testing.T) {
 				t.Errorf("%s: then got %s", name, got)
 			}
 		}
-		if got := w.kill("none"); got != "gone" {
+		if got := w.kill("none"); got != "gone none" {
+			t.Errorf("got %s", got)
+		}
+		// Somebody removed its files.
+		s := w.start("(setsid sleep 600 &); setsid sleep 600 & echo begun; wait", nil)
+		w.eventually("the command", func() bool { return string(w.poll(s.id).Part(0)) == "begun\n" })
+		group := w.group(s.id)
+		if err := os.RemoveAll(w.base()); err != nil {
+			t.Fatal(err)
+		}
+		got := w.kill(s.id)
+		daemon, isDaemon := strings.CutPrefix(got, "killed apart,")
+		if pid, err := strconv.Atoi(daemon); !isDaemon || err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil || groupRuns(group) {
+			t.Errorf("without its files: got %s, runs: %v", got, groupRuns(group))
+		}
+		w.noProc = true
+		if got := w.kill(s.id); got != "gone unchecked" {
 			t.Errorf("got %s", got)
 		}
 	})

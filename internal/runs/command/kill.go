@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	killGone      = "the command's files are gone from the sandbox, so there is nothing to stop"
+	killGone      = "the command's files are gone from the sandbox, and no process of it was found: there is nothing to stop"
 	killPrevented = "the command had not started, and will not"
 )
 
@@ -41,6 +41,12 @@ func (svc *Service) kill(ctx context.Context, state runs.State, starting bool) (
 	case "prevented":
 		return killPrevented, nil
 	case "gone":
+		switch {
+		case report.Word(0) == "unchecked":
+			return "the command's files are gone from the sandbox, and without /proc it can't be found: it may run on", nil
+		case left != "":
+			return "the command's files are gone from the sandbox, and it was not found; " + left, nil
+		}
 		return killGone, nil
 	}
 	return "", fmt.Errorf("the sandbox did not confirm the kill: it says %q", runs.Clip(report.Verb))

@@ -1,8 +1,10 @@
 # The end of a command, with all that it started: shells with job control, and the program timeout,
 # start groups of their own, setsid a session. "kill -TERM -PGID" is the one form that dash, bash,
-# busybox and zsh all take; dash refuses "--" behind it.
+# busybox and zsh all take; dash refuses "--" behind it. A command is known by $id, the name of its
+# folder, and by the process that leads its session and when that was started: $leader and $since.
 # shellcheck disable=SC2034 # variables for the scripts that include this
 . ./processes.sh
+: "${id=}" "${leader=}" "${since=}"
 
 # find_own sets $own to the command's processes that run, and $groups to the groups that they are in.
 # The command's is what is in its session, what descends from that, and what is in a descendant's
@@ -38,8 +40,9 @@ find_own() {
 
 signal_own() { for group in $groups; do [ "$group" -le 1 ] || kill "-$1" "-$group" 2>/dev/null; done; }
 
-# find_apart sets $apart to what the command started and let go: it is in a session of its own, and
-# whoever started that has ended, as daemons do it. The environment tells whose it is.
+# find_apart sets $apart to what the environment shows to be of the command. Once find_own finds
+# nothing, that is what the command let go: it is in a session of its own, and whoever started that
+# has ended, as daemons do it.
 find_apart() {
   apart=
   list_processes
@@ -47,23 +50,39 @@ find_apart() {
     [ "${process##*:}" -ge "$since" ] || continue
     pid=${process%%:*}
     while read -r line || [ -n "$line" ]; do
-      case $line in *"RUN_OF_OPENCLAW_MCP=$1"*) apart=$apart,$pid; break ;; esac
+      case $line in *"RUN_OF_OPENCLAW_MCP=$id"*) apart=$apart,$pid; break ;; esac
     done <"/proc/$pid/environ"
   done 2>/dev/null
 }
 
-# end_command asks the command in the folder $1 to end and, after $2 naps, kills it. It succeeds once
+# find_leader sets $leader and $since of a command whose folder is gone.
+find_leader() {
+  since=0
+  find_apart
+  for process in $processes; do
+    IFS=:
+    # shellcheck disable=SC2086 # fields
+    set -- $process
+    unset IFS
+    case $apart, in *",$1,"*) ;; *) continue ;; esac
+    case $apart, in *",$2,"*) continue ;; esac
+    # Its parent is the supervisor. A daemon's is the first process.
+    if [ "$1" = "$4" ] && [ "$2" -gt 1 ]; then leader=$1 since=$5; return; fi
+  done
+  return 1
+}
+
+# end_command asks the command to end and, after $1 naps, kills it. It succeeds once
 # nothing of it runs any more. It sets $left to what can't be called ended: "none"; "unchecked",
 # without /proc; "alive" or "apart", with the numbers of the processes.
 end_command() {
-  read -r leader since <"$1/pid"
   ours=" session=$leader "
   left=none
   find_own
   signal_own TERM
   signal_own CONT
   i=0
-  while find_own; [ -n "$own" ] && [ $i -lt "$2" ]; do nap; i=$((i + 1)); done
+  while find_own; [ -n "$own" ] && [ $i -lt "$1" ]; do nap; i=$((i + 1)); done
   i=0
   while [ -n "$own" ]; do
     if [ $i -ge 25 ]; then
@@ -78,6 +97,6 @@ end_command() {
   done
   if [ -z "$proc" ]; then left=unchecked; return; fi
   i=0 # busybox has a watcher of its own for the program timeout, which ends within a second
-  while find_apart "${1##*/}"; [ -n "$apart" ] && [ $i -lt 6 ]; do nap; i=$((i + 1)); done
+  while find_apart; [ -n "$apart" ] && [ $i -lt 6 ]; do nap; i=$((i + 1)); done
   [ -z "$apart" ] || left=apart$apart
 }

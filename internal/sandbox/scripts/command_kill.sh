@@ -10,7 +10,12 @@
 
 begin
 if [ "$starting" = 1 ] && prevent; then say prevented; fi
-find_run || say gone
+if ! find_run; then
+  [ -n "$proc" ] || say gone unchecked
+  find_leader || say gone "${apart:+apart}${apart:-none}"
+  if end_command 10; then say killed "$left"; fi
+  say alive "$left"
+fi
 i=0
 while [ ! -s "$run/pid" ] && [ ! -e "$run/code" ] && [ $i -lt 10 ]; do nap; i=$((i + 1)); done
 state
@@ -18,7 +23,8 @@ state
 : >"$run/cancelled"
 # Without a process yet, that keeps the command from being started.
 [ -s "$run/pid" ] || say prevented
-if ! end_command "$run" 10; then
+read -r leader since <"$run/pid"
+if ! end_command 10; then
   rm -f "$run/cancelled"
   say alive "$left"
 fi

@@ -5,6 +5,7 @@
 . ./command_end.sh
 . ./process.sh
 
+id=${1##*/}
 run=$1 limit=$2 mask=$3 shell=$4 name=$5 lead=$6 err=$7
 umask 077
 exec 2>/dev/null
@@ -18,7 +19,8 @@ timer() {
   until [ -s "$run/pid" ]; do nap; done
   trap '' TERM
   : >"$run/timedout"
-  end_command "$run" 25
+  read -r leader since <"$run/pid"
+  end_command 25
   [ "$left" = none ] || echo "$left" >"$run/left"
 }
 if [ "$limit" -gt 0 ]; then
