@@ -63,7 +63,7 @@ func (svc *Service) isWhole(instance string, res client.ExecResult, s pollState)
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
 	l := svc.limits[instance]
-	l.whole, l.ends = max(l.whole, n), l.ends || n > 0 && int64(n) == s.outSize+s.errSize
+	l.whole = max(l.whole, n)
 	svc.limits[instance] = l
 	return true
 }

@@ -116,6 +116,10 @@ func TestTrimmingService(t *testing.T) {
 		})
 	})
 	w.m.commands.beginWait = time.Minute
+	// An output without white space at its ends shows nothing of what the service does with it.
+	if u := w.Done(w.command(soon("printf abc")), nil); output(u).Stdout.Head != "abc" {
+		t.Errorf("got %+v", output(u))
+	}
 	for range 2 {
 		u := w.Done(w.command(soon(`printf ' M a\n\n\n'`)), nil)
 		if out := output(u); out.Stdout.Head != " M a\n\n\n" || code(u) != "0" {
