@@ -63,8 +63,8 @@ type NoReport struct {
 	Printed  string // the beginning of what came instead
 }
 
-// surelyWhole is how much of an output every service returns.
-const surelyWhole = 2 << 10
+// surelyWhole is how much of an output every service returns: those that cut at 2 KiB may trim it, too.
+const surelyWhole = 2000
 
 // MayBeCut reports whether a shorter report of the same script may come whole. A service that cuts
 // off what is long need not say so: then all that shows is that something is missing.

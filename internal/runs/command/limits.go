@@ -20,8 +20,8 @@ type limits struct {
 }
 
 const (
-	surelyWhole = 2 << 10 // bytes that every service returns whole
-	leastRoom   = 256     // less is not worth a request
+	surelyWhole = 2000 // bytes that every service returns whole: those that cut at 2 KiB may trim them, too
+	leastRoom   = 256  // less is not worth a request
 )
 
 func received(res client.ExecResult) int {

@@ -18,10 +18,13 @@ import (
 // A service that cuts off outputs without a word does not lose any of them.
 func TestSilentlyCut(t *testing.T) {
 	t.Parallel()
-	for name, remark := range map[string]string{"end": "", "middle": "\n... [truncated] ...\n"} {
+	for name, tt := range map[string]struct {
+		most   int
+		remark string
+	}{"end": {4000, ""}, "middle": {4000, "\n... [truncated] ...\n"}, "least": {2048, ""}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := startBehind(t, emulatortest.Options{}, emulatortest.Cutting(4000, remark))
+			w := startBehind(t, emulatortest.Options{}, emulatortest.Cutting(tt.most, tt.remark))
 			w.m.commands.beginWait = time.Minute
 			var want strings.Builder
 			for i := range 3000 {
