@@ -29,7 +29,7 @@ func (w *world) start(command string, more Params) *start {
 	w.Helper()
 	s := &start{id: fmt.Sprint("run", len(w.starts()), rand.Text()), params: Params{
 		"command": command, "dir": "", "limit": 0, "patience": 0, "inline": 1000, "sweep": true, "keep": 100, "keep_sent": 10,
-		"supervise": Text("command_supervise"), "lead": Text("command_lead"), "err": "err",
+		"supervise": Text("command_supervise"), "lead": Text("command_lead"), "timer": Text("command_timer"), "err": "err",
 	}}
 	maps.Copy(s.params, more)
 	s.params["id"] = s.id

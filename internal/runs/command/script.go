@@ -39,10 +39,14 @@ func startScript(id string, req Request, wait time.Duration, sweep bool) sandbox
 	if req.Together {
 		errFile = "out"
 	}
+	timer := ""
+	if req.Timeout > 0 {
+		timer = sandbox.Text("command_timer")
+	}
 	return sandbox.New("command_start", sandbox.Params{
 		"id": id, "command": req.Command, "dir": req.Dir, "limit": seconds(req.Timeout),
 		"patience": patience, "inline": req.Inline, "sweep": sweep, "keep": keepFiles, "keep_sent": sent,
-		"supervise": sandbox.Text("command_supervise"), "lead": sandbox.Text("command_lead"), "err": errFile,
+		"supervise": sandbox.Text("command_supervise"), "lead": sandbox.Text("command_lead"), "timer": timer, "err": errFile,
 	})
 }
 

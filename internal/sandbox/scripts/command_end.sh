@@ -55,26 +55,9 @@ find_apart() {
   done 2>/dev/null
 }
 
-# find_leader sets $leader and $since of a command whose folder is gone.
-find_leader() {
-  since=0
-  find_apart
-  for process in $processes; do
-    IFS=:
-    # shellcheck disable=SC2086 # fields
-    set -- $process
-    unset IFS
-    case $apart, in *",$1,"*) ;; *) continue ;; esac
-    case $apart, in *",$2,"*) continue ;; esac
-    # Its parent is the supervisor. A daemon's is the first process.
-    if [ "$1" = "$4" ] && [ "$2" -gt 1 ]; then leader=$1 since=$5; return; fi
-  done
-  return 1
-}
-
-# end_command asks the command to end and, after $1 naps, kills it. It succeeds once
-# nothing of it runs any more. It sets $left to what can't be called ended: "none"; "unchecked",
-# without /proc; "alive" or "apart", with the numbers of the processes.
+# end_command asks the command to end and, after $1 naps, kills it. It succeeds once nothing of it
+# runs any more. It sets $left to what can't be called ended: "none"; "unchecked", without /proc;
+# "alive" or "apart", with the numbers of the processes.
 end_command() {
   ours=" session=$leader "
   left=none

@@ -8,6 +8,23 @@
 
 : "${starting:?}" # 1: the request that starts it may still come
 
+# find_leader sets $leader and $since of a command whose folder is gone.
+find_leader() {
+  since=0
+  find_apart
+  for process in $processes; do
+    IFS=:
+    # shellcheck disable=SC2086 # fields
+    set -- $process
+    unset IFS
+    case $apart, in *",$1,"*) ;; *) continue ;; esac
+    case $apart, in *",$2,"*) continue ;; esac
+    # Its parent is the supervisor. A daemon's is the first process.
+    if [ "$1" = "$4" ] && [ "$2" -gt 1 ]; then leader=$1 since=$5; return; fi
+  done
+  return 1
+}
+
 begin
 if [ "$starting" = 1 ] && prevent; then say prevented; fi
 if ! find_run; then
