@@ -78,7 +78,12 @@ func decodeExec(body []byte, limit int, mark string, took, allowed time.Duration
 	if r.ExitCode != nil {
 		// timeout(1) exits with 124; -1 stands for a process that was given up. Commands
 		// end with these at once, too.
-		r.TimedOut = r.TimedOut || (*r.ExitCode == 124 || *r.ExitCode == -1) && took >= allowed*3/4
+		switch *r.ExitCode {
+		case 124, -1:
+			r.TimedOut = r.TimedOut || took >= allowed*3/4
+		case 128 + 9, 128 + 15, -9, -15: // the service killed it then
+			r.TimedOut = r.TimedOut || allowed > 0 && took >= allowed
+		}
 		r.NotReady = *r.ExitCode != 0 && len(stderr) < 500 && notReady().MatchString(stderr)
 	}
 	return r, nil

@@ -263,7 +263,12 @@ func TestExecEnvelopes(t *testing.T) {
 			t.Errorf("%s: %v (-want +got)\n%s", body, err, diff)
 		}
 	}
-	if got, err := decodeExec([]byte(`{"exit_code":-1}`), 1<<20, "", 59*time.Second, time.Minute); err != nil || !got.TimedOut {
-		t.Errorf("at its limit: %+v, %v", got, err)
+	for code, took := range map[string]time.Duration{"124": 59, "-1": 59, "137": 60, "143": 60, "-9": 61, "-15": 61} {
+		if got, err := decodeExec([]byte(`{"exit_code":`+code+`}`), 1<<20, "", took*time.Second, time.Minute); err != nil || !got.TimedOut {
+			t.Errorf("%s at its limit: %+v, %v", code, got, err)
+		}
+	}
+	if got, err := decodeExec([]byte(`{"exit_code":137}`), 1<<20, "", 59*time.Second, time.Minute); err != nil || got.TimedOut {
+		t.Errorf("killed before its limit: %+v, %v", got, err)
 	}
 }

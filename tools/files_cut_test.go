@@ -32,7 +32,7 @@ func TestSilentlyCutAnswers(t *testing.T) {
 	rnd := rand.NewChaCha8([32]byte{1})
 	noise := make([]byte, 40_000)
 	_, _ = rnd.Read(noise)
-	for _, most := range []int{8 << 10, 16 << 10, 64 << 10} {
+	for _, most := range []int{2 << 10, 8 << 10, 16 << 10, 64 << 10} {
 		for name, remark := range map[string]string{"end": "", "middle": "\n... [truncated] ...\n", "lines": "\n"} {
 			if !thorough && (most > 8<<10 || name == "lines") {
 				continue

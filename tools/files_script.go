@@ -131,7 +131,7 @@ type answerRooms struct {
 }
 
 // leastRoom is the smallest part of a file that is asked for.
-const leastRoom = 1 << 10
+const leastRoom = 512
 
 // fit gives how many of so many bytes to ask an instance for at once.
 func (a *answerRooms) fit(instance string, want int) int {

@@ -1,7 +1,10 @@
 package tools
 
 import (
+	"bytes"
 	"encoding/base64"
+	"io"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -270,5 +273,39 @@ func TestWriteFileLink(t *testing.T) {
 	want := "openclaw://instances/" + b.id + "/files/workspace/a%20b/%C3%BC%23%3F.txt"
 	if len(links) != 1 || links[0].URI != want || !strings.HasPrefix(links[0].MIMEType, "text/plain") {
 		t.Errorf("got %+v, want a link to %s", links, want)
+	}
+}
+
+// An instance that can't start a shell with a long command gets the content in parts.
+func TestWriteByShortCommands(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func(http.ResponseWriter){
+		"refused": func(w http.ResponseWriter) {
+			http.Error(w, `{"message":"command too long"}`, http.StatusRequestEntityTooLarge)
+		},
+		"no shell": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"stdout":"","stderr":"sh: Argument list too long","exit_code":126}`)
+		},
+	} {
+		b := newBench(t, emulatortest.Options{})
+		b.between = func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/terminal/exec") {
+				return false
+			}
+			asked, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(asked))
+			if len(asked) > 20_000 {
+				refuse(w)
+				return true
+			}
+			return false
+		}
+		content := lines(3000)
+		b.put("text", "old")
+		if r := b.try("write_file", args{"path": "text", "content": content, "executable": true}); r.IsError {
+			t.Errorf("%s: got %s", name, r.Text)
+		}
+		b.want("text", content)
 	}
 }

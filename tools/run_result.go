@@ -262,6 +262,8 @@ func (o *runOut) addCommandNotes(status runs.Status, e *command.Output) {
 	switch {
 	case status == runs.StatusCompleted && e.ExitCode == nil && !e.TimedOut:
 		o.Notes = append(o.Notes, "the service did not say the exit code: whether the command succeeded is unknown")
+	case e.TimedOut && !e.Ended:
+		o.Notes = append(o.Notes, "the command reached its time limit, and nobody saw it end: it may run on; give it more with timeout_seconds, or background: true")
 	case e.TimedOut:
 		o.Notes = append(o.Notes, "the command was ended at its time limit; give it more with timeout_seconds, or background: true")
 	}

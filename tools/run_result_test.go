@@ -32,9 +32,14 @@ func TestRunResults(t *testing.T) {
 			"out\nstderr:\nerr\n[status: completed, exit code 3, instance i]",
 		},
 		"command that timed out": {
-			runs.Update{Kind: runs.KindCommand, Result: &command.Output{Stdout: client.Output{Head: "out\n"}, TimedOut: true}},
+			runs.Update{Kind: runs.KindCommand, Result: &command.Output{Stdout: client.Output{Head: "out\n"}, TimedOut: true, Ended: true}},
 			`{"status":"timed_out","kind":"command","instance":"i","stdout":"out\n","timed_out":true,"started":"2026-01-02T03:04:05Z","notes":["the command was ended at its time limit; give it more with timeout_seconds, or background: true"]}`,
 			"out\n[status: timed out, instance i, started 2026-01-02T03:04:05Z]\nnote: the command was ended at its time limit; give it more with timeout_seconds, or background: true",
+		},
+		"command that reached its limit": {
+			runs.Update{Kind: runs.KindCommand, Result: &command.Output{Stdout: client.Output{Head: "out\n"}, TimedOut: true}},
+			`{"status":"timed_out","kind":"command","instance":"i","stdout":"out\n","timed_out":true,"started":"2026-01-02T03:04:05Z","notes":["the command reached its time limit, and nobody saw it end: it may run on; give it more with timeout_seconds, or background: true"]}`,
+			"out\n[status: timed out, instance i, started 2026-01-02T03:04:05Z]\nnote: the command reached its time limit, and nobody saw it end: it may run on; give it more with timeout_seconds, or background: true",
 		},
 		"command whose output the service cut": {
 			runs.Update{Kind: runs.KindCommand, Result: &command.Output{Stdout: client.Output{Head: "out\n"}, ExitCode: &three, Truncated: true}},

@@ -3,8 +3,11 @@
 package sandbox
 
 import (
+	"crypto/rand"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,7 +20,7 @@ func TestCommandLikeDirect(t *testing.T) {
 	inShells(t, func(t *testing.T, w *world) {
 		for _, command := range []string{
 			"no-such-command-xyz", "echo $((", "umask; umask 027; umask", "if", "echo \"$0\" $#; pwd", "printf 'a\\n\\n'; exit 3",
-			"grep SigIgn /proc/self/status", "kill -9 $$", "cat; echo end", "env | grep -v -e ^_= -e ^SHLVL= -e ^PWD= -e ^OLDPWD= -e ^LINES -e ^COLUMNS | sort",
+			"grep SigIgn /proc/self/status", "kill -9 $$", "cat; echo end", "env | grep -v -e ^RUN_OF_OPENCLAW_MCP= -e ^_= -e ^SHLVL= -e ^PWD= -e ^OLDPWD= -e ^LINES -e ^COLUMNS | sort",
 			": '" + strings.Repeat("x\n", 200) + "'; nope", strings.Repeat(`: "'" '"' '\$'`+"\n", 3000) + "echo $LINENO",
 			`: ` + strings.Repeat(`"'"`, 17_000), "# no newline at the end \\",
 		} {
@@ -127,7 +130,7 @@ func TestCommandKill(t *testing.T) {
 			if !groupRuns(group) {
 				t.Fatalf("%s: nothing of group %d runs", name, group)
 			}
-			if got := w.kill(s.id); got != "killed" || groupRuns(group) {
+			if got := w.kill(s.id); got != "killed none" || groupRuns(group) {
 				t.Errorf("%s: got %s, runs: %v", name, got, groupRuns(group))
 			}
 			if r := w.ended(s.id); r.Verb != "cancelled" {
@@ -137,8 +140,97 @@ func TestCommandKill(t *testing.T) {
 				t.Errorf("%s: then got %s", name, got)
 			}
 		}
-		if got := w.kill("none"); got != "gone" {
+		if got := w.kill("none"); got != "gone none" {
 			t.Errorf("got %s", got)
+		}
+		// Somebody removed its files.
+		s := w.start("(setsid sleep 600 &); setsid sleep 600 & echo begun; wait", nil)
+		w.eventually("the command", func() bool { return string(w.poll(s.id).Part(0)) == "begun\n" })
+		group := w.group(s.id)
+		if err := os.RemoveAll(w.base()); err != nil {
+			t.Fatal(err)
+		}
+		got := w.kill(s.id)
+		daemon, isDaemon := strings.CutPrefix(got, "killed apart,")
+		if pid, err := strconv.Atoi(daemon); !isDaemon || err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil || groupRuns(group) {
+			t.Errorf("without its files: got %s, runs: %v", got, groupRuns(group))
+		}
+		w.noProc = true
+		if got := w.kill(s.id); got != "gone unchecked" {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+// away are commands whose work is not in their own group. Each writes "begun" once that is there,
+// and has %s among its arguments.
+var away = map[string]string{
+	"timeout":     "timeout 600 sh -c 'echo begun; while :; do sleep 1; done' %s; echo over",
+	"jobs":        "set -m; sh -c 'echo begun; while :; do sleep 1; done' %s & wait",
+	"session":     "setsid sh -c 'trap \"\" TERM; echo begun; while :; do sleep 1; done' %s & wait",
+	"grandchild":  "setsid sh -c 'sh -c \"echo begun; sleep 600; :\" %[1]s & wait' %[1]s & wait",
+	"orphan":      "(timeout 600 sh -c 'echo begun; while :; do sleep 1; done' %s &); sleep 600",
+	"late orphan": "trap 'exit 9' TERM; setsid sh -c 'trap \"\" TERM; echo begun; sleep 2; sleep 600' %s & while :; do sleep 1; done",
+}
+
+// TestCommandAway ends commands with work in groups and sessions of its own.
+func TestCommandAway(t *testing.T) {
+	inShells(t, func(t *testing.T, w *world) {
+		limited, marks := map[string]*start{}, map[string]string{}
+		for name, command := range away {
+			marks[name] = rand.Text()
+			limited[name] = w.start(fmt.Sprintf(command, marks[name]), Params{"limit": 1})
+		}
+		for name, command := range away {
+			mark := rand.Text()
+			s := w.start(fmt.Sprintf(command, mark), nil)
+			w.eventually("the command", func() bool { return string(w.poll(s.id).Part(0)) == "begun\n" })
+			if got := w.kill(s.id); got != "killed none" || mentioned(mark) {
+				t.Errorf("%s: cancelled: got %s, runs: %v", name, got, mentioned(mark))
+			}
+		}
+		for name, s := range limited {
+			if r := w.ended(s.id); r.Word(0) != "124" || r.Word(3) != "1" || r.Word(6) != "none" || mentioned(marks[name]) {
+				t.Errorf("%s: at its limit: got %v, %q, runs: %v", name, r, r.Part(0), mentioned(marks[name]))
+			}
+		}
+	})
+}
+
+// TestCommandLeft has commands leave a daemon behind, which is named and goes on, and others end
+// where there is no /proc.
+func TestCommandLeft(t *testing.T) {
+	inShells(t, func(t *testing.T, w *world) {
+		const daemon = "(setsid sh -c 'echo $$; sleep 600; :' &); sleep 600"
+		check := func(s *start, left func() string) {
+			t.Helper()
+			var pid string
+			w.eventually("the daemon", func() bool { pid = strings.TrimSpace(string(w.poll(s.id).Part(0))); return pid != "" })
+			got := left()
+			n, err := strconv.Atoi(pid)
+			if err != nil || !groupRuns(n) || syscall.Kill(-n, syscall.SIGKILL) != nil {
+				t.Errorf("the daemon %s was ended", pid)
+			}
+			// It and its child, in the order of /proc.
+			if all, ok := strings.CutPrefix(got, "apart,"); !ok || !slices.Contains(strings.Split(all, ","), pid) {
+				t.Errorf("left is %s, not the daemon %s", got, pid)
+			}
+		}
+		s := w.start(daemon, nil)
+		check(s, func() string { return strings.TrimPrefix(w.kill(s.id), "killed ") })
+		if r := w.ended(s.id); !strings.HasPrefix(r.Word(6), "apart,") {
+			t.Errorf("then %v is said", r)
+		}
+		s = w.start(daemon, Params{"limit": 2})
+		check(s, func() string { return w.ended(s.id).Word(6) })
+		w.noProc = true
+		s = w.start("echo begun; sleep 600", nil)
+		if got := w.kill(s.id); got != "killed unchecked" || groupRuns(w.group(s.id)) {
+			t.Errorf("without /proc: got %s", got)
+		}
+		s = w.start("echo begun; sleep 600", Params{"limit": 1})
+		if r := w.ended(s.id); r.Word(0) != "124" || r.Word(6) != "unchecked" {
+			t.Errorf("without /proc: got %v", r)
 		}
 	})
 }

@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"os"
@@ -26,9 +27,9 @@ type start struct {
 
 func (w *world) start(command string, more Params) *start {
 	w.Helper()
-	s := &start{id: "run" + strconv.Itoa(len(w.starts())), params: Params{
+	s := &start{id: fmt.Sprint("run", len(w.starts()), rand.Text()), params: Params{
 		"command": command, "dir": "", "limit": 0, "patience": 0, "inline": 1000, "sweep": true, "keep": 100, "keep_sent": 10,
-		"supervise": Text("command_supervise"), "lead": Text("command_lead"), "err": "err",
+		"supervise": Text("command_supervise"), "lead": Text("command_lead"), "timer": Text("command_timer"), "err": "err",
 	}}
 	maps.Copy(s.params, more)
 	s.params["id"] = s.id
@@ -62,7 +63,8 @@ func (w *world) poll(id string) Report {
 
 func (w *world) kill(id string) string {
 	w.Helper()
-	return w.run("command_kill", Params{"id": id, "starting": false}).Verb
+	r := w.run("command_kill", Params{"id": id, "starting": false})
+	return strings.Join(append([]string{r.Verb}, r.Words...), " ")
 }
 
 // ended polls until the command has ended.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -63,8 +64,8 @@ type NoReport struct {
 	Printed  string // the beginning of what came instead
 }
 
-// surelyWhole is how much of an output every service returns.
-const surelyWhole = 2 << 10
+// surelyWhole is how much of an output every service returns: those that cut at 2 KiB may trim it, too.
+const surelyWhole = 2000
 
 // MayBeCut reports whether a shorter report of the same script may come whole. A service that cuts
 // off what is long need not say so: then all that shows is that something is missing.
@@ -109,9 +110,20 @@ func (s Script) Run(ctx context.Context, e Executor, instance string, timeout ti
 		if res.NotReady {
 			return Report{}, NotReady(res)
 		}
+		if tooLong(res) {
+			return Report{}, &client.Error{
+				Op: Op, Status: http.StatusRequestEntityTooLarge, Outcome: client.OutcomeRejected,
+				Message: "the instance takes only shorter commands: " + no.Printed,
+			}
+		}
 		learn(ctx, e, instance, res, no)
 	}
 	return report, err
+}
+
+// tooLong reports whether no shell could be started with a script, since it is too long as an argument.
+func tooLong(res client.ExecResult) bool {
+	return res.ExitCode != nil && *res.ExitCode == 126 && res.Stdout.Head == "" && strings.Contains(res.Stderr.Head, "rgument list too long")
 }
 
 // NotReady is the error of a service that answered in place of a sandbox that is not ready. It

@@ -77,11 +77,15 @@ type world struct {
 	*testing.T
 	shell
 	tmp, workspace string
+	noProc         bool
 }
 
 // command prepares a script as a service runs it. Its /tmp is the world's.
 func (w *world) command(script string) *exec.Cmd {
 	script = strings.ReplaceAll(script, "/tmp/openclaw-mcp", w.tmp+"/openclaw-mcp")
+	if w.noProc {
+		script = strings.ReplaceAll(script, "/proc/", "/none/")
+	}
 	cmd := exec.Command(w.argv[0], w.argv[1], script)
 	cmd.Args[0] = "sh"
 	cmd.Dir = w.workspace

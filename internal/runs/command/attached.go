@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"openclaw-mcp/client"
@@ -35,7 +36,7 @@ func (svc *Service) startAttached(ctx context.Context, req Request, state runs.S
 		}
 	}
 	return a, svc.m.Start(ctx, a.Live, a, func(ctx context.Context) {
-		a.run(ctx, svc.c, req)
+		a.run(ctx, svc, req)
 		if claim != nil && ctx.Err() == nil {
 			a.over(ctx, svc)
 		}
@@ -52,15 +53,20 @@ func (a *attached) over(ctx context.Context, svc *Service) {
 }
 
 // run is the whole life of an attached command.
-func (a *attached) run(ctx context.Context, c *client.Client, req Request) {
+func (a *attached) run(ctx context.Context, svc *Service, req Request) {
 	timeout := req.Timeout
 	if timeout == 0 {
 		timeout = plainLimit
 	}
 	entry := req.entry()
-	res, err := c.Terminal.Exec(ctx, req.Instance, client.ExecRequest{Command: req.shell(entry), Timeout: timeout})
+	res, err := svc.c.Terminal.Exec(ctx, req.Instance, client.ExecRequest{Command: req.shell(entry), Timeout: timeout})
 	if err == nil {
 		err = entry.failed(res.Stdout.Head)
+	}
+	if err == nil {
+		if most := svc.cutAt(ctx, req.Instance, res); most > 0 {
+			a.Note(cutNote(most, req.Detach))
+		}
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -70,6 +76,15 @@ func (a *attached) run(ctx context.Context, c *client.Client, req Request) {
 		a.Change(func() { a.result = &res })
 		a.End(runs.StatusCompleted, nil)
 	}
+}
+
+// cutNote says that an output may not be whole, and how to get it.
+func cutNote(most int, detach bool) string {
+	how := "run it without timeout_seconds to get all of it"
+	if detach { // which the sandbox can't do
+		how = "have it write to a file, and read that"
+	}
+	return fmt.Sprintf("this service returns about %d bytes of an output, and says nothing where it leaves out the rest: a part of this one may be missing; %s", most, how)
 }
 
 // attachedReader is a Run of an attached command.

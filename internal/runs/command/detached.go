@@ -8,7 +8,6 @@ import (
 
 	"openclaw-mcp/client"
 	"openclaw-mcp/internal/runs"
-	"openclaw-mcp/internal/sandbox"
 )
 
 // The flags of a command's handle.
@@ -165,7 +164,7 @@ func (svc *Service) update(read runs.State, s pollState, out, errOut []byte) (*r
 	case stateExited:
 		u.Status = runs.StatusCompleted
 		output.ExitCode = &s.code
-		output.TimedOut = s.timedOut
+		output.TimedOut, output.Ended = s.timedOut, s.timedOut
 	case stateCancelled:
 		u.Status = runs.StatusCancelled
 	case stateStarting:
@@ -190,42 +189,14 @@ func (svc *Service) update(read runs.State, s pollState, out, errOut []byte) (*r
 			u.Status = runs.StatusStalled
 		}
 	}
+	if left := leftNote(s.left); left != "" && s.over() {
+		u.Notes = append(u.Notes, left)
+	}
 	return u, output
 }
 
 // noteUnconfirmed is the note of a command that may not have started yet.
 const noteUnconfirmed = "the service has not confirmed the start yet"
-
-const (
-	killGone      = "the command's files are gone from the sandbox, so there is nothing to stop"
-	killPrevented = "the command had not started, and will not"
-)
-
-// kill ends a command in the sandbox. While its start is under way, it keeps one
-// that is not there yet from starting.
-func (svc *Service) kill(ctx context.Context, state runs.State, starting bool) (string, error) {
-	report, err := killScript(state.ID, starting).Run(ctx, svc.c.Terminal, state.Instance, scriptTimeout)
-	var no *sandbox.NoReport
-	switch {
-	case errors.As(err, &no):
-		return "", fmt.Errorf("the sandbox did not confirm the kill: %w", err)
-	case err != nil:
-		return "", err
-	}
-	switch report.Verb {
-	case "killed":
-		return "the command was killed, with all processes of its group", nil
-	case "alive":
-		return "", errors.New("the command was told to end and then killed, but a process of its group still runs")
-	case "over":
-		return "the command had ended before", nil
-	case "prevented":
-		return killPrevented, nil
-	case "gone":
-		return killGone, nil
-	}
-	return "", fmt.Errorf("the sandbox did not confirm the kill: it says %q", runs.Clip(report.Verb))
-}
 
 func deadline(ctx context.Context) time.Time {
 	if d, ok := ctx.Deadline(); ok {

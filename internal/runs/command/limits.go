@@ -1,7 +1,9 @@
 package command
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"openclaw-mcp/client"
@@ -11,18 +13,24 @@ import (
 // limits is how much of a command's output a service is known to return. Some cut off what is
 // more, without a word.
 type limits struct {
-	whole int  // bytes of an answer that was compared with the command's files, and was all of it
+	whole int  // bytes of an answer that was compared with the command's files, or with what a probe printed, and was all of it
+	most  int  // bytes that came of a probe that printed more; 0: none did
 	room  int  // bytes of output that a report may hold; 0: as many as are asked for
 	ends  bool // it returned the white space at an output's end
 }
 
 const (
-	surelyWhole = 2 << 10 // bytes that every service returns whole
-	leastRoom   = 256     // less is not worth a request
+	surelyWhole = 2000 // bytes that every service returns whole: those that cut at 2 KiB may trim them, too
+	leastRoom   = 256  // less is not worth a request
 )
 
 func received(res client.ExecResult) int {
 	return len(res.Stdout.Head) + len(res.Stdout.Tail) + len(res.Stderr.Head) + len(res.Stderr.Tail)
+}
+
+// printed is how many bytes of output came, also those that were not kept.
+func printed(res client.ExecResult) int {
+	return received(res) + int(res.Stdout.Omitted+res.Stderr.Omitted)
 }
 
 // mayBeCut reports whether an answer has more output than its service is known to return whole,
@@ -55,9 +63,47 @@ func (svc *Service) isWhole(instance string, res client.ExecResult, s pollState)
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
 	l := svc.limits[instance]
-	l.whole, l.ends = max(l.whole, n), l.ends || n > 0 && int64(n) == s.outSize+s.errSize
+	l.whole = max(l.whole, n)
 	svc.limits[instance] = l
 	return true
+}
+
+// probeMore is how many bytes more than an answer had a probe prints.
+const probeMore = 1 << 10
+
+// cutAt finds out whether the answer to a command without files may have been cut off, and after how
+// many bytes its service does that; 0 is for no. The shell prints a little more, in lines as long.
+func (svc *Service) cutAt(ctx context.Context, instance string, res client.ExecResult) int {
+	n := printed(res)
+	svc.mu.Lock()
+	l := svc.limits[instance]
+	svc.mu.Unlock()
+	if n <= max(surelyWhole, l.whole) || res.Truncated {
+		return 0
+	}
+	if l.most == 0 {
+		lines := strings.Count(res.Stdout.Head+res.Stderr.Head, "\n")
+		line := strings.Repeat("x", min(max(received(res)/(lines+1)-1, 1), 1000))
+		probe, err := svc.c.Terminal.Exec(ctx, instance, client.ExecRequest{
+			Command: fmt.Sprintf("yes %s 2>/dev/null | head -c %d", line, n+probeMore), Timeout: scriptTimeout,
+		})
+		if err != nil || !strings.Contains(probe.Stdout.Head, line) {
+			return 0
+		}
+		svc.mu.Lock()
+		defer svc.mu.Unlock()
+		l = svc.limits[instance]
+		if came := printed(probe); came < n+probeMore-1 { // the line break at its end may be trimmed
+			l.most = came
+		} else {
+			l.whole = max(l.whole, n+probeMore)
+		}
+		svc.limits[instance] = l
+	}
+	if n < l.most*7/8 { // some cut at the end of a line
+		return 0
+	}
+	return l.most
 }
 
 // fitting asks for no more output at once than the service returns.

@@ -18,10 +18,13 @@ import (
 // A service that cuts off outputs without a word does not lose any of them.
 func TestSilentlyCut(t *testing.T) {
 	t.Parallel()
-	for name, remark := range map[string]string{"end": "", "middle": "\n... [truncated] ...\n"} {
+	for name, tt := range map[string]struct {
+		most   int
+		remark string
+	}{"end": {4000, ""}, "middle": {4000, "\n... [truncated] ...\n"}, "least": {2048, ""}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := startBehind(t, emulatortest.Options{}, emulatortest.Cutting(4000, remark))
+			w := startBehind(t, emulatortest.Options{}, emulatortest.Cutting(tt.most, tt.remark))
 			w.m.commands.beginWait = time.Minute
 			var want strings.Builder
 			for i := range 3000 {
@@ -40,6 +43,33 @@ func TestSilentlyCut(t *testing.T) {
 					return
 				}
 				r = w.open(w.m, u.Handle)
+			}
+		})
+	}
+}
+
+// Of a command that has no files, it is said that its output may be cut off, where a probe shows that
+// the service does that.
+func TestCutDirect(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		proxy func(http.Handler) http.Handler
+		notes []int // of one command after the other
+		posts []int
+	}{
+		"whole":  {nil, []int{0, 0, 0, 0}, []int{1, 2, 1, 2}},
+		"end":    {emulatortest.Cutting(4000, ""), []int{0, 1, 0, 1}, []int{1, 2, 1, 1}},
+		"middle": {emulatortest.Cutting(4000, "\n... [truncated] ...\n"), []int{0, 1, 0, 1}, []int{1, 2, 1, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := startBehind(t, emulatortest.Options{}, tt.proxy)
+			for i, command := range []string{"seq 300", "seq 1000", "seq 700", "seq 3000"} {
+				before := w.Srv.Calls(execEndpoint)
+				u := w.Done(w.command(Request{Command: command, Timeout: time.Minute}), nil)
+				if n := w.Srv.Calls(execEndpoint) - before; n != tt.posts[i] || len(u.Notes) != tt.notes[i] || code(u) != "0" {
+					t.Errorf("%s: %d requests, not %d; code %s, notes %q", command, n, tt.posts[i], code(u), u.Notes)
+				}
 			}
 		})
 	}
@@ -89,6 +119,10 @@ func TestTrimmingService(t *testing.T) {
 		})
 	})
 	w.m.commands.beginWait = time.Minute
+	// An output without white space at its ends shows nothing of what the service does with it.
+	if u := w.Done(w.command(soon("printf abc")), nil); output(u).Stdout.Head != "abc" {
+		t.Errorf("got %+v", output(u))
+	}
 	for range 2 {
 		u := w.Done(w.command(soon(`printf ' M a\n\n\n'`)), nil)
 		if out := output(u); out.Stdout.Head != " M a\n\n\n" || code(u) != "0" {

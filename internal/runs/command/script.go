@@ -40,10 +40,14 @@ func startScript(id string, req Request, wait time.Duration, sweep bool) sandbox
 	if req.Together {
 		errFile = "out"
 	}
+	timer := ""
+	if req.Timeout > 0 {
+		timer = sandbox.Text("command_timer")
+	}
 	return sandbox.New("command_start", sandbox.Params{
 		"id": id, "command": req.Command, "dir": req.Dir, "limit": seconds(req.Timeout),
 		"patience": patience, "inline": req.Inline, "sweep": sweep, "keep": keepFiles, "keep_sent": sent,
-		"supervise": sandbox.Text("command_supervise"), "lead": sandbox.Text("command_lead"), "err": errFile,
+		"supervise": sandbox.Text("command_supervise"), "lead": sandbox.Text("command_lead"), "timer": timer, "err": errFile,
 	})
 }
 
@@ -95,7 +99,7 @@ func preventScript(id string) sandbox.Script {
 	return sandbox.New("command_prevent", sandbox.Params{"id": id})
 }
 
-// killScript ends a command's process group: politely, then not. Where the request that starts
+// killScript ends a command and what it started: politely, then not. Where the request that starts
 // the command is still under way, it keeps the command from being started.
 func killScript(id string, starting bool) sandbox.Script {
 	return sandbox.New("command_kill", sandbox.Params{"id": id, "starting": starting})
@@ -121,6 +125,7 @@ type pollState struct {
 	outSize, errSize int64
 	changed          time.Time // last output, zero when unknown
 	dir              string    // its folder in the sandbox
+	left             string    // what was not ended with it: see leftNote
 	noDir            error     // it was not started, since its working directory can't be entered
 	out, err         []byte    // from the cursor on, no character split
 	outTail, errTail []byte
@@ -242,10 +247,11 @@ func readPoll(r sandbox.Report) (pollState, error) {
 			return s, fmt.Errorf("it says %q", runs.Clip(r.Verb))
 		}
 	}
-	if len(r.Words) != 6 || len(r.Parts) != 5 {
-		return s, fmt.Errorf("it has %d words and %d parts, not 6 and 5", len(r.Words), len(r.Parts))
+	if len(r.Words) != 7 || len(r.Parts) != 5 {
+		return s, fmt.Errorf("it has %d words and %d parts, not 7 and 5", len(r.Words), len(r.Parts))
 	}
 	s.code, s.outSize, s.errSize, s.timedOut, s.dir = int(r.Number(0)), r.Number(1), r.Number(2), r.Word(3) == "1", r.Word(5)
+	s.left = r.Word(6)
 	if silent := r.Number(4); silent >= 0 {
 		s.changed = time.Now().Add(-time.Duration(silent) * time.Second)
 	}

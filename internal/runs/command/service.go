@@ -46,6 +46,7 @@ type Output struct {
 	Stdout, Stderr client.Output // since the handle that was waited with
 	ExitCode       *int          // nil while it runs, or when the service does not say
 	TimedOut       bool
+	Ended          bool  // at its time limit, it was seen to end: the service's word is not enough
 	NotReady       bool  // the words may be those of a sandbox that is not ready, and the command did not run
 	StdoutSize     int64 // bytes written so far, -1 when unknown
 	StderrSize     int64

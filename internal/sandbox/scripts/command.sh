@@ -7,6 +7,7 @@
 #	nodir            it was not started: why its directory, whose name is in err, can't be entered
 #	timedout         it was ended at its time limit
 #	cancelled        somebody cancelled it
+#	left             what was left when it was ended, see command_end.sh
 #	code             its exit code, once it has ended
 #	sent             the request that started it has answered with all of its output
 #

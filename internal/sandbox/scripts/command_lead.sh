@@ -4,6 +4,8 @@
 
 note_process "$1/pid"
 [ ! -e "$1/cancelled" ] || exit 143
+RUN_OF_OPENCLAW_MCP=${1##*/} # by which command_end.sh knows what it started
+export RUN_OF_OPENCLAW_MCP
 command=$(cat "$1/cmd" && echo .)
 case $command in -*) command=" $command" ;; esac # not an option of the shell
 umask "$2"

@@ -1,7 +1,7 @@
 # Reports how a command stands and what it wrote: the state, exit code, sizes of both outputs,
-# whether it timed out, seconds since the last output (-1: unknown) and folder; then five
-# parts: stdout and stderr from where the reader is, the ends of both, and the beginning of the
-# command.
+# whether it timed out, seconds since the last output (-1: unknown), folder, and what was left when
+# it was ended; then five parts: stdout and stderr from where the reader is, the ends of both, and
+# the beginning of the command.
 #
 # The state is taken before the sizes and the sizes before the bytes, so that the output of a
 # command that has ended is all of it.
@@ -33,6 +33,8 @@ while :; do
 done
 code=0
 [ ! -s "$run/code" ] || read -r code <"$run/code"
+left=none
+[ ! -s "$run/left" ] || read -r left <"$run/left"
 timedout=0
 [ ! -e "$run/timedout" ] || timedout=1
 silent=-1
@@ -58,7 +60,7 @@ n_err=$((room - n_out))
 # slice gives $3 bytes of the file $1 from $2 on.
 slice() { if [ "$3" -gt 0 ]; then tail -c "+$(($2 + 1))" "$1" | head -c "$3" | part; else echo .; fi; }
 
-report "$state" "$code" "$out" "$err" "$timedout" "$silent" "$run"
+report "$state" "$code" "$out" "$err" "$timedout" "$silent" "$run" "$left"
 slice "$run/out" "$out_from" "$n_out"
 slice "$run/err" "$err_from" "$n_err"
 more_out=$((more_out - n_out)) more_err=$((more_err - n_err))

@@ -19,7 +19,7 @@
 : "${command?}" "${dir?}" "${limit:?}"            # what to run, where, and for how many seconds at most
 : "${patience:?}" "${inline:?}"                   # seconds to wait for the end (0.3, too), and bytes to answer with
 : "${sweep:?}" "${keep:?}" "${keep_sent:?}"       # whether to remove old files, and minutes to keep them
-: "${supervise:?}" "${lead:?}"                    # the scripts command_supervise.sh and command_lead.sh
+: "${supervise:?}" "${lead:?}" "${timer?}"        # the scripts command_supervise.sh, command_lead.sh and, with a limit, command_timer.sh
 : "${err:?}"                                      # the file for what goes to stderr: err, or out
 
 exec 3>&2 2>/dev/null
@@ -67,7 +67,7 @@ fi
 launch() {
   # shellcheck disable=SC2016 # for the inner shell
   sh -c '(kill -KILL "$$"; exec setsid sh -c "$@"); exit' sh \
-    "$supervise" sh "$run" "$limit" "$mask" "$shell" "$0" "$lead" "$err" </dev/null 3>&-
+    "$supervise" sh "$run" "$limit" "$mask" "$shell" "$0" "$lead" "$err" "$timer" </dev/null 3>&-
 }
 
 # await reads until the supervisor ends, or until there is no more patience.

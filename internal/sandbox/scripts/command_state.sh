@@ -1,7 +1,7 @@
 # How a command stands.
 # shellcheck disable=SC2034 # variables for the scripts that include this
 
-. ./group.sh
+. ./processes.sh
 : "${run=}"
 
 # process_alive tells whether the process that a file names is there. Numbers are used again: it

@@ -1,28 +1,18 @@
 # Runs a command to its end or its time limit, and writes down its exit code. Arguments: the
 # command's folder, the limit in seconds (0: none), the umask, the shell and the name for it
-# that error messages begin with, the script command_lead.sh, and the file for what the command
-# writes to stderr: "out" keeps it in order with the rest.
-. ./group.sh
+# that error messages begin with, the script command_lead.sh, the file for what the command
+# writes to stderr ("out" keeps it in order with the rest), and where there is a limit, the script
+# command_timer.sh.
 . ./process.sh
 
-run=$1 limit=$2 mask=$3 shell=$4 name=$5 lead=$6 err=$7
+run=$1 limit=$2 mask=$3 shell=$4 name=$5 lead=$6 err=$7 timer=$8
 umask 077
 exec 2>/dev/null
 note_process "$run/supervisor"
 echo started
 
-# The limit is kept here and not by the program timeout, whose exit codes differ (busybox says
-# 143, coreutils 124, as may the command itself), and which leaves children behind.
-timer() {
-  sleep "$limit"
-  until [ -s "$run/pid" ]; do nap; done
-  trap '' TERM
-  : >"$run/timedout"
-  read -r pid _ <"$run/pid"
-  end_group "$pid" 25
-}
 if [ "$limit" -gt 0 ]; then
-  timer </dev/null >/dev/null &
+  sh -c "$timer" sh "$run" "$limit" </dev/null >/dev/null &
   timer=$!
 fi
 # In a subshell, so that what this shell says of a signal ("Killed") does not get into err.

@@ -1,6 +1,6 @@
 # Sessions of processes, and their end. A shell with job control has its commands in groups of
 # their own, which its session holds together.
-. ./group.sh
+. ./processes.sh
 
 # signal_session sends a signal to each process of the session, and fails if there is none.
 # Without /proc, it is to the leader and its group.

@@ -10,7 +10,7 @@
 #
 # What it says begins with the terminal's id: "ready" before the keeper speaks; then "over" and
 # the exit code, "let" where the keeper let go of this connection, or "failed".
-. ./group.sh
+. ./processes.sh
 . ./process.sh
 
 run=${0%/*}
