@@ -16,7 +16,7 @@ type before struct {
 	last uint64   // hash of the last one's text; 0 where it is not known
 	busy bool     // the service said then that the agent was at work
 	// missing is what was said in the session, and the history did not show yet.
-	missing []overlapping
+	missing []earlier
 }
 
 // sent is the message whose reply is looked for.
@@ -37,24 +37,6 @@ type sent struct {
 type overlapping struct {
 	message, reply string
 	over           bool // its reply is complete, and reply is it
-}
-
-// in finds the message and its whole reply among the messages of a history.
-func (o overlapping) in(rows []client.Message) (from, to int, there bool) {
-	msg := sent{text: o.message, sum: hashMessage(o.message)}
-	for from, row := range rows {
-		if !fromUser(row) || !msg.is(row.Text) {
-			continue
-		}
-		var text strings.Builder
-		for to := from + 1; to < len(rows) && !fromUser(rows[to]); to++ {
-			text.WriteString(" " + rows[to].Text)
-			if sameWords(text.String(), o.reply) {
-				return from, to + 1, true
-			}
-		}
-	}
-	return 0, 0, false
 }
 
 type verdict string
