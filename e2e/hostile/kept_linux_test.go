@@ -107,3 +107,44 @@ func TestManyTerminals(t *testing.T) {
 		t.Errorf("it took %d MiB", m)
 	}
 }
+
+// Messages of terminals that never end share what there is for such. 40 once took 253 MB.
+func TestEndlessFrames(t *testing.T) {
+	var names, tokens []string
+	for i := range 5 {
+		names = append(names, fmt.Sprint("caller", i))
+		tokens = append(tokens, names[i]+":"+tokenOf(names[i]))
+	}
+	var sent atomic.Int64
+	s := serve(t, "OPENCLAW_API_KEY="+serverKey, "OPENCLAW_API_BASE_URL="+service(t, func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/terminal/ws") {
+			instances(anyKey)(w, r)
+			return
+		}
+		ws, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer ws.CloseNow()
+		_ = ws.Write(r.Context(), websocket.MessageBinary, []byte("ready $ "))
+		frame, err := ws.Writer(r.Context(), websocket.MessageBinary)
+		part := make([]byte, 64<<10)
+		for i := 0; err == nil && i < 62; i++ {
+			_, err = frame.Write(part)
+		}
+		sent.Add(1)
+		if err == nil {
+			_, _, _ = ws.Read(r.Context())
+		}
+	}), "OPENCLAW_MCP_TERMINAL_FAMILY=T2", "OPENCLAW_MCP_AUTH=token", "OPENCLAW_MCP_TOKENS="+strings.Join(tokens, ","))
+	for i := range 40 {
+		if _, text := named(t, s, names[i%5]).call(t, "open_terminal", params{"instance": "i1"}); !strings.Contains(text, "ready $") {
+			t.Fatalf("terminal %d: %.300s", i, text)
+		}
+	}
+	eventually(t, "all was sent", func() bool { return sent.Load() >= 40 })
+	t.Logf("%d MiB", s.memory(t))
+	if m := s.memory(t); m > 200 {
+		t.Errorf("it took %d MiB", m)
+	}
+}
