@@ -126,8 +126,7 @@ func (t *TerminalConn) receive(ctx context.Context) (wsFrame, error) {
 	}
 	t.reading.Store(true)
 	defer t.reading.Store(false)
-	kind, data, err := t.ws.Read(ctx)
-	return wsFrame{kind == websocket.MessageBinary, data}, err
+	return readFrame(ctx, t.ws)
 }
 
 // event reads a frame.

@@ -155,8 +155,8 @@ func (d *terminalDial) listen(ctx context.Context, ws *websocket.Conn) (*wsFrame
 	}
 	got := make(chan read, 1)
 	go func() {
-		kind, data, err := ws.Read(context.Background())
-		got <- read{wsFrame{kind == websocket.MessageBinary, data}, err}
+		f, err := readFrame(context.Background(), ws)
+		got <- read{f, err}
 	}()
 	timer := time.NewTimer(d.options.silence)
 	defer timer.Stop()
@@ -177,6 +177,18 @@ func (d *terminalDial) listen(ctx context.Context, ws *websocket.Conn) (*wsFrame
 		stop()
 		return nil, d.core.finish(d.req, &Error{Err: ctx.Err(), Outcome: OutcomeUnknown})
 	}
+}
+
+// readFrame reads a frame, which takes of what all streams may hold until it is whole.
+func readFrame(ctx context.Context, ws *websocket.Conn) (wsFrame, error) {
+	kind, r, err := ws.Reader(ctx)
+	if err != nil {
+		return wsFrame{}, err
+	}
+	held := &heldReader{Reader: r}
+	defer held.release()
+	data, err := io.ReadAll(held)
+	return wsFrame{kind == websocket.MessageBinary, data}, err
 }
 
 // socketError turns the end of a connection into an error. What the service

@@ -21,8 +21,9 @@ const (
 	textCopies = 2
 )
 
-// Budget bounds what the texts of all runs in a process take, whoever they belong to. Runs
-// that have ended make room for others: their handles lead to the history.
+// Budget bounds what the texts of all runs in a process take, whoever they belong to, and
+// what ended runs are kept with. Those make room for others: their handles lead to the
+// history.
 type Budget struct {
 	limit int // in bytes
 	mine  int // of one caller
@@ -98,6 +99,17 @@ func (b *Budget) shrink(l *Live, size int) {
 	defer b.mu.Unlock()
 	if _, open := b.of[l.m]; open {
 		b.add(l, -max(0, l.room-size))
+	}
+}
+
+// settle has room for what a run takes that nobody follows any more. All of one that has
+// ended counts. Where there is no room for it, what ended before is forgotten, and in the end
+// the run itself.
+func (b *Budget) settle(l *Live) {
+	size := l.size()
+	b.shrink(l, size)
+	if _, over := l.endedAt(); over && !b.reserve(l, size+textCopies*freeText) && size > freeText {
+		l.m.Forget(l)
 	}
 }
 

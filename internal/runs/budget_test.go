@@ -1,9 +1,12 @@
 package runs
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"openclaw-mcp/client"
 )
@@ -104,3 +107,55 @@ func TestBudgetOfLeftRuns(t *testing.T) {
 type heavy struct{ idle }
 
 func (heavy) Size() int { return 64 << 20 }
+
+// What ended runs are kept with counts, also what is not text: those that ended first make
+// room, whoever they belong to, and one that finds none is not kept.
+func TestBudgetOfEndedRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		shared := NewBudget(1 << 20)
+		var managers []*Manager
+		for _, who := range []string{"alice", "bob", "carol"} {
+			m, err := NewManager(Config{APIKey: testKey, Principal: who, Texts: shared})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			managers = append(managers, m)
+		}
+		finish := func(m *Manager, size int) (kept func() bool) {
+			l := m.NewLive(NewState(KindCommand, "i"))
+			w := &printed{idle: idle{l}}
+			if err := m.Start(t.Context(), l, w, func(context.Context) {
+				l.Change(func() { w.size = size })
+				l.End(StatusCompleted, nil)
+			}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			time.Sleep(time.Second)
+			return func() bool { return m.Knows(l.State().ID) }
+		}
+		var kept []func() bool
+		for _, m := range managers {
+			kept = append(kept, finish(m, 400<<10))
+		}
+		if kept[0]() || !kept[1]() || !kept[2]() {
+			t.Errorf("kept: %t, %t, %t", kept[0](), kept[1](), kept[2]())
+		}
+		if shared.used != 800<<10 {
+			t.Errorf("%d bytes are in use", shared.used)
+		}
+		if small, large := finish(managers[0], 100), finish(managers[0], 2<<20); small() || large() || shared.used != 0 {
+			t.Errorf("kept: %t, %t, and %d bytes", small(), large(), shared.used)
+		}
+	})
+}
+
+// printed is a run with an output.
+type printed struct {
+	idle
+	size int
+}
+
+func (p *printed) Size() int { return p.size }

@@ -265,7 +265,7 @@ func (m *Manager) follow(l *Live, do func(context.Context)) {
 		if ctx.Err() == nil {
 			l.End(StatusFailed, errors.New("the run ended without saying how"))
 		}
-		m.Config.Texts.shrink(l, l.size())
+		m.Config.Texts.settle(l)
 	})
 }
 

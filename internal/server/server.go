@@ -26,6 +26,7 @@ import (
 	"openclaw-mcp/internal/fleet/natsfleet"
 	"openclaw-mcp/internal/observe"
 	"openclaw-mcp/internal/runs"
+	"openclaw-mcp/internal/terminals"
 	"openclaw-mcp/prompts"
 	"openclaw-mcp/resources"
 	"openclaw-mcp/tools"
@@ -125,6 +126,7 @@ type Bridge struct {
 	toolDeps  *tools.Deps
 	desktops  *desktops.Budget
 	texts     *runs.Budget
+	terminals *terminals.Budget
 	fleet     fleet.Fleet // of all callers: each has it sealed
 
 	callers *callers
@@ -145,7 +147,7 @@ func New(cfg config.Config, log *slog.Logger, obs *observe.Observer) (_ *Bridge,
 	if err != nil {
 		return nil, err
 	}
-	b := &Bridge{cfg: cfg, log: log, obs: obs, service: service, http: &http.Client{Transport: client.NewTransport()}, desktops: desktops.NewBudget(desktops.DefaultPixels), texts: runs.NewBudget(runs.DefaultTexts), fleet: shared}
+	b := &Bridge{cfg: cfg, log: log, obs: obs, service: service, http: &http.Client{Transport: client.NewTransport()}, desktops: desktops.NewBudget(desktops.DefaultPixels), texts: runs.NewBudget(runs.DefaultTexts), terminals: terminals.NewBudget(terminals.DefaultBytes), fleet: shared}
 	b.callers = &callers{
 		open: b.newServices, newcomer: cfg.CallersBringKeys(), patience: restAfter + cfg.SoftDeadline,
 		known: make(map[transport.Principal]*caller), newcomers: make(map[transport.Principal]*caller),

@@ -62,7 +62,7 @@ func (b *Bridge) newServices(p transport.Principal, heard func(took bool)) (*too
 	}), shared)
 	s.Terminals, err = terminals.NewManager(terminals.Config{
 		Client: c, APIKey: key, Principal: p.Name, Fleet: shared, Family: b.cfg.TerminalFrames(),
-		Limit: b.cfg.Terminals, Idle: b.cfg.TerminalIdle, Log: b.log,
+		Limit: b.cfg.Terminals, Idle: b.cfg.TerminalIdle, Budget: b.terminals, Log: b.log,
 	})
 	if err != nil {
 		return nil, err

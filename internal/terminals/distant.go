@@ -198,7 +198,7 @@ func (m *Manager) takeUp(ctx context.Context, h handleState) (Session, error) {
 	if err != nil {
 		return nil, untouched(err)
 	}
-	if err := m.reserve(h.id); err != nil {
+	if err := m.reserve(h.id, p.cols, p.rows); err != nil {
 		return nil, err
 	}
 	o := client.TerminalOptions{Cols: p.cols, Rows: p.rows, Family: m.cfg.Family}

@@ -2,19 +2,15 @@ package terminals
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/clipperhouse/displaywidth"
 )
-
-// maxMarks bounds the combining characters of one cell, in bytes.
-const maxMarks = 32
 
 // cell is one place of the screen. A wide character has two: the second has
 // the width 0 and nothing in it.
 type cell struct {
 	r     rune   // 0: blank
-	marks string // combining characters that belong to r
+	marks uint16 // place of the combining characters that belong to r
 	width int8
 }
 
@@ -83,7 +79,7 @@ func (l line) put(at int, r rune, width int) {
 }
 
 // mark adds a combining character to the character before a column.
-func (l line) mark(at int, r rune) {
+func (l line) mark(at int, r rune, m *marks) {
 	at--
 	if at > 0 && l[at].width == 0 {
 		at--
@@ -91,15 +87,13 @@ func (l line) mark(at int, r rune) {
 	if at < 0 || l[at].r == 0 {
 		return
 	}
-	if c := &l[at]; len(c.marks)+utf8.RuneLen(r) <= maxMarks {
-		c.marks += string(r)
-	}
+	l[at].marks = m.with(l[at].marks, r)
 }
 
 // text is the row as it is read, without the blanks at its end.
-func (l line) text() string {
+func (l line) text(m *marks) string {
 	end := len(l)
-	for end > 0 && (l[end-1].r == 0 || l[end-1].r == ' ' && l[end-1].marks == "") && l[end-1].width != 0 {
+	for end > 0 && (l[end-1].r == 0 || l[end-1].r == ' ' && l[end-1].marks == 0) && l[end-1].width != 0 {
 		end--
 	}
 	var b strings.Builder
@@ -111,8 +105,11 @@ func (l line) text() string {
 			b.WriteByte(' ')
 		default:
 			b.WriteRune(c.r)
-			b.WriteString(c.marks)
+			b.WriteString(m.list[c.marks])
 		}
+	}
+	if b.Cap() > b.Len()*5/4 {
+		return strings.Clone(b.String()) // it may be kept
 	}
 	return b.String()
 }

@@ -15,8 +15,7 @@ type history struct {
 	dropped int64 // lines that are no longer there
 }
 
-func (h *history) add(l line) {
-	text := l.text()
+func (h *history) add(text string) {
 	if len(h.lines)-h.start >= maxHistoryLines {
 		h.drop()
 	}
@@ -25,10 +24,22 @@ func (h *history) add(l line) {
 		h.drop()
 	}
 	if h.start > maxHistoryLines {
-		h.lines = append(h.lines[:0:0], h.lines[h.start:]...)
-		h.start = 0
+		h.compact()
 	}
 	h.lines = append(h.lines, text)
+}
+
+func (h *history) compact() {
+	h.lines = append(h.lines[:0:0], h.lines[h.start:]...)
+	h.start = 0
+}
+
+// cut forgets the first lines, so that those that stay have no more than so many bytes.
+func (h *history) cut(most int) {
+	for h.start < len(h.lines) && h.bytes+h.len()*stringBytes > most {
+		h.drop()
+	}
+	h.compact()
 }
 
 func (h *history) drop() {

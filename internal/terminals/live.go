@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,8 +102,15 @@ func (l *rawLog) add(p, modes string, whole bool) {
 	c.data, c.whole = append(c.data, p...), whole
 	l.size += len(p)
 	l.end += int64(len(p))
-	for l.size > maxRaw && len(l.chunks) > 1 {
+	l.cut(maxRaw)
+}
+
+// cut forgets the first chunks, so that those that stay have no more than so many bytes. One
+// stays in any case.
+func (l *rawLog) cut(most int) {
+	for l.size > most && len(l.chunks) > 1 {
 		l.size -= len(l.chunks[0].data)
+		l.chunks[0] = chunk{}
 		l.chunks = l.chunks[1:]
 	}
 }
@@ -167,6 +175,7 @@ func (t *terminal) Follow(ctx context.Context, f Follow) (Piece, error) {
 		p := Piece{State: t.state(), Left: t.hand.Left()}
 		p.Data, p.Cursor, p.Reset = t.raw.since(f.Cursor)
 		p.More, p.Seen = p.Cursor < t.raw.end, p.tag()
+		t.looked = time.Now()
 		changed := t.change()
 		t.mu.Unlock()
 		if p.Data != "" || p.Reset || p.Seen != f.Seen || f.Wait <= 0 {
@@ -241,6 +250,10 @@ func (t *terminal) resize(ctx context.Context, cols, rows int) error {
 	if same {
 		return nil
 	}
+	if err := t.manager.cfg.Budget.reserve(t.id, cols, rows); err != nil {
+		return err
+	}
+	defer t.manager.cfg.Budget.settle(t)
 	if err := conn.Resize(ctx, cols, rows); err != nil {
 		if errors.Is(err, client.ErrTerminalInput) {
 			return &InputError{err}
@@ -261,7 +274,7 @@ func (s *screen) resize(cols, rows int) {
 	for _, g := range []*grid{s.main, s.alt} {
 		for over := g.y + 1 - rows; over > 0; over-- {
 			if g == s.main {
-				s.history.add(g.lines[0])
+				s.history.add(g.lines[0].text(&s.marks))
 			}
 			g.lines = g.lines[1:]
 			g.y--
@@ -269,12 +282,12 @@ func (s *screen) resize(cols, rows int) {
 		for i, l := range g.lines {
 			if cols < len(l) {
 				l.split(cols)
-				g.lines[i] = l[:cols:cols]
+				g.lines[i] = slices.Clone(l[:cols])
 			} else {
 				g.lines[i] = append(l[:len(l):len(l)], newLine(cols-len(l))...)
 			}
 		}
-		g.lines = g.lines[:min(len(g.lines), rows):min(len(g.lines), rows)]
+		g.lines = slices.Clone(g.lines[:min(len(g.lines), rows)])
 		for len(g.lines) < rows {
 			g.lines = append(g.lines, newLine(cols))
 		}

@@ -23,8 +23,14 @@ func (l *outputLog) add(p string, between bool) {
 	if between {
 		l.whole = l.start + int64(len(l.buf))
 	}
-	over := len(l.buf) - maxLog
-	if over < maxLog {
+	if over := len(l.buf) - maxLog; over >= maxLog {
+		l.cut(over)
+	}
+}
+
+// cut forgets the first bytes.
+func (l *outputLog) cut(over int) {
+	if over <= 0 {
 		return
 	}
 	// At a line end if there is one near, else between two characters.
@@ -33,7 +39,7 @@ func (l *outputLog) add(p string, between bool) {
 	}
 	kept := text.Tail(l.buf, len(l.buf)-over)
 	l.start += int64(len(l.buf) - len(kept))
-	l.buf = append(make([]byte, 0, 2*maxLog), kept...)
+	l.buf = append(make([]byte, 0, 2*len(kept)), kept...)
 	l.whole = max(l.whole, l.start)
 }
 

@@ -32,6 +32,7 @@ type Config struct {
 	Limit     int           // open terminals at most; 0: DefaultLimit
 	Idle      time.Duration // a terminal is closed after so long without a call; 0: DefaultIdle
 	Directory Directory     // nil: in memory
+	Budget    *Budget       // of what the terminals take, shared by the process; nil: one of its own
 	Fleet     fleet.Fleet   // processes that can use each other's terminals; nil: this one is alone
 	Log       *slog.Logger
 }
@@ -57,6 +58,9 @@ func NewManager(cfg Config) (*Manager, error) {
 	cfg.Idle = cmp.Or(cfg.Idle, DefaultIdle)
 	if cfg.Directory == nil {
 		cfg.Directory = NewMemory()
+	}
+	if cfg.Budget == nil {
+		cfg.Budget = NewBudget(DefaultBytes)
 	}
 	if cfg.Fleet == nil {
 		cfg.Fleet = fleet.Alone()
@@ -89,7 +93,7 @@ var ErrClosed = errors.New("this server is shutting down")
 // service that refuses the terminal by then is an error.
 func (m *Manager) Open(ctx context.Context, instance string, cols, rows int) (string, Session, error) {
 	id := newID()
-	if err := m.reserve(id); err != nil {
+	if err := m.reserve(id, cols, rows); err != nil {
 		return "", nil, err
 	}
 	o := client.TerminalOptions{Cols: cols, Rows: rows, Family: m.cfg.Family}
@@ -144,8 +148,19 @@ func (m *Manager) connect(ctx context.Context, instance, id string, o client.Ter
 	return &tidyLink{link: conn, dir: typed}, place{}, nil, nil
 }
 
-// reserve takes one of the terminals that may be open.
-func (m *Manager) reserve(id string) error {
+// reserve takes one of the terminals that may be open, and room for it.
+func (m *Manager) reserve(id string, cols, rows int) error {
+	if err := m.count(id); err != nil {
+		return err
+	}
+	if err := m.cfg.Budget.reserve(id, cols, rows); err != nil {
+		m.release(id, false)
+		return err
+	}
+	return nil
+}
+
+func (m *Manager) count(id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -160,7 +175,7 @@ func (m *Manager) reserve(id string) error {
 
 func (m *Manager) newTerminal(id, instance string, o client.TerminalOptions, conn link, p place) *terminal {
 	return &terminal{
-		manager: m, id: id, instance: instance, place: p, options: o, idle: m.cfg.Idle,
+		manager: m, id: id, instance: instance, place: p, options: o, idle: m.cfg.Idle, looked: time.Now(),
 		conn: conn, screen: newScreen(o.Cols, o.Rows), status: StatusOpen, onEnd: func() { m.release(id, true) },
 	}
 }
@@ -170,6 +185,7 @@ func (m *Manager) enter(t *terminal) error {
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
+		m.cfg.Budget.release(t.id)
 		_ = t.conn.Close()
 		return ErrClosed
 	}
@@ -177,6 +193,7 @@ func (m *Manager) enter(t *terminal) error {
 	m.cfg.Directory.Put(t.id, t)
 	t.start()
 	m.mu.Unlock()
+	m.cfg.Budget.settle(t)
 	m.serve(t)
 	return nil
 }
@@ -229,6 +246,7 @@ func (m *Manager) release(id string, readable bool) {
 	defer m.mu.Unlock()
 	delete(m.open, id)
 	if !readable {
+		m.cfg.Budget.release(id)
 		return
 	}
 	m.ended = append(m.ended, id)
@@ -245,6 +263,7 @@ func (m *Manager) forget(id string) {
 
 func (m *Manager) forgetLocked(id string) {
 	m.cfg.Directory.Remove(id)
+	m.cfg.Budget.release(id)
 	delete(m.all, id)
 	if stop := m.served[id]; stop != nil {
 		stop()
@@ -266,6 +285,7 @@ func (m *Manager) Close() {
 	for id, t := range m.all {
 		all = append(all, t)
 		m.cfg.Directory.Remove(id)
+		m.cfg.Budget.release(id)
 	}
 	for _, stop := range m.served {
 		stop()

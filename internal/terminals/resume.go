@@ -134,6 +134,7 @@ func (t *terminal) resumeKept(cause error) link {
 			_ = conn.Close()
 			return nil
 		}
+		t.manager.cfg.Budget.settle(t)
 		return conn
 	}
 	if t.ctx.Err() == nil {

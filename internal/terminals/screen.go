@@ -24,7 +24,8 @@ type screen struct {
 	parser     *ansi.Parser
 	cols, rows int
 	main, alt  *grid
-	*grid      // the one that shows
+	marks      marks // of both
+	*grid            // the one that shows
 
 	top, bottom int // margins; bottom is the row behind the last
 	tabs        []bool
@@ -67,7 +68,7 @@ func Picture(cols, rows int, output string) (text string, row, col int) {
 // reset is what a terminal is like when it is switched on. The history stays.
 func (s *screen) reset() {
 	s.main, s.alt = newGrid(s.cols, s.rows), newGrid(s.cols, s.rows)
-	s.grid = s.main
+	s.grid, s.marks = s.main, newMarks()
 	s.softReset()
 	s.resetTabs()
 	s.title, s.last = "", 0
@@ -122,7 +123,7 @@ func (s *screen) between() bool { return s.parser.State() == parser.GroundState 
 func (s *screen) text() string {
 	var rows []string
 	for _, l := range s.lines {
-		rows = append(rows, l.text())
+		rows = append(rows, l.text(&s.marks))
 	}
 	return strings.TrimRight(strings.Join(rows, "\n"), "\n")
 }
@@ -133,7 +134,7 @@ func (s *screen) line() int64 { return s.history.total() + int64(s.y) }
 // current is the text at the cursor, or else the nearest above it.
 func (s *screen) current() string {
 	for y := s.y; y >= 0; y-- {
-		if row := strings.TrimSpace(s.lines[y].text()); row != "" {
+		if row := strings.TrimSpace(s.lines[y].text(&s.marks)); row != "" {
 			return row
 		}
 	}
@@ -159,7 +160,8 @@ func (s *screen) print(r rune) {
 		if s.wrap {
 			at++
 		}
-		s.lines[s.y].mark(at, r)
+		s.lines[s.y].mark(at, r, &s.marks)
+		s.tidyMarks()
 		return
 	}
 	if width > s.cols {
@@ -234,7 +236,7 @@ func (s *screen) index() {
 func (s *screen) scroll(n int) {
 	var gone func(line)
 	if s.grid == s.main && s.top == 0 {
-		gone = s.history.add
+		gone = func(l line) { s.history.add(l.text(&s.marks)) }
 	}
 	s.scrollUp(s.top, s.bottom, n, gone)
 }

@@ -34,6 +34,7 @@ type terminal struct {
 	screen   *screen
 	log      outputLog
 	raw      rawLog
+	looked   time.Time // when somebody last used or showed it
 	hand     hand.Hand
 	status   Status
 	reason   string
@@ -72,6 +73,7 @@ func (t *terminal) follow(conn link) {
 		ev, err := conn.Next(t.ctx)
 		if err == nil {
 			t.take(ev)
+			t.manager.cfg.Budget.settle(t)
 			continue
 		}
 		t.mu.Lock()
@@ -211,6 +213,7 @@ func (t *terminal) leave(reason string) {
 func (t *terminal) touch() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.looked = time.Now()
 	if t.status == StatusOpen {
 		t.idler.Reset(t.idle)
 	}

@@ -3,6 +3,8 @@ package chat
 import (
 	"context"
 	"fmt"
+	"hash"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"time"
@@ -92,19 +94,89 @@ func (b before) grew(row client.Message) bool {
 	return len(row.Text) > b.size && hashText(row.Text[:b.size]) == b.last
 }
 
+// earlier is a message that has been answered, as little of it as tells it from others: runs
+// keep those of their session.
+type earlier struct {
+	message sent
+	words   uint64 // hashWords of the reply; 0: there is none to look for
+}
+
+// in finds the message and its whole reply among the messages of a history.
+func (e earlier) in(rows []client.Message) (from, to int, there bool) {
+	for from, row := range rows {
+		if !fromUser(row) || !e.message.is(row.Text) {
+			continue
+		}
+		said := fnv.New64a()
+		for to := from + 1; to < len(rows) && !fromUser(rows[to]); to++ {
+			if addWords(said, rows[to].Text); said.Sum64() == e.words {
+				return from, to + 1, true
+			}
+		}
+	}
+	return 0, 0, false
+}
+
+// hashWords is the same for texts of the same words.
+func hashWords(s string) uint64 {
+	h := fnv.New64a()
+	addWords(h, s)
+	return h.Sum64()
+}
+
+func addWords(h hash.Hash64, s string) {
+	for word := range strings.FieldsSeq(s) {
+		_, _ = h.Write([]byte(word))
+	}
+}
+
+const (
+	// maxMissing is how many messages before it a run looks for in the history.
+	maxMissing = 20
+	// maxEarlier is how long a message is that is kept by its words, not by its hash alone.
+	maxEarlier = 4 << 10
+)
+
+// asEarlier is what later messages of the session keep of a reply that is complete.
+func (r *reply) asEarlier() (e *earlier) {
+	if r.Locked(func() { e = r.earlier }); e != nil {
+		return e
+	}
+	e = new(earlier)
+	if text := r.Text(); r.message != "" && strings.TrimSpace(text) != "" {
+		*e = earlier{sent{sum: r.sum}, hashWords(text)}
+		if len(r.message) <= maxEarlier {
+			e.message.text = r.message
+		}
+	}
+	r.Locked(func() { r.earlier = e })
+	return e
+}
+
+// forgetOthers lets go of what a run knows of others of its session, which would keep each
+// other in memory.
+func (r *reply) forgetOthers() {
+	r.Locked(func() { r.concurrent, r.was = nil, before{} })
+}
+
 // missing gives what this process had of the session last, where the history does not show
 // it: some are behind by a while.
-func (r *reply) missing(rows []client.Message) (missing []overlapping) {
-	place := placeOf(r.State())
+func (r *reply) missing(rows []client.Message) (missing []earlier) {
+	place, n := placeOf(r.State()), 0
 	for _, l := range r.s.m.All() {
 		other, ok := l.Work().(*reply)
 		if !ok || other == r || l.Status() != runs.StatusCompleted || l.Silence() > longLag || placeOf(other.State()) != place {
 			continue
 		}
-		if o := (overlapping{message: other.message, reply: other.Text(), over: true}); o.message != "" && strings.TrimSpace(o.reply) != "" {
-			if _, _, there := o.in(rows); !there {
-				missing = append(missing, o)
-			}
+		e := other.asEarlier()
+		if e.words == 0 {
+			continue
+		}
+		if _, _, there := e.in(rows); !there {
+			missing = append(missing, *e)
+		}
+		if n++; n == maxMissing {
+			break
 		}
 	}
 	slices.Reverse(missing) // oldest first

@@ -50,6 +50,7 @@ type reply struct {
 	repeated   repeated          // of a message that another process was to send
 	entry      entry             // in the list of what is under way; this process's own does not change
 	used       []client.ToolCall // what the agent last used
+	earlier    *earlier          // once it has ended and somebody asked for that
 }
 
 // own is what a handle carries of a reply alone.
@@ -129,7 +130,7 @@ const NoteQueued = "queued behind a reply that was under way in this session"
 // where the history stands, send, read the stream, and make up from the history
 // for whatever the stream left open.
 func (r *reply) start(ctx context.Context, before []*reply) {
-	defer r.Locked(func() { r.concurrent = nil }) // or runs would keep each other in memory
+	defer r.forgetOthers()
 	if len(before) > 0 {
 		r.Note(NoteQueued)
 		r.Line("status: waiting for the reply before this one")

@@ -20,7 +20,7 @@ type before struct {
 	// message was not among it, of all that the session had.
 	settled, unsaid bool
 	// missing is what was said in the session, and the history did not show yet.
-	missing []overlapping
+	missing []earlier
 }
 
 // sent is the message whose reply is looked for.
@@ -41,24 +41,6 @@ type sent struct {
 type overlapping struct {
 	message, reply string
 	over           bool // its reply is complete, and reply is it
-}
-
-// in finds the message and its whole reply among the messages of a history.
-func (o overlapping) in(rows []client.Message) (from, to int, there bool) {
-	msg := sent{text: o.message, sum: hashMessage(o.message)}
-	for from, row := range rows {
-		if !fromUser(row) || !msg.is(row.Text) {
-			continue
-		}
-		var text strings.Builder
-		for to := from + 1; to < len(rows) && !fromUser(rows[to]); to++ {
-			text.WriteString(" " + rows[to].Text)
-			if sameWords(text.String(), o.reply) {
-				return from, to + 1, true
-			}
-		}
-	}
-	return 0, 0, false
 }
 
 type verdict string

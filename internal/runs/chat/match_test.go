@@ -84,7 +84,7 @@ func TestMatchHistory(t *testing.T) {
 		anew    bool // now is the whole history
 		turned  bool // the client could not tell that the newest come first
 		mislaid bool // it could not tell that before the message, and can now
-		missing []overlapping
+		missing []earlier
 		others  []overlapping
 		verdict verdict
 		reply   string
@@ -234,9 +234,9 @@ func TestMatchHistory(t *testing.T) {
 		"somebody else's, and ours has no word that tells": {
 			before: old, message: "yes", now: rows{"user@100#3: What does the database log say?", "assistant@101#4: Three warnings."}, verdict: unclear, why: "too little in common"},
 		"what was said before comes late, and is the same": {
-			missing: []overlapping{{message: "run the tests", reply: "All 11 tests pass."}}, now: old, verdict: notThere},
+			missing: []earlier{{sent{text: "run the tests", sum: hashMessage("run the tests")}, hashWords("All 11 tests pass.")}}, now: old, verdict: notThere},
 		"what was said before came late, and was the same": {
-			missing: []overlapping{{message: "run the tests", reply: "All 11 tests pass."}}, now: append(old, "user@100#3: run the tests", "assistant@101#4: All pass."), verdict: found, reply: "All pass."},
+			missing: []earlier{{sent{text: "run the tests", sum: hashMessage("run the tests")}, hashWords("All 11 tests pass.")}}, now: append(old, "user@100#3: run the tests", "assistant@101#4: All pass."), verdict: found, reply: "All pass."},
 		"the newest before has changed since": {before: rows{"user#1: a", "assistant: gro"}, now: rows{"DROP", "assistant: growing", "user#3: run the tests", "assistant: which?"}, verdict: unclear, why: "not answered yet"},
 	} {
 		was := history(t, tt.before...)
