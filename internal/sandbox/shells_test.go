@@ -77,6 +77,7 @@ type world struct {
 	*testing.T
 	shell
 	tmp, workspace string
+	credential     *syscall.Credential // of who runs its commands; nil: whoever runs the tests
 }
 
 // command prepares a script as a service runs it. Its /tmp is the world's.
@@ -86,7 +87,7 @@ func (w *world) command(script string) *exec.Cmd {
 	cmd.Args[0] = "sh"
 	cmd.Dir = w.workspace
 	cmd.Env = []string{"PATH=" + w.path, "HOME=" + w.workspace, "TMPDIR=" + w.tmp, "OPENCLAW_EMULATOR_WORKSPACE=" + w.workspace}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: w.credential}
 	return cmd
 }
 
