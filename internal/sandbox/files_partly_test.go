@@ -124,6 +124,38 @@ func (w *world) asUser() (uid int) {
 	return nobody
 }
 
+// TestOwnerIsKept: a file that others own stays theirs.
+func TestOwnerIsKept(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files for others")
+	}
+	inShells(t, func(t *testing.T, w *world) {
+		w.put("own", "old")
+		w.put("other", "old")
+		w.put("group", "old")
+		user := w.asUser()
+		for name, owner := range map[string][2]int{"own": {user, user}, "other": {0, 0}, "group": {user, 33}} {
+			file := filepath.Join(w.workspace, name)
+			if err := os.Chown(file, owner[0], owner[1]); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(file, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			w.reports("ok 3 "+sumOf("new"), "file_commit", Params{"dir": ".", "name": name, "mode": "overwrite", "match": sumOf("old"), "stage": ".openclaw-mcp-x",
+				"executable": false, "content": Encode([]byte("new")), "parts": 0, "sum": sumOf("new")})
+			w.holds(name, "new")
+			var st syscall.Stat_t
+			if err := syscall.Stat(file, &st); err != nil || [2]int{int(st.Uid), int(st.Gid)} != owner || st.Mode&0o777 != 0o666 {
+				t.Errorf("%s: %d:%d, %o, %v", name, st.Uid, st.Gid, st.Mode, err)
+			}
+		}
+		if has, _ := os.ReadDir(w.workspace); len(has) != 3 {
+			t.Errorf("left are %v", has)
+		}
+	})
+}
+
 // TestClosedFolder: a copy of a folder that can't be read leaves nothing.
 func TestClosedFolder(t *testing.T) {
 	inShells(t, func(t *testing.T, w *world) {

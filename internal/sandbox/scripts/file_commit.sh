@@ -1,7 +1,7 @@
 # Changes a file as a whole or not at all. The new content is put into a hidden file beside it
 # and checked; under a lock that all such scripts share, the old content is compared with what it
-# should be, and the new file renamed into its place. A file with more than one name (hard links)
-# is written in place instead, so that it keeps them.
+# should be, and the new file renamed into its place. A file with more than one name (hard links),
+# or an owner or group that a new file can't be given, is written in place instead: so it keeps them.
 . ./file.sh
 
 : "${dir:?}" "${name:?}" "${mode:?}"     # mode: overwrite, create, append
@@ -146,13 +146,12 @@ else
   owner=$(owner "./$name")
   perm=$(stat -c %a "./$name" || stat -f %Lp "./$name")
   names=$(stat -c %h "./$name" || stat -f %l "./$name")
-  if [ -n "$perm" ] && [ "$names" = 1 ]; then
-    [ "$owner" = "$(owner "./$stage")" ] || chown "$owner" "./$stage"
+  if [ -n "$perm" ] && [ "$names" = 1 ] && { [ "$owner" = "$(owner "./$stage")" ] || chown "$owner" "./$stage"; }; then
     chmod "$perm" "./$stage"
     executable "./$stage"
     e=$(mv -f "./$stage" "./$name" 2>&1) || fail "$e"
   else
-    in_place # it has several names, or there is no way to copy its permissions
+    in_place # or there is no way to copy its permissions
   fi
 fi
 report ok "$(size "./$name")" "$sum"
