@@ -26,9 +26,11 @@ type found struct {
 	offset int64  // of the window
 	line   int64  // of the window's start, 0 when unknown
 	hash   string
-	cutOff bool // the service says that it gave only a part of the file
+	cutOff bool  // the service says that it gave only a part of the file
+	came   int64 // bytes that it gave in all, -1 when unknown
 
 	streamed bool // it came through files/read alone
+	unsized  bool // and nothing tells how large it is
 	lossy    bool // bytes that are not UTF-8 may have been lost on the way
 }
 
@@ -143,6 +145,8 @@ func (r *request) whole(ctx context.Context, id string, p filePath, limit int64)
 	switch {
 	case err != nil:
 		return nil, err
+	case f.cutOff:
+		return nil, &refused{fmt.Sprintf("the service gave only a part of %q", p), "exec_command may show it."}
 	case f.lossy:
 		return nil, lossy(p)
 	case f.streamed, f.hash == hashOf(content), f.hash == "" && f.size == int64(len(content)):

@@ -25,7 +25,9 @@ func (s *search) byReading(ctx context.Context, why string) (err error) {
 	if l.note != "" {
 		s.notes = append(s.notes, l.note)
 	}
+	sizes := make(map[string]int64, len(l.entries))
 	for _, e := range l.entries {
+		sizes[e.rel] = e.size
 		inGit := strings.HasPrefix(e.rel, ".git/") || strings.Contains(e.rel, "/.git/")
 		switch {
 		case e.kind != kindFile || inGit || !s.wanted(e.rel):
@@ -49,7 +51,7 @@ func (s *search) byReading(ctx context.Context, why string) (err error) {
 			s.count(len(names)-i, "file", fmt.Sprintf("not searched, from %s on: give a smaller path, or glob", shownPath(dir, name)))
 			return nil
 		}
-		content, err := s.Client.Files.Read(ctx, s.id, path.Join(string(dir), name), searchReadSize)
+		content, cut, err := s.Client.Files.ReadPart(ctx, s.id, path.Join(string(dir), name), searchReadSize)
 		switch {
 		case errors.Is(err, client.ErrTooLarge):
 			s.large++
@@ -64,6 +66,9 @@ func (s *search) byReading(ctx context.Context, why string) (err error) {
 			return nil
 		}
 		refused = nil
+		if cut || sizes[name] > int64(len(content)) {
+			s.part++
+		}
 		if bytes.IndexByte(content, 0) >= 0 {
 			s.binary++
 			continue
