@@ -236,6 +236,19 @@ func TestEditLineEnds(t *testing.T) {
 	}
 }
 
+// TestEditOverlap: of places that overlap, none is meant.
+func TestEditOverlap(t *testing.T) {
+	in := editFileIn{OldText: "}\n}\n", NewText: "X\n"}
+	content := []byte("if {\n}\n}\n}\nend\n")
+	if _, err := newEdit(content, in); err == nil || !strings.Contains(err.Error(), "2 times, at lines 2, 3") {
+		t.Errorf("got %v", err)
+	}
+	in.ReplaceAll = true
+	if e, err := newEdit(content, in); err != nil || string(e.result) != "if {\nX\n}\nend\n" {
+		t.Errorf("got %q, %v", e.result, err)
+	}
+}
+
 // TestEditHardLink: all names of a file show its new content, and its mode stays.
 func TestEditHardLink(t *testing.T) {
 	t.Parallel()
