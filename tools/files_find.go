@@ -72,16 +72,18 @@ func (r *request) look(ctx context.Context, id string, p filePath, q query, read
 		}
 		return r.streamAlone(ctx, id, p, q)
 	}
+	if report.Verb == "notfile" && report.Word(0) == "none" {
+		report.Verb = "missing"
+	}
 	switch report.Verb {
 	case "file":
-	case "notfile":
-		if report.Word(0) != "none" {
-			return found{}, refusal(report, p)
-		}
-		fallthrough
 	case "missing", "outside", "denied", "loop":
-		// The service decides, and says so in its own words.
-		return r.streamAlone(ctx, id, p, q)
+		// The service decides, and says so in its own words, if it can.
+		f, err := r.streamAlone(ctx, id, p, q)
+		if noEndpoint(err) {
+			err = refusal(report, p)
+		}
+		return f, err
 	default:
 		return found{}, refusal(report, p)
 	}

@@ -215,6 +215,12 @@ func refusal(p sandbox.Report, f filePath) error {
 			next = callArgs{{"path", string(f)}}.call("list_files")
 		}
 		return &refused{fmt.Sprintf("argument \"path\" must be a regular file; %q is %s", f, what), next}
+	case "notfolder":
+		next := ""
+		if p.Word(0) == "file" {
+			next = callArgs{{"path", string(f)}}.call("read_file") + " reads it."
+		}
+		return &refused{fmt.Sprintf("argument \"path\" must be a directory; %q is a %s", f, p.Word(0)), next}
 	case "outside":
 		return &refused{fmt.Sprintf("%q leads out of %s, and this tool works only inside of it", f, client.Workspace), "exec_command reaches the rest of the instance."}
 	case "loop":

@@ -13,11 +13,13 @@ import (
 	"strings"
 
 	"openclaw-mcp/internal/sandbox"
+	"openclaw-mcp/internal/text"
 )
 
 // listDeep lists several levels: with find in the sandbox, or directory by
 // directory where that can't be.
 func (r *request) listDeep(ctx context.Context, id string, p filePath, depth int) (listing, error) {
+	var refused error // by the script
 	if p.inside() {
 		l, err := r.findFiles(ctx, id, p, depth)
 		if err == nil {
@@ -25,8 +27,11 @@ func (r *request) listDeep(ctx context.Context, id string, p filePath, depth int
 		}
 		var no *noScript
 		if _, ok := withoutScripts(err); !ok && !errors.As(err, &no) {
-			return listing{}, err
+			refused = err
 		}
+	}
+	if refused != nil && depth > 1 {
+		return listing{}, refused
 	}
 	var l listing
 	level := []string{""}
@@ -40,6 +45,9 @@ func (r *request) listDeep(ctx context.Context, id string, p filePath, depth int
 			}
 			from := len(l.entries)
 			if err := r.listOne(ctx, id, p, under, &l); err != nil {
+				if d == 0 && refused != nil && noEndpoint(err) {
+					return listing{}, refused
+				}
 				if d == 0 {
 					return listing{}, err
 				}
@@ -67,11 +75,14 @@ func (r *request) findFiles(ctx context.Context, id string, p filePath, depth in
 	if err != nil {
 		return listing{}, err
 	}
-	if report.Verb == "missing" {
+	if report.Verb == "missing" || report.Verb == "notfolder" {
 		// The service says so in its own words.
 		_, err := r.Client.Files.List(ctx, id, string(p))
-		if err == nil {
+		switch {
+		case err == nil:
 			err = &noScript{why: "commands do not see what the service lists"}
+		case noEndpoint(err):
+			err = refusal(report, p)
 		}
 		return listing{}, err
 	}
@@ -105,6 +116,9 @@ func (r *request) findFiles(ctx context.Context, id string, p filePath, depth in
 	l := parseFind(raw)
 	if len(raw) >= maxListing {
 		l.add("not all is listed: there is more than one listing holds; list a part of it, or less deep")
+	}
+	if n := int(report.Number(2)); n > 0 {
+		l.add(text.Count(n, "error", "errors") + " on the way: a directory could not be read")
 	}
 	return l, nil
 }

@@ -3,7 +3,7 @@
 # is no stat that is understood, the lines do not match the names: then they are only types.
 #
 # The listing goes into a temporary file and may be packed. It is reported in chunks:
-# file_list_more.sh has the others.
+# file_list_more.sh has the others. Said with the first is how many errors there were on the way.
 . ./file.sh
 
 : "${dir:?}" "${name:?}" "${depth:?}"
@@ -13,7 +13,8 @@
 begin
 need find head tail base64 wc
 enter_root; enter "$dir"; follow
-kind "./$name"; [ "$kind" = directory ] || say missing
+kind "./$name"
+case $kind in directory) ;; none | dangling) say missing ;; *) say notfolder "$kind" ;; esac
 cd -P -- "./$name" || say denied
 within || say outside
 find . -maxdepth 0 >/dev/null || say missingTools "find with -maxdepth"
@@ -23,10 +24,13 @@ else stat=false; fi
 if has gzip; then pack=gzip; else pack='cat'; fi
 umask 077
 file=${TMPDIR:-/tmp}/$list
-find . -maxdepth "$depth" -exec sh -c "$batch" sh "$stat" {} + | head -c 33554432 | $pack >"$file" ||
+find . -maxdepth "$depth" -exec sh -c "$batch" sh "$stat" {} + 2>"$file-e" | head -c 33554432 | $pack >"$file" || {
+  rm -f "$file" "$file-e"
   fail "no room for the listing in ${TMPDIR:-/tmp}"
+}
 size=$(size "$file")
-report list "$size" $pack
+report list "$size" $pack $(($(wc -l <"$file-e")))
+rm -f "$file-e"
 head -c "$chunk" "$file" | part
 finish
 [ "$chunk" -lt "$size" ] || rm -f "$file"
