@@ -91,6 +91,9 @@ func (r *request) findFiles(ctx context.Context, id string, p filePath, depth in
 		return listing{}, refusal(report, p)
 	}
 	packed := report.Parts[0]
+	if size == 0 && len(packed) >= listChunk {
+		return listing{}, &noScript{why: "it has no room for the listing in /tmp"}
+	}
 	for int64(len(packed)) < size {
 		more, err := r.script(ctx, id, sandbox.New("file_list_more", sandbox.Params{
 			"list": name, "from": len(packed), "chunk": listChunk, "size": size,

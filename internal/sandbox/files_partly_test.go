@@ -170,3 +170,22 @@ func TestClosedFolder(t *testing.T) {
 		w.empty("new")
 	})
 }
+
+// TestNoTemporaryFiles: without a folder for temporary files, a list comes as far as it fits into one
+// report, and a change leaves no lock in the user's folder.
+func TestNoTemporaryFiles(t *testing.T) {
+	inShells(t, func(t *testing.T, w *world) {
+		w.put("file", "")
+		w.put("d/f", "old")
+		w.tmp = filepath.Join(w.workspace, "file")
+		r := w.run("file_list", Params{"dir": ".", "name": "d", "depth": 3, "list": "openclaw-mcp-list-x", "chunk": 10_000, "batch": Text("file_list_batch")})
+		if r.Verb != "list" || r.Number(0) != 0 || len(r.Part(0)) == 0 {
+			t.Errorf("got %v, %q", r, r.Parts)
+		}
+		w.reports("ok 3 "+sumOf("new"), "file_commit", Params{"dir": "./d", "name": "f", "mode": "overwrite", "match": "", "stage": ".openclaw-mcp-x",
+			"executable": false, "content": Encode([]byte("new")), "parts": 0, "sum": sumOf("new")})
+		if has, _ := os.ReadDir(filepath.Join(w.workspace, "d")); len(has) != 1 {
+			t.Errorf("left are %v", has)
+		}
+	})
+}

@@ -75,7 +75,8 @@ take_lock() {
   [ -w "$locks" ] || locks=$PWD
   file=$(printf %s "$PWD/$name" | sha256)
   file=$locks/.openclaw-mcp-lock-${file%% *}
-  if has flock && (: >>"$file"); then
+  # What flock locks has to stay, so it is not for the user's folder.
+  if [ "$locks" != "$PWD" ] && has flock && (: >>"$file"); then
     exec 9>>"$file"
     flock -w 10 9 || say busy
     return

@@ -3,7 +3,7 @@
 # is no stat that is understood, the lines do not match the names: then they are only types.
 #
 # The listing goes into a temporary file and may be packed. It is reported in chunks:
-# file_list_more.sh has the others. Said with the first is how many errors there were on the way.
+# file_list_more.sh has the others. Where no file can be made, the first is all, and the size is 0. Said with the first is how many errors there were on the way.
 . ./file.sh
 
 : "${dir:?}" "${name:?}" "${depth:?}"
@@ -24,9 +24,12 @@ else stat=false; fi
 if has gzip; then pack=gzip; else pack='cat'; fi
 umask 077
 file=${TMPDIR:-/tmp}/$list
-find . -maxdepth "$depth" -exec sh -c "$batch" sh "$stat" {} + 2>"$file-e" | head -c 33554432 | $pack >"$file" || {
+list() { find . -maxdepth "$depth" -exec sh -c "$batch" sh "$stat" {} +; }
+list 2>"$file-e" | head -c 33554432 | $pack >"$file" || {
   rm -f "$file" "$file-e"
-  fail "no room for the listing in ${TMPDIR:-/tmp}"
+  report list 0 $pack 0 # there is no room for it, and it has to fit in here
+  list | $pack | head -c "$chunk" | part
+  finish; exit 0
 }
 size=$(size "$file")
 report list "$size" $pack $(($(wc -l <"$file-e")))
