@@ -241,3 +241,26 @@ func TestMissingByScript(t *testing.T) {
 		b.refuse(tt.tool, args{"path": tt.path}, tt.want, "nothing was changed")
 	}
 }
+
+// TestListCircle: without a shell, a link that the service follows does not make a folder endless.
+func TestListCircle(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulatortest.Options{})
+	b.noExec()
+	refuse := b.between
+	b.between = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/files") {
+			return refuse(w, r)
+		}
+		list := `[{"name":"f","type":"file","size":3},{"name":"sub","type":"directory"}]`
+		if strings.HasSuffix(r.URL.Query().Get("path"), "/sub") {
+			list = `[{"name":"g","type":"file","size":1},{"name":"up","type":"directory"}]` // which leads to ".."
+		}
+		_, _ = w.Write([]byte(list))
+		return true
+	}
+	got := call[listFilesOut](b, "list_files", args{"path": "d", "depth": 20})
+	if strings.Join(names(got), " ") != "sub sub/up f sub/g" || !strings.Contains(got.Note, "leads back") {
+		t.Errorf("got %v, %s", names(got), got.Note)
+	}
+}

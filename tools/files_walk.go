@@ -34,6 +34,7 @@ func (r *request) listDeep(ctx context.Context, id string, p filePath, depth int
 		return listing{}, refused
 	}
 	var l listing
+	has := map[string]string{} // what a directory has
 	level := []string{""}
 	for d, walked := 0, 0; d < depth && len(level) > 0; d++ {
 		var below []string
@@ -54,6 +55,12 @@ func (r *request) listDeep(ctx context.Context, id string, p filePath, depth int
 				l.add(fmt.Sprintf("%s can't be listed: %v", path.Join(string(p), under), err))
 				continue
 			}
+			has[under] = contents(l.entries[from:])
+			if above, ok := circle(has, under); ok {
+				l.entries = l.entries[:from]
+				l.add(fmt.Sprintf("%s is not listed: it has what %s has, so it may be a link that leads back", path.Join(string(p), under), path.Join(string(p), above)))
+				continue
+			}
 			for _, e := range l.entries[from:] {
 				if e.kind == kindDirectory {
 					below = append(below, e.rel)
@@ -63,6 +70,33 @@ func (r *request) listDeep(ctx context.Context, id string, p filePath, depth int
 		level = below
 	}
 	return l, nil
+}
+
+// contents tells directories apart by what they have; "" where too little is known of that.
+func contents(entries []fileEntry) string {
+	var b strings.Builder
+	known := false
+	for _, e := range entries {
+		known = known || e.size > 0 || e.modified > 0
+		fmt.Fprintf(&b, "%q %s %d %d\n", path.Base(e.rel), e.kind, e.size, e.modified)
+	}
+	if !known {
+		return ""
+	}
+	return b.String()
+}
+
+// circle finds a directory above one that has the same: services that follow links go round in circles.
+func circle(has map[string]string, under string) (above string, ok bool) {
+	for dir := under; dir != "" && has[under] != ""; {
+		if dir = path.Dir(dir); dir == "." {
+			dir = ""
+		}
+		if has[dir] == has[under] {
+			return dir, true
+		}
+	}
+	return "", false
 }
 
 // findFiles lists with find. The listing is packed, and comes in as many
