@@ -110,8 +110,10 @@ func TestPartOfFile(t *testing.T) {
 			if !strings.HasPrefix(content, strings.TrimSuffix(out.Content, "\n")) || out.SHA256 != "" || *out.Size != int64(len(content)) || !strings.Contains(r.Text, "a part of") {
 				t.Errorf("got %s", r.Text)
 			}
-			if r := b.try("search_files", args{"pattern": "line 999", "path": "d"}); !strings.Contains(r.Text, "1 file did not come whole") {
-				t.Errorf("got %s", r.Text)
+			for _, path := range []string{"d", "d/f"} {
+				if r := b.try("search_files", args{"pattern": "line 999", "path": path}); !strings.Contains(r.Text, "1 file did not come whole") {
+					t.Errorf("got %s", r.Text)
+				}
 			}
 		})
 	}

@@ -117,7 +117,7 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 		out.note("the SHA-256 is of what came: the service does not tell the file's size, so it may have changed line ends or bytes that are not UTF-8")
 	}
 	if f.cutOff {
-		out.note(fmt.Sprintf("the service says that it gave only a part of the file, which is %s; the rest can't be read this way, and the SHA-256 is not known", text.Count(max(f.came, 0), "byte", "bytes")))
+		out.note(fmt.Sprintf("the service says that it gave only a part of the file, its first %s; the rest can't be read this way, and the SHA-256 is not known", text.Count(max(f.came, 0), "byte", "bytes")))
 	}
 	again := callArgs{{"instance", in.Instance}, {"path", string(p)}}
 	if in.Encoding != "auto" {

@@ -14,18 +14,22 @@ import (
 
 // byReading searches without programs of the sandbox: it lists, and reads file by file.
 func (s *search) byReading(ctx context.Context, why string) (err error) {
-	dir, names := s.path, []string(nil)
+	dir, names, sizes := s.path, []string(nil), make(map[string]int64)
 	l, err := s.listDeep(ctx, s.id, s.path, maxDepth)
 	if err != nil {
 		if _, readErr := s.Client.Files.Read(ctx, s.id, string(s.path), searchReadSize); readErr != nil && !errors.Is(readErr, client.ErrTooLarge) {
 			return err
 		}
 		dir, names = filePath(path.Dir(string(s.path))), []string{s.path.base()}
+		var beside listing // which has its size
+		_ = s.listOne(ctx, s.id, dir, "", &beside)
+		for _, e := range beside.entries {
+			sizes[e.rel] = e.size
+		}
 	}
 	if l.note != "" {
 		s.notes = append(s.notes, l.note)
 	}
-	sizes := make(map[string]int64, len(l.entries))
 	for _, e := range l.entries {
 		sizes[e.rel] = e.size
 		inGit := strings.HasPrefix(e.rel, ".git/") || strings.Contains(e.rel, "/.git/")
