@@ -19,7 +19,7 @@ type envelope int
 const (
 	noEnvelope   envelope = iota // the file itself
 	wholeContent                 // JSON around the content
-	partContent                  // JSON around a part of the content, as it says itself
+	partContent                  // JSON around a part of the content, as it says itself: by a flag, or by a larger size
 	undecided                    // JSON that breaks off before that can be told
 )
 
@@ -53,27 +53,34 @@ func decodeEnvelope(body []byte, path string) ([]byte, envelope, error) {
 	if members.first("success", "ok", "data") != nil && (members.text("path") != path || members.denied()) {
 		return nil, noEnvelope, nil
 	}
-	kind := wholeContent
-	if members.flag("truncated") {
-		kind = partContent
+	sent := len(content)
+	content, known, err := decodeContent(content, encoding)
+	if !known {
+		return nil, noEnvelope, nil
 	}
+	size, _ := members.number("size")
+	if members.flag("truncated") || int(size) > len(content) && int(size) != sent {
+		return content, partContent, err
+	}
+	return content, wholeContent, err
+}
+
+// decodeContent gives a content in its encoding, if that is known.
+func decodeContent(content []byte, encoding string) (decoded []byte, known bool, err error) {
 	switch encoding {
 	case "", "utf-8", "utf8", "text", "plain", "ascii", "us-ascii":
-		return content, kind, nil
+		return content, true, nil
 	case "hex":
 		n, err := hex.Decode(content, content)
-		if err != nil {
-			return nil, noEnvelope, nil
-		}
-		return content[:n], kind, nil
+		return content[:n], err == nil, nil
 	case "base64", "base64url", "base64-url", "dataurl", "data-url":
 		if _, data, ok := bytes.Cut(content, []byte(";base64,")); ok && bytes.HasPrefix(content, []byte("data:")) {
 			content = data
 		}
 		decoded, err := decodeBase64(content)
-		return decoded, kind, err
+		return decoded, true, err
 	}
-	return nil, noEnvelope, nil
+	return nil, false, nil
 }
 
 // errForeign says that an object has a member that no envelope has.

@@ -41,7 +41,7 @@ func (s *FilesService) List(ctx context.Context, instance, path string) (Page[Fi
 // frees what it holds.
 type FileBody struct {
 	Size      int64 // bytes, -1 when unknown
-	Truncated bool  // the service says that it gave only a part
+	Truncated bool  // the service says that it gave only a part, or tells a larger size
 
 	r     io.Reader
 	whole []byte // all that r gives, where it was read at once
@@ -166,15 +166,21 @@ func beginsObject(in *bufio.Reader) (bool, error) {
 }
 
 // Read gives a file of at most limit bytes whole (0 or less: the limit of JSON
-// answers, [WithMaxAnswer]). A larger one is an error that matches
-// [ErrTooLarge].
+// answers, [WithMaxAnswer]), as far as the service does. A larger one is an error
+// that matches [ErrTooLarge].
 func (s *FilesService) Read(ctx context.Context, instance, path string, limit int64) ([]byte, error) {
+	content, _, err := s.ReadPart(ctx, instance, path, limit)
+	return content, err
+}
+
+// ReadPart is Read, and tells whether the service says that it gave only a part.
+func (s *FilesService) ReadPart(ctx context.Context, instance, path string, limit int64) (content []byte, cut bool, err error) {
 	if limit <= 0 {
 		limit = s.core.options.maxJSON
 	}
 	b, err := s.Open(ctx, instance, path)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer func() { _ = b.Close() }()
 	tooLarge := func(size string) error {
@@ -182,19 +188,19 @@ func (s *FilesService) Read(ctx context.Context, instance, path string, limit in
 			Message: fmt.Sprintf("the file has %s bytes, more than the %d that were asked for", size, limit)})
 	}
 	if b.Size > limit {
-		return nil, tooLarge(fmt.Sprint(b.Size))
+		return nil, false, tooLarge(fmt.Sprint(b.Size))
 	}
 	if b.whole != nil {
-		return b.whole, nil
+		return b.whole, b.Truncated, nil
 	}
-	content, err := b.reply.readWhole(io.LimitReader(b, limit+1), b.Size)
+	content, err = b.reply.readWhole(io.LimitReader(b, limit+1), b.Size)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if int64(len(content)) > limit {
-		return nil, tooLarge(fmt.Sprintf("at least %d", len(content)))
+		return nil, false, tooLarge(fmt.Sprintf("at least %d", len(content)))
 	}
-	return content, nil
+	return content, b.Truncated, nil
 }
 
 // Write makes or replaces a text file (POST /instances/{id}/files/write). The

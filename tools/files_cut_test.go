@@ -2,6 +2,7 @@ package tools
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -72,4 +73,48 @@ func TestSilentlyCutAnswers(t *testing.T) {
 	b.refuse("read_file", args{"path": "noise"}, strconv.Itoa(300)+" bytes came")
 	b.refuse("edit_file", args{"path": "noise", "old_text": "a", "new_text": "b"}, "300 bytes came")
 	b.want("noise", string(noise))
+}
+
+// TestPartOfFile: where nothing but files/read gives files, and of one only the beginning, nothing is
+// said that takes that for the file.
+func TestPartOfFile(t *testing.T) {
+	t.Parallel()
+	content := lines(1000)
+	for name, says := range map[string]func(map[string]any){
+		"by a flag":      func(o map[string]any) { o["truncated"] = true },
+		"by its size":    func(o map[string]any) { o["size"] = len(content) },
+		"only in a list": func(map[string]any) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, emulatortest.Options{})
+			b.put("d/f", content)
+			b.noExec()
+			refuse := b.between
+			b.between = func(w http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, "/files/read") {
+					return refuse(w, r)
+				}
+				o := map[string]any{"path": r.URL.Query().Get("path"), "content": content[:1000]}
+				says(o)
+				w.Header().Set("Content-Type", "application/json")
+				_ = json.NewEncoder(w).Encode(o)
+				return true
+			}
+			for _, a := range []args{{"line": 900}, {"offset": 5000}, {"line": -2}, {"offset": -20}} {
+				a["path"] = "d/f"
+				b.refuse("read_file", a, "only 1000 bytes", "exec_command")
+			}
+			r := b.try("read_file", args{"path": "d/f", "hash": true})
+			out := decodeOut[readFileOut](b, r)
+			if !strings.HasPrefix(content, strings.TrimSuffix(out.Content, "\n")) || out.SHA256 != "" || *out.Size != int64(len(content)) || !strings.Contains(r.Text, "a part of") {
+				t.Errorf("got %s", r.Text)
+			}
+			for _, path := range []string{"d", "d/f"} {
+				if r := b.try("search_files", args{"pattern": "line 999", "path": path}); !strings.Contains(r.Text, "1 file did not come whole") {
+					t.Errorf("got %s", r.Text)
+				}
+			}
+		})
+	}
 }

@@ -250,9 +250,15 @@ func newEdit(content []byte, in editFileIn) (edit, error) {
 	if len(e.at) == 0 {
 		return edit{}, notFound(string(e.old), in)
 	}
-	if n := len(e.at); n > 1 && !in.ReplaceAll {
+	places := e.at
+	if len(places) == 1 { // there may be another that overlaps it
+		if k := bytes.Index(e.old[e.at[0]+1:], e.from); k >= 0 {
+			places = append(places, e.at[0]+1+k)
+		}
+	}
+	if n := len(places); n > 1 && !in.ReplaceAll {
 		var lines []string
-		for _, at := range e.at[:min(n, 20)] {
+		for _, at := range places[:min(n, 20)] {
 			lines = append(lines, fmt.Sprint(1+bytes.Count(e.old[:at], []byte{'\n'})))
 		}
 		if n > len(lines) {

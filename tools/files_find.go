@@ -26,9 +26,11 @@ type found struct {
 	offset int64  // of the window
 	line   int64  // of the window's start, 0 when unknown
 	hash   string
-	cutOff bool // the service says that it gave only a part of the file
+	cutOff bool  // the service says that it gave only a part of the file
+	came   int64 // bytes that it gave in all, -1 when unknown
 
 	streamed bool // it came through files/read alone
+	unsized  bool // and nothing tells how large it is
 	lossy    bool // bytes that are not UTF-8 may have been lost on the way
 }
 
@@ -70,16 +72,18 @@ func (r *request) look(ctx context.Context, id string, p filePath, q query, read
 		}
 		return r.streamAlone(ctx, id, p, q)
 	}
+	if report.Verb == "notfile" && report.Word(0) == "none" {
+		report.Verb = "missing"
+	}
 	switch report.Verb {
 	case "file":
-	case "notfile":
-		if report.Word(0) != "none" {
-			return found{}, refusal(report, p)
-		}
-		fallthrough
 	case "missing", "outside", "denied", "loop":
-		// The service decides, and says so in its own words.
-		return r.streamAlone(ctx, id, p, q)
+		// The service decides, and says so in its own words, if it can.
+		f, err := r.streamAlone(ctx, id, p, q)
+		if noEndpoint(err) {
+			err = refusal(report, p)
+		}
+		return f, err
 	default:
 		return found{}, refusal(report, p)
 	}
@@ -143,6 +147,8 @@ func (r *request) whole(ctx context.Context, id string, p filePath, limit int64)
 	switch {
 	case err != nil:
 		return nil, err
+	case f.cutOff:
+		return nil, &refused{fmt.Sprintf("the service gave only a part of %q", p), "exec_command may show it."}
 	case f.lossy:
 		return nil, lossy(p)
 	case f.streamed, f.hash == hashOf(content), f.hash == "" && f.size == int64(len(content)):

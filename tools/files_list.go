@@ -173,17 +173,7 @@ func listFiles(ctx context.Context, r *request, in listFilesIn) (listFilesOut, e
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
 
-	var l listing
-	if depth == 1 {
-		err = r.listOne(ctx, id, p, "", &l)
-		if noEndpoint(err) && p.inside() {
-			if found, findErr := r.findFiles(ctx, id, p, depth); findErr == nil {
-				l, err = found, nil
-			}
-		}
-	} else {
-		l, err = r.listDeep(ctx, id, p, depth)
-	}
+	l, err := r.listDeep(ctx, id, p, depth)
 	if err != nil {
 		return listFilesOut{}, err
 	}

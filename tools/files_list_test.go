@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -183,4 +184,83 @@ func FuzzParseFind(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestListWhole: a service may list less than there is; with a shell, that does not matter. What the
+// shell could not read is told.
+func TestListWhole(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulatortest.Options{})
+	for _, name := range []string{"d/a", "d/.env", "d/sub/x"} {
+		b.put(name, "")
+	}
+	short := func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/files") {
+			_, _ = w.Write([]byte(`[{"name":"a","type":"file"}]`))
+		}
+		return strings.HasSuffix(r.URL.Path, "/files")
+	}
+	b.rewriteExec(func(c string) string {
+		return "find() { command find \"$@\" && echo './sub: Permission denied' >&2; }\n" + c
+	})
+	rewrite := b.between
+	b.between = func(w http.ResponseWriter, r *http.Request) bool { return short(w, r) || rewrite(w, r) }
+	r := b.try("list_files", args{"path": "d"})
+	if out := decodeOut[listFilesOut](b, r); out.Total != 3 || !strings.Contains(r.Text, "1 error on the way") {
+		t.Errorf("got %s", r.Text)
+	}
+	b.noExec()
+	refuse := b.between
+	b.between = func(w http.ResponseWriter, r *http.Request) bool { return short(w, r) || refuse(w, r) }
+	if out := call[listFilesOut](b, "list_files", args{"path": "d"}); out.Total != 1 {
+		t.Errorf("without a shell: got %+v", out)
+	}
+}
+
+// TestMissingByScript: where the service has no file endpoints, an error says what the script found.
+func TestMissingByScript(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulatortest.Options{})
+	b.put("f", "x")
+	for name, target := range map[string]string{"nowhere": "none", "loop": "loop"} {
+		if err := os.Symlink(target, b.path(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.between = func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "/files") {
+			http.Error(w, "Cannot GET "+r.URL.Path, http.StatusNotFound)
+			return true
+		}
+		return false
+	}
+	for _, tt := range []struct{ tool, path, want string }{
+		{"read_file", "none", "there is no"}, {"read_file", "nowhere", "there is no"}, {"read_file", "loop", "circles"},
+		{"list_files", "none", "there is no"}, {"list_files", "f", "must be a directory"}, {"read_file", "f/x", "there is no"},
+	} {
+		b.refuse(tt.tool, args{"path": tt.path}, tt.want, "nothing was changed")
+	}
+}
+
+// TestListCircle: without a shell, a link that the service follows does not make a folder endless.
+func TestListCircle(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulatortest.Options{})
+	b.noExec()
+	refuse := b.between
+	b.between = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/files") {
+			return refuse(w, r)
+		}
+		list := `[{"name":"f","type":"file","size":3},{"name":"sub","type":"directory"}]`
+		if strings.HasSuffix(r.URL.Query().Get("path"), "/sub") {
+			list = `[{"name":"g","type":"file","size":1},{"name":"up","type":"directory"}]` // which leads to ".."
+		}
+		_, _ = w.Write([]byte(list))
+		return true
+	}
+	got := call[listFilesOut](b, "list_files", args{"path": "d", "depth": 20})
+	if strings.Join(names(got), " ") != "sub sub/up f sub/g" || !strings.Contains(got.Note, "leads back") {
+		t.Errorf("got %v, %s", names(got), got.Note)
+	}
 }

@@ -165,6 +165,19 @@ func TestManageWithoutCommands(t *testing.T) {
 	b.want("a", "one")
 }
 
+// What failed half-way is not called unchanged, and what gives no reason is said to give none.
+func TestManageHalfDone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulatortest.Options{})
+	b.put("d/one", "1")
+	b.put("d/two", "2")
+	b.rewriteExec(func(c string) string { return "rm() { command rm -f ./d/one; return 1; }\n" + c })
+	a := args{"action": "delete", "path": "d", "recursive": true}
+	b.refuse("manage_files", a, "gave no reason", "What happened: a part of it was deleted: of 3 entries, 2 are left.")
+	b.refuse("manage_files", a, "nothing was changed")
+	b.want("d/two", "2")
+}
+
 func TestMakeDirectory(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, emulatortest.Options{})

@@ -106,12 +106,18 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 		if in.Encoding == encBase64 || in.Encoding != "text" && isBinary(f.head) {
 			return readFileOut{}, lossy(p)
 		}
-		out.note("OpenClaw returned the file as text: bytes of it that are not UTF-8 are lost or shown as U+FFFD, and its SHA-256 is not known")
-	} else if in.Hash && f.hash == "" {
+		if f.came >= 0 && f.came < f.size {
+			out.note(fmt.Sprintf("only %d of the file's %d bytes came: the service gave a part of it, or left out bytes that are not UTF-8; its SHA-256 is not known", f.came, f.size))
+		} else {
+			out.note("OpenClaw returned the file as text: bytes of it that are not UTF-8 are lost or shown as U+FFFD, and its SHA-256 is not known")
+		}
+	} else if in.Hash && f.hash == "" && !f.cutOff {
 		out.Note = "the SHA-256 is not known: the sandbox has no sha256sum, shasum or openssl"
+	} else if f.hash != "" && f.unsized {
+		out.note("the SHA-256 is of what came: the service does not tell the file's size, so it may have changed line ends or bytes that are not UTF-8")
 	}
 	if f.cutOff {
-		out.note("the service says that it gave only a part of the file")
+		out.note(fmt.Sprintf("the service says that it gave only a part of the file, its first %s; the rest can't be read this way, and the SHA-256 is not known", text.Count(max(f.came, 0), "byte", "bytes")))
 	}
 	again := callArgs{{"instance", in.Instance}, {"path", string(p)}}
 	if in.Encoding != "auto" {

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -189,6 +190,13 @@ func (e *refused) Error() string {
 	return text
 }
 
+// halfDone is a file operation that failed after it had changed something.
+type halfDone struct{ why, happened string }
+
+func (e *halfDone) Error() string {
+	return e.why + "\nWhat happened: " + e.happened + "\nNext: list_files shows what there is now."
+}
+
 // refusal is the error that a report of failure stands for.
 func refusal(p sandbox.Report, f filePath) error {
 	switch p.Verb {
@@ -207,6 +215,12 @@ func refusal(p sandbox.Report, f filePath) error {
 			next = callArgs{{"path", string(f)}}.call("list_files")
 		}
 		return &refused{fmt.Sprintf("argument \"path\" must be a regular file; %q is %s", f, what), next}
+	case "notfolder":
+		next := ""
+		if p.Word(0) == "file" {
+			next = callArgs{{"path", string(f)}}.call("read_file") + " reads it."
+		}
+		return &refused{fmt.Sprintf("argument \"path\" must be a directory; %q is a %s", f, p.Word(0)), next}
 	case "outside":
 		return &refused{fmt.Sprintf("%q leads out of %s, and this tool works only inside of it", f, client.Workspace), "exec_command reaches the rest of the instance."}
 	case "loop":
@@ -215,14 +229,32 @@ func refusal(p sandbox.Report, f filePath) error {
 		return &refused{fmt.Sprintf("permission denied: %q", f), "exec_command with ls -la shows the permissions."}
 	case "busy":
 		return &refused{fmt.Sprintf("somebody else is changing %q, and did not finish in time", f), "try again."}
-	case "failed":
-		reason := "no reason given"
-		if len(p.Parts) > 0 {
-			reason = text.Line(strings.ToValidUTF8(string(p.Parts[0]), "\uFFFD"), 400)
+	case "failed", "partly":
+		reason := cmp.Or(text.Line(strings.ToValidUTF8(string(p.Part(0)), "\uFFFD"), 400), "the program gave no reason")
+		why := fmt.Sprintf("the sandbox failed on %q: %s", f, reason)
+		if p.Verb == "partly" {
+			return &halfDone{why, becameOf(p, f)}
 		}
-		return &refused{fmt.Sprintf("the sandbox failed on %q: %s", f, reason), ""}
+		return &refused{why, ""}
 	}
 	return fmt.Errorf("the sandbox's report on %q can't be read: %s", f, text.Line(p.Verb+" "+strings.Join(p.Words, " "), 100))
+}
+
+// becameOf says what an operation that failed half-way has done.
+func becameOf(p sandbox.Report, f filePath) string {
+	switch p.Word(0) {
+	case "deleted":
+		return fmt.Sprintf("a part of it was deleted: of %s, %d are left.", text.Count(p.Number(2), "entry", "entries"), p.Number(1))
+	case "copied":
+		return "it is at its destination, and not all of the original could be deleted."
+	case "moved":
+		return "a part of it may be at its destination, and missing in the original."
+	case "written":
+		return "the file may have a part of the new content."
+	case "kept":
+		return fmt.Sprintf("the file may have a part of the new content; the old one is in %q.", path.Join(path.Dir(string(f)), p.Word(1)))
+	}
+	return "unknown: a part of it may have been done."
 }
 
 // bounded limits a file operation to the longest that a call may take.

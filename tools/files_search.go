@@ -86,7 +86,7 @@ type search struct {
 	left  int // characters
 	notes []string
 	// What was left out, by reason.
-	binary, unread, large int
+	binary, unread, large, part int
 }
 
 func searchFiles(ctx context.Context, r *request, in searchFilesIn) (searchFilesOut, error) {
@@ -133,6 +133,7 @@ func searchFiles(ctx context.Context, r *request, in searchFilesIn) (searchFiles
 	}
 	s.count(s.binary, "binary file", "not searched")
 	s.count(s.large, "file", fmt.Sprintf("of more than %d bytes not searched", searchReadSize))
+	s.count(s.part, "file", "did not come whole: matches may be missing")
 	s.count(s.unread, "error", "on the way: a file or directory could not be read")
 	s.out.Note = strings.Join(s.notes, "; ")
 	return s.out, nil

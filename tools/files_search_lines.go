@@ -26,7 +26,11 @@ func (s *search) parse(part []byte, before int64, cut bool) []searchLine {
 			continue
 		}
 		l := searchLine{Line: before + n, Text: line[i+1:]}
-		l.Match = line[i] == ':' && (s.pattern.find(l.Text) != nil || cut && !whole)
+		l.Match = line[i] == ':' && s.pattern.find(l.Text) != nil
+		if line[i] == ':' && !l.Match && cut && !whole {
+			l.Match = true
+			l.Text = fmt.Sprintf("%.100s… (the match is beyond the first %d bytes of this line)", l.Text, len(l.Text))
+		}
 		all = append(all, l)
 	}
 	return s.near(all)

@@ -14,18 +14,24 @@ import (
 
 // byReading searches without programs of the sandbox: it lists, and reads file by file.
 func (s *search) byReading(ctx context.Context, why string) (err error) {
-	dir, names := s.path, []string(nil)
+	dir, names, sizes := s.path, []string(nil), make(map[string]int64)
 	l, err := s.listDeep(ctx, s.id, s.path, maxDepth)
 	if err != nil {
 		if _, readErr := s.Client.Files.Read(ctx, s.id, string(s.path), searchReadSize); readErr != nil && !errors.Is(readErr, client.ErrTooLarge) {
 			return err
 		}
 		dir, names = filePath(path.Dir(string(s.path))), []string{s.path.base()}
+		var beside listing // which has its size
+		_ = s.listOne(ctx, s.id, dir, "", &beside)
+		for _, e := range beside.entries {
+			sizes[e.rel] = e.size
+		}
 	}
 	if l.note != "" {
 		s.notes = append(s.notes, l.note)
 	}
 	for _, e := range l.entries {
+		sizes[e.rel] = e.size
 		inGit := strings.HasPrefix(e.rel, ".git/") || strings.Contains(e.rel, "/.git/")
 		switch {
 		case e.kind != kindFile || inGit || !s.wanted(e.rel):
@@ -49,7 +55,7 @@ func (s *search) byReading(ctx context.Context, why string) (err error) {
 			s.count(len(names)-i, "file", fmt.Sprintf("not searched, from %s on: give a smaller path, or glob", shownPath(dir, name)))
 			return nil
 		}
-		content, err := s.Client.Files.Read(ctx, s.id, path.Join(string(dir), name), searchReadSize)
+		content, cut, err := s.Client.Files.ReadPart(ctx, s.id, path.Join(string(dir), name), searchReadSize)
 		switch {
 		case errors.Is(err, client.ErrTooLarge):
 			s.large++
@@ -64,6 +70,9 @@ func (s *search) byReading(ctx context.Context, why string) (err error) {
 			return nil
 		}
 		refused = nil
+		if cut || sizes[name] > int64(len(content)) {
+			s.part++
+		}
 		if bytes.IndexByte(content, 0) >= 0 {
 			s.binary++
 			continue

@@ -216,3 +216,13 @@ func TestSearchPages(t *testing.T) {
 		}
 	})
 }
+
+// Of a line that is too long to come as a whole, no beginning is shown as if the match were in it.
+func TestSearchHugeLine(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, emulatortest.Options{})
+	b.put("huge", strings.Repeat("x", 400<<10)+"NEEDLE\n")
+	if got := b.search(args{"pattern": "NEEDLE"}); !strings.Contains(got, "the match is beyond the first") || len(got) > 300 {
+		t.Errorf("got %.400s", got)
+	}
+}

@@ -11,13 +11,16 @@ import (
 	"io"
 	"path"
 	"slices"
+
+	"openclaw-mcp/internal/text"
 )
 
 // streamAlone is stream where no script tells how large the file is: its folder's
-// list may.
+// list may. Of a part of the file, neither the end nor what else goes by all of it is known.
 func (r *request) streamAlone(ctx context.Context, id string, p filePath, q query) (found, error) {
 	f, err := r.stream(ctx, id, p, q)
-	if err != nil {
+	var beyond *argumentError
+	if err != nil && !errors.As(err, &beyond) {
 		return f, err
 	}
 	f.streamed = true
@@ -29,9 +32,19 @@ func (r *request) streamAlone(ctx context.Context, id string, p filePath, q quer
 			}
 		}
 	}
-	if f.asText(listed) {
+	short := f.cutOff || f.came >= 0 && f.came < listed
+	switch {
+	case short && (err != nil || q.start < 0):
+		return found{}, &refused{fmt.Sprintf("the service gave only %s of %q, and what was asked for goes beyond that", text.Count(max(f.came, 0), "byte", "bytes"), p),
+			"read it from its start, or use exec_command (tail, sed)."}
+	case err != nil:
+		return found{}, err
+	case f.cutOff:
+		f.lossy, f.size, f.hash = f.asText(-1), listed, ""
+	case short, f.asText(listed):
 		f.lossy, f.size, f.hash = true, listed, ""
 	}
+	f.unsized = listed < 0
 	return f, nil
 }
 
@@ -45,25 +58,29 @@ func (r *request) stream(ctx context.Context, id string, p filePath, q query) (f
 	defer func() { _ = body.Close() }()
 	s := &streamer{size: body.Size, query: q, counter: counter{r: body}, large: func() error { return r.takeLarge(ctx) }}
 	f, err := s.read()
+	if f.cutOff, f.came = body.Truncated, s.size; f.came < 0 && s.ended {
+		f.came = s.n
+	}
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return found{}, &refused{
 			fmt.Sprintf("the wanted part of %q was not reached within %s, after %d bytes: the file can only be read from its start here", p, r.fileDeadline(), s.n),
 			"read an earlier part, or use exec_command (tail, sed, sha256sum).",
 		}
 	}
-	f.cutOff = body.Truncated
 	return f, err
 }
 
-// counter counts what is read through it.
+// counter counts what is read through it, and notes its end.
 type counter struct {
-	r io.Reader
-	n int64
+	r     io.Reader
+	n     int64
+	ended bool
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += int64(n)
+	c.ended = c.ended || errors.Is(err, io.EOF)
 	return n, err
 }
 

@@ -13,11 +13,13 @@ import (
 	"strings"
 
 	"openclaw-mcp/internal/sandbox"
+	"openclaw-mcp/internal/text"
 )
 
 // listDeep lists several levels: with find in the sandbox, or directory by
 // directory where that can't be.
 func (r *request) listDeep(ctx context.Context, id string, p filePath, depth int) (listing, error) {
+	var refused error // by the script
 	if p.inside() {
 		l, err := r.findFiles(ctx, id, p, depth)
 		if err == nil {
@@ -25,10 +27,14 @@ func (r *request) listDeep(ctx context.Context, id string, p filePath, depth int
 		}
 		var no *noScript
 		if _, ok := withoutScripts(err); !ok && !errors.As(err, &no) {
-			return listing{}, err
+			refused = err
 		}
 	}
+	if refused != nil && depth > 1 {
+		return listing{}, refused
+	}
 	var l listing
+	has := map[string]string{} // what a directory has
 	level := []string{""}
 	for d, walked := 0, 0; d < depth && len(level) > 0; d++ {
 		var below []string
@@ -40,10 +46,19 @@ func (r *request) listDeep(ctx context.Context, id string, p filePath, depth int
 			}
 			from := len(l.entries)
 			if err := r.listOne(ctx, id, p, under, &l); err != nil {
+				if d == 0 && refused != nil && noEndpoint(err) {
+					return listing{}, refused
+				}
 				if d == 0 {
 					return listing{}, err
 				}
 				l.add(fmt.Sprintf("%s can't be listed: %v", path.Join(string(p), under), err))
+				continue
+			}
+			has[under] = contents(l.entries[from:])
+			if above, ok := circle(has, under); ok {
+				l.entries = l.entries[:from]
+				l.add(fmt.Sprintf("%s is not listed: it has what %s has, so it may be a link that leads back", path.Join(string(p), under), path.Join(string(p), above)))
 				continue
 			}
 			for _, e := range l.entries[from:] {
@@ -57,6 +72,33 @@ func (r *request) listDeep(ctx context.Context, id string, p filePath, depth int
 	return l, nil
 }
 
+// contents tells directories apart by what they have; "" where too little is known of that.
+func contents(entries []fileEntry) string {
+	var b strings.Builder
+	known := false
+	for _, e := range entries {
+		known = known || e.size > 0 || e.modified > 0
+		fmt.Fprintf(&b, "%q %s %d %d\n", path.Base(e.rel), e.kind, e.size, e.modified)
+	}
+	if !known {
+		return ""
+	}
+	return b.String()
+}
+
+// circle finds a directory above one that has the same: services that follow links go round in circles.
+func circle(has map[string]string, under string) (above string, ok bool) {
+	for dir := under; dir != "" && has[under] != ""; {
+		if dir = path.Dir(dir); dir == "." {
+			dir = ""
+		}
+		if has[dir] == has[under] {
+			return dir, true
+		}
+	}
+	return "", false
+}
+
 // findFiles lists with find. The listing is packed, and comes in as many
 // reports as it takes.
 func (r *request) findFiles(ctx context.Context, id string, p filePath, depth int) (listing, error) {
@@ -67,11 +109,14 @@ func (r *request) findFiles(ctx context.Context, id string, p filePath, depth in
 	if err != nil {
 		return listing{}, err
 	}
-	if report.Verb == "missing" {
+	if report.Verb == "missing" || report.Verb == "notfolder" {
 		// The service says so in its own words.
 		_, err := r.Client.Files.List(ctx, id, string(p))
-		if err == nil {
+		switch {
+		case err == nil:
 			err = &noScript{why: "commands do not see what the service lists"}
+		case noEndpoint(err):
+			err = refusal(report, p)
 		}
 		return listing{}, err
 	}
@@ -80,6 +125,9 @@ func (r *request) findFiles(ctx context.Context, id string, p filePath, depth in
 		return listing{}, refusal(report, p)
 	}
 	packed := report.Parts[0]
+	if size == 0 && len(packed) >= listChunk {
+		return listing{}, &noScript{why: "it has no room for the listing in /tmp"}
+	}
 	for int64(len(packed)) < size {
 		more, err := r.script(ctx, id, sandbox.New("file_list_more", sandbox.Params{
 			"list": name, "from": len(packed), "chunk": listChunk, "size": size,
@@ -105,6 +153,9 @@ func (r *request) findFiles(ctx context.Context, id string, p filePath, depth in
 	l := parseFind(raw)
 	if len(raw) >= maxListing {
 		l.add("not all is listed: there is more than one listing holds; list a part of it, or less deep")
+	}
+	if n := int(report.Number(2)); n > 0 {
+		l.add(text.Count(n, "error", "errors") + " on the way: a directory could not be read")
 	}
 	return l, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"openclaw-mcp/internal/text"
@@ -28,9 +29,10 @@ type writeFileIn struct {
 type writeFileOut struct {
 	onInstance
 	Path   string `json:"path,omitempty"`
-	Bytes  int64  `json:"bytes"` // size of the file now
+	Bytes  *int64 `json:"bytes,omitempty"` // size of the file now, where it was measured
 	SHA256 string `json:"sha256,omitempty"`
 	Exec   bool   `json:"executable,omitempty"`
+	Note   string `json:"note,omitempty"`
 
 	did string
 }
@@ -74,7 +76,7 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 	if !plain || p.inside() && len(content) > plainLimit {
 		done, err := r.commit(ctx, id, p, change{mode: in.Mode, match: strings.ToLower(in.IfMatch), data: content, exec: in.Exec})
 		if err == nil {
-			out.Bytes, out.SHA256, out.Exec = done.size, done.hash, in.Exec
+			out.Bytes, out.SHA256, out.Exec = &done.size, done.hash, in.Exec
 			return out, nil
 		}
 		var no *noScript
@@ -85,7 +87,7 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 	err = r.Client.Files.Put(ctx, id, string(p), content)
 	if noEndpoint(err) && p.inside() {
 		if done, scriptErr := r.commit(ctx, id, p, change{mode: in.Mode, data: content}); scriptErr == nil {
-			out.Bytes, out.SHA256 = done.size, done.hash
+			out.Bytes, out.SHA256 = &done.size, done.hash
 			return out, nil
 		} else if _, ok := noShell(scriptErr); !ok {
 			return writeFileOut{}, changeError(p, scriptErr)
@@ -94,8 +96,25 @@ func writeFile(ctx context.Context, r *request, in writeFileIn) (writeFileOut, e
 	if err != nil {
 		return writeFileOut{}, err
 	}
-	out.Bytes, out.SHA256 = int64(len(content)), hashOf(content)
+	out.measure(ctx, r, id, p, content)
 	return out, nil
+}
+
+// measure finds out what the file is that the service made of a content.
+func (o *writeFileOut) measure(ctx context.Context, r *request, id string, p filePath, content string) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	sent := int64(len(content))
+	f, err := r.look(ctx, id, p, query{window: 1, hash: true}, byScript)
+	same := f.size == sent && (f.hash == "" || f.hash == hashOf(content))
+	switch {
+	case err != nil, f.size < 0, f.streamed && !same:
+		o.Note = fmt.Sprintf("%s were sent; what the file has now can't be told for sure", text.Count(sent, "byte", "bytes"))
+		return
+	case !same:
+		o.Note = fmt.Sprintf("the file is not what was sent, which has %s: the service may change what it writes, or somebody else has changed it", text.Count(sent, "byte", "bytes"))
+	}
+	o.Bytes, o.SHA256 = &f.size, f.hash
 }
 
 func checkMatch(hash string) error {
@@ -121,12 +140,18 @@ func changeError(p filePath, err error) error {
 }
 
 func (o writeFileOut) text() string {
-	said := fmt.Sprintf("%s %s%s: it has %s now", o.did, o.Path, o.where("on"), text.Count(o.Bytes, "byte", "bytes"))
+	said := fmt.Sprintf("%s %s%s", o.did, o.Path, o.where("on"))
+	if o.Bytes != nil {
+		said += fmt.Sprintf(": it has %s now", text.Count(*o.Bytes, "byte", "bytes"))
+	}
 	if o.SHA256 != "" {
 		said += ", sha256 " + o.SHA256
 	}
 	if o.Exec {
 		said += ", executable"
+	}
+	if o.Note != "" {
+		said += "\nnote: " + o.Note
 	}
 	return said
 }

@@ -37,7 +37,7 @@ func TestWriteLarge(t *testing.T) {
 	}
 	b.srv.SetFaults()
 	got := call[writeFileOut](b, "write_file", args{"path": "big", "content": content})
-	if got.Bytes != 20<<20 || got.SHA256 != hashOf([]byte(content)) {
+	if *got.Bytes != 20<<20 || got.SHA256 != hashOf([]byte(content)) {
 		t.Errorf("got %+v", got)
 	}
 	b.want("big", content)

@@ -19,11 +19,11 @@ func TestWritePlain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, emulatortest.Options{})
 	got := call[writeFileOut](b, "write_file", args{"path": "new/dir/a.txt", "content": "hé\r\n"})
-	if got.Bytes != 5 || got.SHA256 != hashOf([]byte("hé\r\n")) || got.Path != "/workspace/new/dir/a.txt" {
+	if *got.Bytes != 5 || got.SHA256 != hashOf([]byte("hé\r\n")) || got.Path != "/workspace/new/dir/a.txt" {
 		t.Errorf("got %+v", got)
 	}
 	b.want("new/dir/a.txt", "hé\r\n")
-	if w, e := b.srv.Calls(writeEndpoint), b.srv.Calls(execEndpoint); w != 1 || e != 0 {
+	if w, e := b.srv.Calls(writeEndpoint), b.srv.Calls(execEndpoint); w != 1 || e != 1 { // which measures the file
 		t.Errorf("it took %d files/write and %d terminal/exec", w, e)
 	}
 	b.refuse("write_file", args{"path": "new/", "content": ""}, "directory")
@@ -34,6 +34,34 @@ func TestWritePlain(t *testing.T) {
 	b.refuse("write_file", args{"path": "a", "content": "?", "encoding": "base64"}, "content", "base64")
 	b.refuse("write_file", args{"path": "a", "content": "", "if_match": "abc"}, "if_match", "64")
 	b.refuse("write_file", args{"path": "a\x00b", "content": ""}, "NUL")
+}
+
+// The size and the hash are those of the file, also where a service changes what it writes, or they are not given.
+func TestWrittenIsMeasured(t *testing.T) {
+	t.Parallel()
+	for _, shell := range []bool{true, false} {
+		b := newBench(t, emulatortest.Options{})
+		if !shell {
+			b.noExec()
+		}
+		before := b.between
+		b.between = func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, "/files/write") {
+				body, _ := io.ReadAll(r.Body)
+				body = bytes.ReplaceAll(body, []byte(`\n\n`), nil)
+				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			}
+			return before != nil && before(w, r)
+		}
+		r := b.try("write_file", args{"path": "a", "content": "line\n\n"})
+		got := decodeOut[writeFileOut](b, r)
+		switch {
+		case shell && (got.Bytes == nil || *got.Bytes != 4 || got.SHA256 != hashOf("line") || !strings.Contains(r.Text, "not what was sent, which has 6 bytes")):
+			t.Errorf("got %s", r.Text)
+		case !shell && (got.Bytes != nil || got.SHA256 != "" || !strings.Contains(r.Text, "6 bytes were sent")):
+			t.Errorf("without a shell: got %s", r.Text)
+		}
+	}
 }
 
 // writers runs a test with and without a namespace, flock and stat, or in one setting.
@@ -70,13 +98,13 @@ func TestWriteModes(t *testing.T) {
 	t.Parallel()
 	writers(t, func(b *bench) {
 		got := call[writeFileOut](b, "write_file", args{"path": "d/a", "content": "one\n", "mode": "create"})
-		if got.SHA256 != hashOf([]byte("one\n")) || got.Bytes != 4 {
+		if got.SHA256 != hashOf([]byte("one\n")) || *got.Bytes != 4 {
 			b.Errorf("got %+v", got)
 		}
 		b.refuse("write_file", args{"path": "d/a", "content": "x", "mode": "create"}, "exists", "nothing was changed")
 		b.want("d/a", "one\n")
 		got = call[writeFileOut](b, "write_file", args{"path": "d/a", "content": "two\n", "mode": "append"})
-		if got.SHA256 != hashOf([]byte("one\ntwo\n")) || got.Bytes != 8 {
+		if got.SHA256 != hashOf([]byte("one\ntwo\n")) || *got.Bytes != 8 {
 			b.Errorf("got %+v", got)
 		}
 		call[writeFileOut](b, "write_file", args{"path": "e/f/b", "content": "new", "mode": "append"})
@@ -205,6 +233,19 @@ func TestEditLineEnds(t *testing.T) {
 	_, err := newEdit([]byte("a\r\nb\nc\n"), editFileIn{OldText: "a\nb", NewText: "x"})
 	if err == nil || !strings.Contains(err.Error(), "CRLF") {
 		t.Errorf("mixed line ends: got %v", err)
+	}
+}
+
+// TestEditOverlap: of places that overlap, none is meant.
+func TestEditOverlap(t *testing.T) {
+	in := editFileIn{OldText: "}\n}\n", NewText: "X\n"}
+	content := []byte("if {\n}\n}\n}\nend\n")
+	if _, err := newEdit(content, in); err == nil || !strings.Contains(err.Error(), "2 times, at lines 2, 3") {
+		t.Errorf("got %v", err)
+	}
+	in.ReplaceAll = true
+	if e, err := newEdit(content, in); err != nil || string(e.result) != "if {\nX\n}\nend\n" {
+		t.Errorf("got %q, %v", e.result, err)
 	}
 }
 

@@ -78,6 +78,7 @@ type world struct {
 	shell
 	tmp, workspace string
 	noProc         bool
+	credential     *syscall.Credential // of who runs its commands; nil: whoever runs the tests
 }
 
 // command prepares a script as a service runs it. Its /tmp is the world's.
@@ -90,7 +91,7 @@ func (w *world) command(script string) *exec.Cmd {
 	cmd.Args[0] = "sh"
 	cmd.Dir = w.workspace
 	cmd.Env = []string{"PATH=" + w.path, "HOME=" + w.workspace, "TMPDIR=" + w.tmp, "OPENCLAW_EMULATOR_WORKSPACE=" + w.workspace}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: w.credential}
 	return cmd
 }
 

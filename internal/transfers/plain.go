@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 
 	"openclaw-mcp/client"
 	"openclaw-mcp/internal/sandbox"
@@ -21,6 +22,8 @@ type plainWay struct {
 	why    string
 	listed map[string]client.FileInfo // what the instance has, by absolute path, as far as it was looked at
 	blind  bool                       // the service lists no files
+
+	unsized sync.Once // it was said that sizes are not told
 }
 
 // plain gives the other way where err says that there is no shell, or none that helps.

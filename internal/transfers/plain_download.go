@@ -143,6 +143,11 @@ func (d *downloading) fetchPlain(ctx context.Context, name string) (s seen, err 
 	case known.Size < 0 && odd:
 		d.fail(name, "it came as text, and bytes that are not UTF-8 may have been lost on the way")
 	default:
+		if known.Size < 0 {
+			d.plain.unsized.Do(func() {
+				d.Note("the service does not tell the sizes of files, so whether they came with all their bytes is not known: line ends, spaces at the end or a byte order mark may be changed")
+			})
+		}
 		s.size, s.sum = n, sum
 	}
 	return s, nil

@@ -152,6 +152,9 @@ func TestPlainDownloadOfMangledBytes(t *testing.T) {
 		if strings.Join(got, " ") != "none hello" || u.Status != runs.StatusFailed || moved(u).Failed.Count != 1 {
 			t.Errorf("sizes %v: got %q, %s, %+v", sizes, got, u.Status, moved(u))
 		}
+		if said := strings.Contains(strings.Join(u.Notes, " "), "not tell the sizes"); said == sizes {
+			t.Errorf("sizes %v: the notes are %q", sizes, u.Notes)
+		}
 	}
 }
 

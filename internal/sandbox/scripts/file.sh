@@ -51,5 +51,22 @@ follow() {
   done
 }
 
+# nearest sets $above to the part of a path, from the workspace on, that is a folder already.
+nearest() {
+  above=$1
+  while [ ! -d "$root/$above" ]; do
+    case $above in */*) above=${above%/*} ;; *) above=. ;; esac
+  done
+}
+
+# unmake removes folders of the same path that were made in vain: those that are empty.
+unmake() {
+  below=$1
+  while [ "$below" != "$above" ]; do
+    [ ! -d "$root/$below" ] || rmdir "$root/$below" || return 0
+    case $below in */*) below=${below%/*} ;; *) return 0 ;; esac
+  done
+}
+
 # size prints a file's size. stat needs not read the file, but has two dialects.
 size() { echo $(($(stat -L -c %s "$1" || stat -L -f %z "$1" || wc -c <"$1"))); }

@@ -1,7 +1,7 @@
 # Changes a file as a whole or not at all. The new content is put into a hidden file beside it
 # and checked; under a lock that all such scripts share, the old content is compared with what it
-# should be, and the new file renamed into its place. A file with more than one name (hard links)
-# is written in place instead, so that it keeps them.
+# should be, and the new file renamed into its place. A file with more than one name (hard links),
+# or an owner or group that a new file can't be given, is written in place instead: so it keeps them.
 . ./file.sh
 
 : "${dir:?}" "${name:?}" "${mode:?}"     # mode: overwrite, create, append
@@ -13,14 +13,12 @@
 begin
 need base64 cat mv rm wc mkdir sha256sum
 enter_root
-above=$dir
-while [ ! -d "$root/$above" ]; do
-  case $above in */*) above=${above%/*} ;; *) above=. ;; esac
-done
+nearest "$dir"
 enter "$above"; within || say outside
 if [ "$above" != "$dir" ]; then
   [ -z "$match" ] || say mismatch none
   [ -n "$stage" ] || say ok
+  trap 'unmake "$dir"' EXIT
   e=$(mkdir -p -- "$root/$dir" 2>&1) || fail "$e"
 fi
 enter "$dir"; within || say outside
@@ -42,13 +40,15 @@ check
 [ -w . ] || say denied
 [ -n "$stage" ] || say ok
 
-lock=
+lock='' kept=
 # shellcheck disable=SC2317 # the trap calls it
 clean() {
-  rm -f "./$stage" "./$stage-old"
+  rm -f "./$stage"
+  [ -n "$kept" ] || rm -f "./$stage-old"
   [ -z "$lock" ] || rm -rf "$lock"
   i=0
   while [ "$i" -lt "$parts" ]; do rm -f "$staged/$stage-$i"; i=$((i + 1)); done
+  unmake "$dir"
 }
 trap clean EXIT
 trap 'exit 1' HUP INT TERM
@@ -75,7 +75,8 @@ take_lock() {
   [ -w "$locks" ] || locks=$PWD
   file=$(printf %s "$PWD/$name" | sha256)
   file=$locks/.openclaw-mcp-lock-${file%% *}
-  if has flock && (: >>"$file"); then
+  # What flock locks has to stay, so it is not for the user's folder.
+  if [ "$locks" != "$PWD" ] && has flock && (: >>"$file"); then
     exec 9>>"$file"
     flock -w 10 9 || say busy
     return
@@ -102,19 +103,22 @@ take_lock() {
 take_lock
 check
 
+# executable makes a file a program; the second argument is for fail.
 executable() {
   [ "$executable" = 1 ] || return 0
-  e=$(chmod +x "$1" 2>&1) || fail "$e"
+  e=$(chmod +x "$1" 2>&1) || fail "$e" "${2-}"
 }
 
 if [ "$mode" = append ]; then
   size=0
   [ "$kind" = none ] || size=$(size "./$name")
   e=$( { cat "./$stage" >>"./$name"; } 2>&1 ) || {
-    [ "$kind" = none ] || truncate -s "$size" "./$name"
+    [ ! -e "./$name" ] || truncate -s "$size" "./$name"
+    [ "$kind" != none ] || [ -s "./$name" ] || rm -f "./$name"
+    [ ! -e "./$name" ] || [ "$(size "./$name")" = "$size" ] || fail "$e" "partly written"
     fail "$e"
   }
-  executable "./$name"
+  executable "./$name" "partly written"
   hash "./$name"
   say ok "$(size "./$name")" "$hash"
 fi
@@ -122,8 +126,11 @@ fi
 # in_place writes the new content into the old file, and the old one back if that fails.
 in_place() {
   e=$( { cat "./$name" >"./$stage-old"; } 2>&1 ) || fail "$e"
-  e=$( { cat "./$stage" >"./$name"; } 2>&1 ) || { cat "./$stage-old" >"./$name"; fail "$e"; }
-  executable "./$name"
+  e=$( { cat "./$stage" >"./$name"; } 2>&1 ) || {
+    cat "./$stage-old" >"./$name" || { kept=yes; fail "$e" "partly kept $stage-old"; }
+    fail "$e"
+  }
+  executable "./$name" "partly written"
 }
 
 if [ "$kind" = none ]; then
@@ -133,20 +140,19 @@ if [ "$kind" = none ]; then
   elif ! ln "./$stage" "./$name"; then # no hard links here
     check
     (set -C; : >"./$name") || { check; fail "it can't be made"; }
-    e=$(mv -f "./$stage" "./$name" 2>&1) || fail "$e"
+    e=$(mv -f "./$stage" "./$name" 2>&1) || { [ -s "./$name" ] || rm -f "./$name"; fail "$e"; }
   fi
 else
   owner() { stat -c %u:%g "$1" || stat -f %u:%g "$1"; }
   owner=$(owner "./$name")
   perm=$(stat -c %a "./$name" || stat -f %Lp "./$name")
   names=$(stat -c %h "./$name" || stat -f %l "./$name")
-  if [ -n "$perm" ] && [ "$names" = 1 ]; then
-    [ "$owner" = "$(owner "./$stage")" ] || chown "$owner" "./$stage"
+  if [ -n "$perm" ] && [ "$names" = 1 ] && { [ "$owner" = "$(owner "./$stage")" ] || chown "$owner" "./$stage"; }; then
     chmod "$perm" "./$stage"
     executable "./$stage"
     e=$(mv -f "./$stage" "./$name" 2>&1) || fail "$e"
   else
-    in_place # it has several names, or there is no way to copy its permissions
+    in_place # or there is no way to copy its permissions
   fi
 fi
 report ok "$(size "./$name")" "$sum"

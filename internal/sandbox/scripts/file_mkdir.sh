@@ -6,6 +6,6 @@
 begin
 need mkdir
 enter_root
-case $dir in /*) to=$dir/$name ;; *) to=./$dir/$name ;; esac
-why=$(mkdir -p -- "$to" 2>&1) || fail "$why"
+nearest "$dir/$name"
+why=$(mkdir -p -- "$root/$dir/$name" 2>&1) || { unmake "$dir/$name"; fail "$why"; }
 say ok

@@ -40,9 +40,10 @@ finish() { printf '%s end\n' "$mark"; }
 
 say() { report "$@"; finish; exit 0; }
 
-# fail reports what a program printed as its error.
+# fail reports what a program printed as its error: nothing is changed then. Where that can't be
+# said, a second argument takes the place of the verb: "partly" and what became of it.
 fail() {
-  report failed
+  report "${2:-failed}"
   printf %s "$1" | head -c 600 | part
   finish; exit 0
 }
