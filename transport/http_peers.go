@@ -134,7 +134,7 @@ type cancelNews struct {
 	Scope  string `json:"scope"`
 	ID     string `json:"id"`
 	Reason string `json:"reason,omitempty"`
-	Claims string `json:"claims"` // the name at which whoever has such a call says so
+	Claims string `json:"claims,omitempty"` // the name at which whoever has such a call says so; "": the id is good for one call
 }
 
 func tell(f fleet.Fleet, n news) error {
@@ -183,13 +183,39 @@ const (
 	claimTime  = 500 * time.Millisecond
 )
 
-// cancelAt cancels a call that may be in any process. Where its id is good in one
-// session, whoever has it cancels it. Else all who have one like it say so first, and
-// only a single one is cancelled: the other may be another client's.
-func (h *HTTP) cancelAt(f fleet.Fleet, key callID, reason string, unique bool) {
-	if unique && h.inflight.cancel(key, reason) {
+// cancelUnique cancels a call that may be in any process, whose id is good for one call.
+// Where the process that had it is gone, and the client has not come back for its stream
+// yet, whoever goes on with the call finds the fact.
+func (h *HTTP) cancelUnique(f fleet.Fleet, key callID, reason string) {
+	if h.inflight.cancel(key, reason) {
 		return
 	}
+	ctx, done := context.WithTimeout(h.base, peerPatience)
+	defer done()
+	// First: a call that is gone on with just now is either found in its process, or finds this.
+	_, _, _ = f.Create(ctx, cancelledFact(key), []byte(reason))
+	_ = tell(f, news{Cancel: &cancelNews{Scope: key.scope, ID: key.id, Reason: reason}})
+}
+
+// cancelledFact is the fact that a call was cancelled at a process that did not have it.
+func cancelledFact(key callID) string { return "cancelled/" + key.scope + "\x00" + key.id }
+
+// cancelledBefore cancels a call that is gone on with here, if its cancel came before it.
+func (h *HTTP) cancelledBefore(ctx context.Context, who Principal, key callID, call *Call) {
+	f := h.peers.get(who)
+	if f == nil {
+		return
+	}
+	ctx, done := context.WithTimeout(ctx, peerPatience)
+	defer done()
+	if fact, found, _ := f.Find(ctx, cancelledFact(key)); found {
+		call.cancelled(string(fact.Value))
+	}
+}
+
+// cancelAt cancels a call that may be in any process. All who have one like it say so first,
+// and only a single one is cancelled: the other may be another client's.
+func (h *HTTP) cancelAt(f fleet.Fleet, key callID, reason string) {
 	claims := make(chan claim)
 	decided := make(chan struct{})
 	only := false // there is one such call; set before decided is closed
@@ -235,7 +261,6 @@ func (h *HTTP) cancelAt(f fleet.Fleet, key callID, reason string, unique bool) {
 			}
 			calls += c.Calls
 			ended = ended || c.Ended
-			waiting = !unique || calls == 0
 		case <-timer.C:
 			waiting = false
 		case <-h.base.Done():
@@ -249,6 +274,10 @@ func (h *HTTP) cancelAt(f fleet.Fleet, key callID, reason string, unique bool) {
 // claimCancel cancels a call of this process that a cancel elsewhere means.
 func (h *HTTP) claimCancel(who Principal, c cancelNews) {
 	key := callID{c.Scope, c.ID}
+	if c.Claims == "" {
+		h.inflight.cancel(key, c.Reason)
+		return
+	}
 	f := h.peers.get(who)
 	mine := h.inflight.claim(key)
 	if f == nil || mine == (claim{}) {

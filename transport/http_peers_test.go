@@ -126,7 +126,7 @@ func TestHTTPCancelElsewhere(t *testing.T) {
 				begin(1, "2", "like it")
 				key := callID{scopeOf(t, servers[0], "2"), "2"}
 				for _, srv := range servers {
-					srv.cancelAt(srv.peers.get(Principal{Name: "alice", Key: "key"}), key, "which?", false)
+					srv.cancelAt(srv.peers.get(Principal{Name: "alice", Key: "key"}), key, "which?")
 				}
 			}
 			close(f.release)

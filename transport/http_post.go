@@ -63,11 +63,14 @@ func (h *HTTP) cancel(in *incoming) {
 	id, reason := cancelParams(in.message)
 	key := callID{in.scope, id}
 	f := h.peers.get(in.session.principal)
-	if f == nil {
+	switch {
+	case f == nil:
 		h.inflight.cancel(key, reason)
-		return
+	case in.modern:
+		h.peers.do(func() { h.cancelAt(f, key, reason) })
+	default:
+		h.peers.do(func() { h.cancelUnique(f, key, reason) })
 	}
-	h.peers.do(func() { h.cancelAt(f, key, reason, !in.modern) })
 }
 
 // receive reads what was POSTed. Where that can't be served it answers, and
@@ -276,6 +279,7 @@ func (h *HTTP) run(w http.ResponseWriter, r *http.Request, in *incoming, stream 
 		if stream.comment("open") != nil {
 			stream.currentReplay().detach(stream)
 		}
+		h.cancelledBefore(ctx, in.session.principal, key, call)
 	}
 	if !initialize { // whose header tells the session, and can't go out before that is known
 		stream.startBeats()

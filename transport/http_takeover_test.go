@@ -278,3 +278,35 @@ func FuzzCursor(f *testing.F) {
 		}
 	})
 }
+
+// A cancel that comes while nobody has the call, since its process is gone and its client has
+// not come back yet, holds for whoever goes on with it.
+func TestHTTPTakeOverCancelled(t *testing.T) {
+	f, y := newFixture(), &relay{first: make(chan string, 1), later: make(chan string)}
+	f.server.AddTool(mcp.NewTool("say"), func(ctx context.Context, _ mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		return say(ctx, y.first, 0)
+	})
+	causes := make(chan error, 1)
+	servers, clients := joined(t, f, 2, HTTPOptions{Resume: func(ctx context.Context, tool string, place []byte) (*mcp.CallToolResult, error) {
+		result, err := y.resume(ctx, tool, place)
+		causes <- context.Cause(ctx)
+		return result, err
+	}})
+	y.first <- "word "
+	res := clients[0].do(t, t.Context(), http.MethodPost, toolCallOf(t, "7", "say", nil), nil)
+	defer func() { _ = res.Body.Close() }()
+	last := readEvents(t, bufio.NewReader(res.Body), 1)[0].id
+	if err := servers[0].Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	closeBody(clients[1].do(t, t.Context(), http.MethodPost, cancelOf(t, legacy, "7", "stop"), nil))
+	shared := servers[1].peers.get(Principal{Name: "alice", Key: "key"})
+	for found := false; !found; { // the cancel is seen to after its answer
+		_, found, _ = shared.Find(t.Context(), cancelledFact(callID{clients[1].session, "7"}))
+	}
+	again := clients[1].resumed(t, t.Context(), last)
+	defer func() { _ = again.Body.Close() }()
+	if cause := recv(t, causes, "the end of the call"); cause != ErrCancelled {
+		t.Errorf("the call ended for %v", cause)
+	}
+}
