@@ -78,6 +78,7 @@ func (n *normaliser) put(ev Event) {
 	setIfEmpty(&ev.SessionID, n.fresh.SessionID)
 	setIfEmpty(&ev.MessageID, n.fresh.MessageID)
 	setIfEmpty(&ev.RunID, n.fresh.RunID)
+	ev.Calling = n.calling || n.tools.running > 0
 	ev.Doubt, ev.Rivals, ev.Abrupt, ev.Elsewhere = n.doubt(), n.own.rivals, n.own.abrupt, n.isElsewhere()
 	if !n.yield(ev) {
 		n.stopped = true
@@ -96,7 +97,7 @@ func (n *normaliser) show(c change) {
 		n.quiet = true
 		n.put(Event{Kind: EventHeartbeat})
 	case n.quiet:
-		n.stale, n.calling = n.stale || c.replace && n.told > 0, false
+		n.stale, n.calling, n.tools.running = n.stale || c.replace && n.told > 0, false, 0
 		n.tellRest()
 	default:
 		switch {
@@ -106,7 +107,7 @@ func (n *normaliser) show(c change) {
 		default:
 			c.text = n.text.spoken(n.told)
 		}
-		n.told, n.stale, n.calling = len(n.text.buf), false, false
+		n.told, n.stale, n.calling, n.tools.running = len(n.text.buf), false, false, 0
 		n.put(Event{Kind: EventText, Text: c.text, Replace: c.replace})
 	}
 	if n.text.full != "" && !n.saidFull {

@@ -32,6 +32,7 @@ type reply struct {
 
 	unsure    string       // what the stream said that may be no reply, where it said nothing else
 	silent    bool         // the agent chose not to answer, so the reply has no text
+	calling   bool         // the stream told of a tool's call, and of nothing since
 	check     bool         // the stream's end had no text, and the last words before it may be missing
 	noHistory bool         // the service had none to look at before the message was sent
 	crowded   bool         // a message of the session had no answer yet then
@@ -175,7 +176,7 @@ func (r *reply) start(ctx context.Context, before []*reply) {
 		r.End(runs.StatusFailed, err)
 	default:
 		r.Line("status: the stream ended early; reading the reply from the session's history")
-		r.followHistory(ctx, follow{accepted: accepted, final: final, ended: final || err == nil, unproven: r.doubt != nil || r.crowded && r.unproven, cause: err})
+		r.followHistory(ctx, follow{accepted: accepted, final: final, ended: final || err == nil, calling: r.calling && !final, unproven: r.doubt != nil || r.crowded && r.unproven, cause: err})
 	}
 }
 
@@ -298,7 +299,7 @@ func (r *reply) event(ev client.Event) {
 	if ev.RunID != "" {
 		r.run = ev.RunID
 	}
-	r.unproven, r.doubt = ev.Doubt, nil
+	r.unproven, r.doubt, r.calling = ev.Doubt, nil, ev.Calling
 	if ev.Doubt && ev.Rivals || ev.Kind == client.EventOtherRun {
 		r.doubt = errOtherRuns
 	}

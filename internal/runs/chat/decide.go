@@ -99,17 +99,26 @@ func (s standing) decide(t timing) (ending, bool) {
 // unmarked reports whether nothing but its rest speaks for the end of a reply.
 func (s standing) unmarked() bool { return s.verdict == found && !s.final && !s.marked() }
 
+// inCall reports whether the stream broke where the agent used a tool, and the history has no
+// more of the reply than came before.
+func (s standing) inCall() bool {
+	return s.calling && s.text != "" && !s.marked() && strings.HasPrefix(bare(s.follow.shown), bare(s.text))
+}
+
 // whole decides on a reply that has text.
 func (s standing) whole(t timing) (ending, bool) {
-	if s.working() {
-		patience := t.patience
-		if s.listed {
+	if working := s.working(); working || s.inCall() {
+		patience, where := t.patience, "the history ends with the agent at work"
+		if !working {
+			where = "the stream broke where the agent used a tool, and the history does not show what came of it"
+		}
+		if s.listed || !working {
 			patience /= 3
 		}
 		if s.quiet < patience {
 			return ending{}, false
 		}
-		return s.failed(fmt.Errorf("unclear: the history ends with the agent at work, and has had nothing new for %s", patience))
+		return s.failed(fmt.Errorf("unclear: %s, and has had nothing new for %s", where, patience))
 	}
 	marked := s.final || s.marked()
 	need, evidence := t.settle, fmt.Sprintf("where it stood unchanged for %s, with no sign that the agent works on", t.settle)

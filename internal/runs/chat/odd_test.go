@@ -61,6 +61,7 @@ type odd struct {
 	// answer), "lost" (before it came), "queued", "202", "202 empty" (the reply is in
 	// the history alone), "page" (a web page stands before the service)
 	stream    string
+	atTool    bool   // and it breaks where the first tool begins, of which the history has no row
 	told      int    // how many parts the stream brings before it breaks
 	dialect   string // a key of dialects; "" is "named"
 	variant   int    // of the dialect
@@ -363,7 +364,7 @@ func (o *odd) history(req *http.Request) (status int, body string) {
 	}
 	list := make([]any, 0, len(rows)+1)
 	for _, row := range rows {
-		if row.role == "assistant" && row.text == "" && !row.tool && (row.failure == "" || !o.stops) {
+		if row.role == "assistant" && row.text == "" && (!row.tool || o.atTool) && (row.failure == "" || !o.stops) {
 			continue
 		}
 		list = append(list, o.item(row))
@@ -555,7 +556,10 @@ func (o *odd) feed(w http.ResponseWriter, ctx context.Context, turn int, steps <
 				return
 			}
 		}
-		if v.say(s); s.what == "end" || s.what == "fail" {
+		if v.say(s); s.what == "tool" && o.atTool {
+			panic(http.ErrAbortHandler)
+		}
+		if s.what == "end" || s.what == "fail" {
 			for ok := o.stays; ok; {
 				if s, ok = next(); ok && o.relays && s.turn != turn {
 					v.other(s)
