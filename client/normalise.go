@@ -56,6 +56,7 @@ type normaliser struct {
 	unsure   string   // a text that came and may be none of the agent's
 	cut      string   // what cut the model's last message short
 	calling  bool     // the model stopped to call a tool
+	speaker  Role     // of OpenAI's chunks, as the last one said that did
 	choice   string   // which of several answers is read: the first that came
 	attached []string // notes of what goes with the reply
 }
@@ -228,7 +229,7 @@ func (n *normaliser) plain(kind string, f frame) {
 	switch {
 	case (f.cut || n.keyed || n.objects && !n.rawText) && looksBroken(f.data),
 		f.cut && (class != classText || strings.HasPrefix("[DONE]", s)),
-		class == classText && s == "null" && !n.rawText:
+		class == classText && !isString && (s == "null" && !n.rawText || n.keyed && (kind == "" || kind == "message" && isGreeting(s))):
 		n.put(Event{Kind: EventUnknown})
 	case class == classText:
 		n.bare = true

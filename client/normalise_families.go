@@ -26,6 +26,13 @@ func (n *normaliser) openAI(o object) {
 		return
 	}
 	d, _ := c.object("delta")
+	if role := d.text("role"); role != "" {
+		n.speaker = decodeRole(role)
+	}
+	if n.speaker == RoleTool || n.speaker == RoleUser {
+		n.foreign(d)
+		return
+	}
 	s := blocksText(d.first("content", "refusal"))
 	if isReasoning(d) || isReasoning(c) || isReasoning(o) {
 		s = ""
@@ -218,6 +225,7 @@ func (n *normaliser) agentEvent(o object) {
 			}
 			n.fail(failure(d))
 		default:
+			n.text.redo = len(n.text.buf) > 0 && (canonical(d.text("phase")) == "start" || canonical(d.text("phase")) == "fallback")
 			n.put(Event{Kind: EventHeartbeat})
 		}
 	case "error":
