@@ -224,8 +224,8 @@ func (n *normaliser) body(body []byte) error {
 	n.noteIDs(reply.SessionID, reply.MessageID, reply.RunID)
 	var e *Error
 	switch {
-	case ok && n.isEcho(o, reply.Text), ok && err == nil && isMarkAlone(o, reply.Text):
-		if weight(reply.Text) < longWords || isEndMark(reply.Text) {
+	case ok && n.isEcho(o, reply.Text), ok && err == nil && mayBeRemark(o, reply.Text):
+		if !n.isQuestion(reply.Text) || weight(reply.Text) < longWords || isEndMark(reply.Text) {
 			n.unsure = reply.Text
 		}
 		n.accept("")

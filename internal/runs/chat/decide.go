@@ -83,6 +83,8 @@ func (s standing) decide(t timing) (ending, bool) {
 		return complete(s.shown, "the stream ended without an end marker, and the history does not show the reply: it may be incomplete")
 	case s.final && s.shown == "" && s.unsure != "" && s.reached > t.lag:
 		return complete(s.unsure, noteUnsure)
+	case s.ended && s.accepted && s.shown == "" && s.unsure != "" && s.verdict != found && s.reached > t.unclear:
+		return complete(s.unsure, noteUnsure)
 	case s.verdict == unclear && s.reached > t.unclear:
 		return s.failed(fmt.Errorf("unclear: %s", s.why), "read_chat_history shows what there is")
 	case s.final && s.shown == "" && s.reached > t.unclear:
@@ -120,7 +122,8 @@ func (s standing) whole(t timing) (ending, bool) {
 		}
 		return s.failed(fmt.Errorf("unclear: %s, and has had nothing new for %s", where, patience))
 	}
-	marked := s.final || s.marked()
+	said := s.unsure != "" && sameWords(s.text, s.unsure)
+	marked := s.final || s.marked() || said
 	need, evidence := t.settle, fmt.Sprintf("where it stood unchanged for %s, with no sign that the agent works on", t.settle)
 	switch {
 	case s.doubt && sameWords(s.text, s.streamed):
@@ -167,7 +170,7 @@ func (s standing) whole(t timing) (ending, bool) {
 	case text == "":
 		return s.failed(errors.New("unclear: the history leaves the text of the reply out as too large"))
 	case client.IsSilent(text): // that is an end, too
-	case !s.final && !(s.doubt && sameWords(text, s.streamed)):
+	case !s.final && !said && !(s.doubt && sameWords(text, s.streamed)):
 		notes = append(notes, "no end of the reply was seen on the stream; it is from the session's history, "+evidence)
 	}
 	return complete(text, notes...)

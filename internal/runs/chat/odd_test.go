@@ -58,7 +58,7 @@ type odd struct {
 	follower time.Duration // after which somebody asks something behind ours; 0 for nobody
 
 	// "whole", "cut", "closed" (with no end marker), "silent", "reset" (with no
-	// answer), "lost" (before it came), "queued", "202", "202 empty" (the reply is in
+	// answer), "lost" (before it came), "queued", "started", "202", "202 empty" (the reply is in
 	// the history alone), "page" (a web page stands before the service)
 	stream    string
 	atTool    bool   // and it breaks where the first tool begins, of which the history has no row
@@ -486,6 +486,8 @@ func (o *odd) chat(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler)
 	case "queued":
 		o.reply(w, 200, "application/json", `{"status":"queued","message":"Message queued","session_id":"s1"}`)
+	case "started":
+		o.reply(w, 200, "application/json", `{"message":"Agent run started","runId":"run-1","session_id":"s1"}`)
 	case "202":
 		o.reply(w, 202, "application/json", `{"message":"Your message was accepted","session_id":"s1"}`)
 	case "202 empty":
