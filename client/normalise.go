@@ -21,8 +21,9 @@ type normaliser struct {
 	tools  toolTracker
 	halves halves
 
-	sentTo   string // the session that the message was sent to, "" where the service chooses
-	question string // the message
+	sentTo   string                     // the session that the message was sent to, "" where the service chooses
+	question string                     // the message
+	before   func(id, text string) bool // as SendRequest.Before
 	own      ownRun
 	names    ownNames
 	strange  bool // text or an end came under the name of a session that may be another's
@@ -33,6 +34,7 @@ type normaliser struct {
 	try      failedTry
 	event    object // the one at hand
 
+	parts                 textParts
 	chats, agents, others numbering // of the gateway's events, and of others
 
 	session, message, run string // the latest ids, for the final event

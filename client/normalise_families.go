@@ -283,6 +283,10 @@ func (n *normaliser) openResponses(kind string, o object) {
 	}
 	switch strings.TrimPrefix(kind, "response.") {
 	case "output_text.delta", "refusal.delta", "text.delta":
+		if n.text.current().id != part && n.text.seen[part] { // two are written at the same time
+			n.show(n.text.item(part, nil, o.text("delta", "text"), false))
+			return
+		}
 		n.show(n.text.piece(part, o.text("delta", "text")))
 	case "output_text.done", "refusal.done", "text.done":
 		n.show(n.text.message(part, o.text("text", "refusal")))

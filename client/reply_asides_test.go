@@ -23,6 +23,31 @@ var chunkRoles = []replyRow{
 	{rule: "the user", in: `{"choices":[{"delta":{"role":"user","content":"What is it?"}}]}` + "\n" + `{"choices":[{"delta":{"role":"assistant"}}]}` + "\n" + chunk("Hello") + "[DONE]", text: "Hello", end: "final"},
 }
 
+// Texts may be written at the same time.
+var interleaved = []replyRow{
+	{rule: "AI SDK", in: vercelStart("a") + vercelStart("b") + vercelDelta("a", "One ") + vercelDelta("b", "Three ") + vercelDelta("a", "two.") + vercelDelta("b", "four.") + "[DONE]", text: "One two.\n\nThree four.", end: "final"},
+	{rule: "AI SDK: one behind the other", in: vercelStart("a") + vercelDelta("a", "One ") + vercelDelta("a", "two,") + `{"type":"text-end","id":"a"}` + "\n" + vercelStart("b") + vercelDelta("b", " three.") + "[DONE]", text: "One two, three.", end: "final"},
+	{rule: "AI SDK: ids of events", in: vercelDelta("1", "One ") + vercelDelta("2", "two.") + "[DONE]", text: "One two.", end: "final"},
+	{rule: "G", in: `{"type":"response.output_text.delta","item_id":"a","delta":"One "}` + "\n" + `{"type":"response.output_text.delta","item_id":"b","delta":"Three "}` + "\n" + `{"type":"response.output_text.delta","item_id":"a","delta":"two."}` + "\n" +
+		`{"type":"response.output_text.delta","item_id":"b","delta":"four."}` + "\n" + `{"type":"response.completed"}`, text: "One two.Three four.", end: "final"},
+}
+
+func vercelStart(id string) string { return `{"type":"text-start","id":"` + id + `"}` + "\n" }
+
+func vercelDelta(id, text string) string {
+	return `{"type":"text-delta","id":"` + id + `","delta":"` + text + `"}` + "\n"
+}
+
+// A service may begin a stream with messages of before.
+var replayed = []replyRow{
+	{rule: "up to ours", in: `message>{"id":"u0","role":"user","content":"Older?"}` + "\n" + `message>{"id":"a1","role":"assistant","content":"Older."}` + "\n" + `message>{"id":"u1","role":"user","content":"What is it?"}` + "\n" +
+		`message>{"id":"a2","role":"assistant","content":"Hello"}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "known by its id", in: `message>{"id":"a0","role":"assistant","content":"old answer"}` + "\n" + `delta>{"text":"Hel"}` + "\n" + `delta>{"text":"lo"}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "the id again, with other words", in: `message>{"id":"a0","role":"assistant","content":"Hello"}` + "\ndone>{}", text: "Hello", end: "final"},
+	{rule: "the words again, with another id", in: `message>{"id":"a1","role":"assistant","content":"old answer"}` + "\ndone>{}", text: "old answer", end: "final"},
+	{rule: "our message behind pieces", in: `delta>{"text":"Hello"}` + "\n" + `message>{"id":"u1","role":"user","content":"What is it?"}` + "\ndone>{}", text: "Hello", end: "final"},
+}
+
 // A text that has all before it may begin anew: with another message, or the same once more.
 var begunAnew = []replyRow{
 	{rule: "F: without a word", in: f("r", "assistant", `"text":"The answer to","delta":"The answer to"`) + f("r", "assistant", `"text":"Your question","delta":"Your question"`) + f("r", "assistant", `"text":"Your question has","delta":" has"`) + over,
@@ -38,7 +63,7 @@ var begunAnew = []replyRow{
 }
 
 func TestWhatIsNoReply(t *testing.T) {
-	for name, rows := range map[string][]replyRow{"signs": bareSigns, "roles": chunkRoles, "anew": begunAnew} {
+	for name, rows := range map[string][]replyRow{"signs": bareSigns, "roles": chunkRoles, "interleaved": interleaved, "replayed": replayed, "anew": begunAnew} {
 		t.Run(name, func(t *testing.T) {
 			for _, row := range rows {
 				t.Run(row.rule, row.check)

@@ -434,7 +434,8 @@ func TestReplies(t *testing.T) {
 
 func (row replyRow) check(t *testing.T) {
 	body := row.in
-	answer := streamAnswer{status: max(row.status, 200), contentType: row.contentType, sentTo: row.session, question: "What is it?", unframed: !row.framed(), linger: row.lingers}
+	answer := streamAnswer{status: max(row.status, 200), contentType: row.contentType, sentTo: row.session, question: "What is it?", unframed: !row.framed(), linger: row.lingers,
+		before: func(id, text string) bool { return id == "a0" && text == "old answer" }}
 	if row.contentType == "" {
 		body = asSSE(row.in)
 		answer.contentType = "text/event-stream"

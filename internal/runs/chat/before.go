@@ -31,6 +31,12 @@ func (r *reply) markHistory(ctx context.Context) {
 		if n := len(page.Items); n > 0 {
 			anchor = was.rows[n-1]
 		}
+		was.said = make(map[string]uint64, len(page.Items))
+		for _, row := range page.Items {
+			if fromAgent(row) && row.ID != "" {
+				was.said[row.ID] = hashText(strings.TrimSpace(row.Text))
+			}
+		}
 		rows, n := asked(page.Items, len(page.Items))
 		if r.crowded = unanswered(rows, time.Time{}); n > 0 {
 			was.last = hashText(rows[n-1].Text)
@@ -43,6 +49,12 @@ func (r *reply) markHistory(ctx context.Context) {
 			}
 		})
 	}
+}
+
+// has reports whether the agent had said a text under an id.
+func (b before) has(id, text string) bool {
+	sum, known := b.said[id]
+	return known && sum == hashText(strings.TrimSpace(text))
 }
 
 // missing gives what this process had of the session last, where the history does not show

@@ -152,6 +152,7 @@ func (r *reply) start(ctx context.Context, before []*reply) {
 		return // cancelled before
 	}
 	accepted, final, err := r.converse(ctx)
+	r.Locked(func() { r.was.said = nil })
 	if ctx.Err() != nil {
 		return
 	}
@@ -230,7 +231,7 @@ func (r *reply) waitFor(ctx context.Context, previous *reply) bool {
 // took the message; final that the stream came to its own end, with err as the
 // agent's error.
 func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err error) {
-	req := client.SendRequest{Message: r.message, SessionID: r.sessionID(), Linger: true, Room: r.Room}
+	req := client.SendRequest{Message: r.message, SessionID: r.sessionID(), Linger: true, Room: r.Room, Before: r.was.has}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watchdog := r.watchStream(ctx, cancel)

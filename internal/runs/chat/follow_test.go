@@ -38,6 +38,7 @@ func TestOddServices(t *testing.T) {
 		"the gateway's, cut there":                         {service: &odd{parts: []part{interim[0], {after: 5 * minute, text: "Done.", tool: true}}, dialect: "agent", stream: "cut", told: 1, atTool: true}, within: 6 * minute},
 		"cut there, and the tool runs for 20 min":          {service: &odd{parts: []part{interim[0], {after: 20 * minute, text: "Done.", tool: true}}, stream: "cut", told: 1, atTool: true}, unclear: "used a tool", within: 12 * minute},
 		"the answer is that the run has begun":             {service: &odd{parts: interim, stream: "started"}, note: "stood unchanged"},
+		"the stream begins with old messages":              {service: &odd{parts: interim, old: 3, same: true, replays: true, stream: "whole"}},
 		"silent for 240 s, the answer comes on it":         {service: &odd{parts: []part{interim[0], {after: 240 * time.Second, text: "All 12 tests pass."}}, stream: "whole"}, within: 5 * minute},
 		"pings for 600 s, the answer comes on it":          {service: &odd{parts: []part{interim[0], {after: 600 * time.Second, text: "All 12 tests pass."}}, stream: "whole", pings: true}, within: 11 * minute},
 		"silent for ever, marked as ended":                 {service: &odd{parts: answer, stops: true, stream: "silent"}, note: "marks it as ended"},

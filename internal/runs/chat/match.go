@@ -17,6 +17,8 @@ type before struct {
 	busy bool     // the service said then that the agent was at work
 	// missing is what was said in the session, and the history did not show yet.
 	missing []overlapping
+	// said has hashes of the agent's texts by their ids, as long as the stream is read.
+	said map[string]uint64
 }
 
 // sent is the message whose reply is looked for.

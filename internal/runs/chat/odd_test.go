@@ -72,6 +72,7 @@ type odd struct {
 	before    string // how the run of the message before ends on our stream, behind its answer in the history: "end", "fail"; "" is before ours began
 	stays     bool   // the stream stays open behind its end
 	pings     bool   // and shows a sign of life every 10 s
+	replays   bool   // the stream begins with what stood in the history before
 	noise     bool   // signs of life, the model's thoughts, the question again
 	twice     bool   // the pieces of the last part come a second time
 	throttles bool   // the gateway's texts come at most every 150 ms
@@ -506,6 +507,13 @@ func (o *odd) feed(w http.ResponseWriter, ctx context.Context, turn int, steps <
 		v.other(said{turn: turn - 1, what: o.before, text: "the model before was overloaded"})
 	}
 	v.begin()
+	if o.replays {
+		var old []*stored
+		o.locked(func() { old = slices.Clone(o.rows[:2*o.old]) })
+		for _, row := range old {
+			v.event("message", fields{"id": fmt.Sprint("m", row.n), "role": row.role, "content": row.text})
+		}
+	}
 	var ping <-chan time.Time
 	if o.pings {
 		tick := time.NewTicker(10 * time.Second)
