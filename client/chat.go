@@ -208,7 +208,7 @@ func (s *ChatService) converse(ctx context.Context, instance, rest string, r Sen
 			return
 		}
 		defer func() { _ = resp.body.Close() }()
-		answer := streamAnswer{status: resp.status, contentType: resp.header.Get("Content-Type"), sentTo: r.SessionID, question: r.Message, linger: r.Linger, room: r.Room, limit: s.core.options.maxEvent, unframed: resp.unframed, mask: s.core.maskBroken}
+		answer := streamAnswer{status: resp.status, contentType: resp.header.Get("Content-Type"), sentTo: r.SessionID, question: r.Message, linger: r.Linger, before: r.Before, room: r.Room, limit: s.core.options.maxEvent, unframed: resp.unframed, mask: s.core.maskBroken}
 		body := bufio.NewReader(resp.body)
 		if rest == "/chat" && mayBeJSON(body) && !isStream(answer.contentType) {
 			answer.contentType = "application/json" // whatever it is called

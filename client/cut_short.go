@@ -104,16 +104,8 @@ var abortKeys = []string{"aborted", "cancelled", "canceled", "interrupted", "kil
 // outcomeOfWhole looks for it within an answer that has the reply's text somewhere.
 func outcomeOfWhole(o object, depth int) outcome {
 	end := outcomeOf(o)
-	end.open = end.cut == "" && isUnfinished(o) && !mayBeOfSession(o)
+	end.open = end.cut == "" && isUnfinished(o)
 	return end.orInside(o, depth)
-}
-
-// mayBeOfSession reports whether a status stands beside a text that it may say nothing of:
-// {"status":"running","reply":"…"}.
-func mayBeOfSession(o object) bool {
-	text, word := o.text(flatKeys...), canonical(o.text("status", "state"))
-	return text != "" && o.text("role") == "" && !isPlaceholder(text) &&
-		word != "processing" && word != "in_progress" && slices.Contains(acceptedWords, word)
 }
 
 // flatKeys are the names of a reply's text that are not those of a remark.

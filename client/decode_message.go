@@ -65,6 +65,7 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	default:
 		m.Working = stopsForTool(reason)
 	}
+	m.Working = m.Working || waitsForPart(o)
 	if m.Draft = draftOf(o); m.Draft != NotDraft {
 		m.Working, m.Ended = m.Role != RoleUser, false
 	}

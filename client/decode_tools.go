@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -28,6 +29,23 @@ func decodeToolCalls(o object) []ToolCall {
 		}
 	}
 	return calls
+}
+
+// waitsForPart reports whether a message of the AI SDK ends with a call that has no output yet:
+// {"parts":[{"type":"tool-exec","toolCallId":"t","state":"input-available"}]}.
+func waitsForPart(o object) (waits bool) {
+	parts, _ := asArray(o["parts"])
+	for _, raw := range parts {
+		p, _ := asObject(raw)
+		kind, state := p.text("type"), p.text("state")
+		switch {
+		case strings.HasPrefix(kind, "tool-"), kind == "dynamic-tool":
+			waits = state == "input-streaming" || state == "input-available"
+		case kind == "text" && p.text("text") != "":
+			waits = false
+		}
+	}
+	return waits
 }
 
 func decodeToolCall(b object) ToolCall {

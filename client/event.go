@@ -29,6 +29,7 @@ type Event struct {
 	Doubt     bool   // nothing but its place on the stream tells that its run answers the message
 	Rivals    bool   // with Doubt: the stream has had more than one run that may
 	Abrupt    bool   // with Doubt: its end is all that came of the run, which may be one from before the message
+	Calling   bool   // of a tool that was called no end came, and no text since: the agent is at work
 	Elsewhere bool   // the stream calls its session otherwise than the message's: with an end, and Linger, an EventGoesOn may follow
 	Note      string // of EventFinal: what to tell about the reply, "" for nothing
 	Unsure    string // of EventFinal and EventAccepted without a text: what came and may be a mark of the end, or the message again; the history tells whether the agent said it

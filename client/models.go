@@ -124,6 +124,10 @@ type SendRequest struct {
 	// with Doubt, and then perhaps an [EventOtherRun]. Behind a failure, it is read on
 	// for another attempt, and behind an end with Elsewhere for ours ([EventGoesOn]).
 	Linger bool
+
+	// Before reports whether the agent had said a text, under the id of its message, before
+	// this message was sent: a service may send old ones again. nil: nothing is known.
+	Before func(id, text string) bool
 }
 
 // Reply is the agent's whole answer to one message.

@@ -21,8 +21,9 @@ type normaliser struct {
 	tools  toolTracker
 	halves halves
 
-	sentTo   string // the session that the message was sent to, "" where the service chooses
-	question string // the message
+	sentTo   string                     // the session that the message was sent to, "" where the service chooses
+	question string                     // the message
+	before   func(id, text string) bool // as SendRequest.Before
 	own      ownRun
 	names    ownNames
 	strange  bool // text or an end came under the name of a session that may be another's
@@ -33,6 +34,7 @@ type normaliser struct {
 	try      failedTry
 	event    object // the one at hand
 
+	parts                 textParts
 	chats, agents, others numbering // of the gateway's events, and of others
 
 	session, message, run string // the latest ids, for the final event
@@ -56,6 +58,7 @@ type normaliser struct {
 	unsure   string   // a text that came and may be none of the agent's
 	cut      string   // what cut the model's last message short
 	calling  bool     // the model stopped to call a tool
+	speaker  Role     // of OpenAI's chunks, as the last one said that did
 	choice   string   // which of several answers is read: the first that came
 	attached []string // notes of what goes with the reply
 }
@@ -78,6 +81,7 @@ func (n *normaliser) put(ev Event) {
 	setIfEmpty(&ev.SessionID, n.fresh.SessionID)
 	setIfEmpty(&ev.MessageID, n.fresh.MessageID)
 	setIfEmpty(&ev.RunID, n.fresh.RunID)
+	ev.Calling = n.calling || n.tools.running > 0
 	ev.Doubt, ev.Rivals, ev.Abrupt, ev.Elsewhere = n.doubt(), n.own.rivals, n.own.abrupt, n.isElsewhere()
 	if !n.yield(ev) {
 		n.stopped = true
@@ -96,7 +100,7 @@ func (n *normaliser) show(c change) {
 		n.quiet = true
 		n.put(Event{Kind: EventHeartbeat})
 	case n.quiet:
-		n.stale, n.calling = n.stale || c.replace && n.told > 0, false
+		n.stale, n.calling, n.tools.running = n.stale || c.replace && n.told > 0, false, 0
 		n.tellRest()
 	default:
 		switch {
@@ -106,7 +110,7 @@ func (n *normaliser) show(c change) {
 		default:
 			c.text = n.text.spoken(n.told)
 		}
-		n.told, n.stale, n.calling = len(n.text.buf), false, false
+		n.told, n.stale, n.calling, n.tools.running = len(n.text.buf), false, false, 0
 		n.put(Event{Kind: EventText, Text: c.text, Replace: c.replace})
 	}
 	if n.text.full != "" && !n.saidFull {
@@ -227,7 +231,7 @@ func (n *normaliser) plain(kind string, f frame) {
 	switch {
 	case (f.cut || n.keyed || n.objects && !n.rawText) && looksBroken(f.data),
 		f.cut && (class != classText || strings.HasPrefix("[DONE]", s)),
-		class == classText && s == "null" && !n.rawText:
+		class == classText && !isString && (s == "null" && !n.rawText || n.keyed && (kind == "" || kind == "message" && isGreeting(s))):
 		n.put(Event{Kind: EventUnknown})
 	case class == classText:
 		n.bare = true

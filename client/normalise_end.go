@@ -19,7 +19,7 @@ func (n *normaliser) finish(final string) {
 	if c := n.text.current(); c.start > 0 && IsSilent(n.text.spoken(c.start)) {
 		n.show(n.text.rewrite(c.start-c.lead, "")) // nothing to add to the messages before
 	}
-	ev := Event{Kind: EventFinal, SessionID: n.session, MessageID: n.message, RunID: n.run, Check: n.check || n.wentOn(final) || n.lost(final)}
+	ev := Event{Kind: EventFinal, SessionID: n.session, MessageID: n.message, RunID: n.run, Check: n.check || n.text.anew || n.wentOn(final) || n.lost(final)}
 	switch text := n.text.spoken(0); {
 	case IsSilent(text):
 		if n.told > 0 || n.stale {

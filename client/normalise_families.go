@@ -26,6 +26,13 @@ func (n *normaliser) openAI(o object) {
 		return
 	}
 	d, _ := c.object("delta")
+	if role := d.text("role"); role != "" {
+		n.speaker = decodeRole(role)
+	}
+	if n.speaker == RoleTool || n.speaker == RoleUser {
+		n.foreign(d)
+		return
+	}
 	s := blocksText(d.first("content", "refusal"))
 	if isReasoning(d) || isReasoning(c) || isReasoning(o) {
 		s = ""
@@ -218,6 +225,7 @@ func (n *normaliser) agentEvent(o object) {
 			}
 			n.fail(failure(d))
 		default:
+			n.text.redo = len(n.text.buf) > 0 && (canonical(d.text("phase")) == "start" || canonical(d.text("phase")) == "fallback")
 			n.put(Event{Kind: EventHeartbeat})
 		}
 	case "error":
@@ -275,6 +283,10 @@ func (n *normaliser) openResponses(kind string, o object) {
 	}
 	switch strings.TrimPrefix(kind, "response.") {
 	case "output_text.delta", "refusal.delta", "text.delta":
+		if n.text.current().id != part && n.text.seen[part] { // two are written at the same time
+			n.show(n.text.item(part, nil, o.text("delta", "text"), false))
+			return
+		}
 		n.show(n.text.piece(part, o.text("delta", "text")))
 	case "output_text.done", "refusal.done", "text.done":
 		n.show(n.text.message(part, o.text("text", "refusal")))

@@ -100,6 +100,8 @@ func (n *normaliser) named(kind string, o object, depth int) {
 // repetitions that some services make are recognised.
 func (n *normaliser) unknown(kind string, o object) {
 	switch kind {
+	case "text_start", "text_end":
+		n.startsPart(kind, o)
 	case "assistant", "assistant_message", "result":
 		text := o.text("result")
 		if text == "" {
@@ -152,6 +154,9 @@ func (n *normaliser) textEvent(kind string, o object, depth int) {
 	}
 	if o.text("role") != "" && (kind == "" || kind == "message") && (o.id("id") != "" || n.deltas) {
 		n.wholeMessage(o, o)
+		return
+	}
+	if n.ofPart(kind, o) {
 		return
 	}
 	for _, k := range incrementKeys {
@@ -225,6 +230,10 @@ func (n *normaliser) wholeMessage(m, o object) {
 	text := messageText(m)
 	n.hasKeys()
 	n.release()
+	if n.before != nil && id != "" && n.before(id, text) {
+		n.put(Event{Kind: EventUnknown}) // told once more
+		return
+	}
 	if text != "" && kindOf(o["done"]) != 'f' {
 		n.isWhole()
 	}
@@ -257,6 +266,10 @@ func (n *normaliser) foreign(m object) {
 	}
 	if said := strings.TrimSpace(messageText(m)); roleOf(m) == RoleUser && said != "" && said == strings.TrimSpace(n.question) {
 		n.isAsked(m.id("id", "message_id", "messageId"), m)
+		if !n.deltas && !n.bare && n.source == "" && len(n.text.buf) > 0 { // messages as they are stored, up to ours
+			n.mine.answer = ""
+			n.restart()
+		}
 	}
 	n.put(Event{Kind: EventUnknown})
 }

@@ -138,7 +138,7 @@ func TestNormalise(t *testing.T) {
 		{"pieces of which one begins like the one before", `{"text":"an"}` + "\n" + `{"text":"and"}` + "\n" + `{"text":"!"}` + "\n" + `done>{}`, "+an +d =anand! final:anand!"},
 		{"increments by name are that", `delta>{"text":"The"}` + "\n" + `delta>{"text":"The quick"}` + "\n" + `done>{}`, "+The +The quick final:TheThe quick"},
 		{"only deltaText", `{"state":"delta","deltaText":"a"}` + "\n" + `{"state":"delta","deltaText":"a"}`, "+a +a"},
-		{"agent text restarts", `{"stream":"assistant","data":{"text":"one","delta":"one"}}` + "\n" + `{"stream":"assistant","data":{"text":"two","delta":"two"}}`, "+one +two"},
+		{"agent text restarts", `{"stream":"assistant","data":{"text":"one","delta":"one"}}` + "\n" + `{"stream":"assistant","data":{"text":"two","delta":"two"}}`, "+one +\n\ntwo"},
 		{"agent text again", `{"stream":"assistant","data":{"text":"one","delta":"one"}}` + "\n" + `{"stream":"assistant","data":{"text":"one","delta":"one"}}`, "+one ."},
 		{"incomplete response", `{"type":"response.output_text.delta","delta":"a"}` + "\n" + `{"type":"response.incomplete","response":{}}`, "+a final:a"},
 		{"invalid utf-8", "a\xff\xfeb", "+a\uFFFDb"},

@@ -41,6 +41,8 @@ type transcript struct {
 	segs []segment       // not empty once current was called
 	seen map[string]bool // ids of the segments before the current one
 	gap  bool            // a blank line parts what comes next from what was shown
+	anew bool            // a text that has all before it began anew, and no tool ran between
+	redo bool            // the next one may: the run began anew
 	kept bool            // but only where no white space does
 	full string          // why the text stops where buf ends; "": it does not
 	// thoughts says that some of the text is what the model thinks; sought is where the end of
@@ -363,6 +365,8 @@ func (t *transcript) snapshot(s string) change {
 func (t *transcript) step(s, delta string) change {
 	c := t.current()
 	n := len(s) - len(delta)
+	redo := t.redo
+	t.redo = false
 	switch {
 	case delta == "" || s == "":
 		return t.snapshot(s + delta)
@@ -373,8 +377,13 @@ func (t *transcript) step(s, delta string) change {
 	case n == 0 && s == delta && t.full == "" && c.start == len(t.buf):
 		return t.add(s) // the first piece behind a tool call
 	case n == 0 && s == delta && t.full == "" && !extends(s, t.buf[c.start:]):
-		// The piece is all there is of it: the first of another message.
-		t.open("")
+		// The piece is all there is of it: the first of another message, or of the same
+		// once more. The history tells which.
+		t.anew = true
+		if redo {
+			return t.rewrite(c.start, s)
+		}
+		t.part()
 		return t.add(s)
 	}
 	return t.snapshot(s)

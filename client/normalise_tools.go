@@ -19,6 +19,7 @@ type toolTracker struct {
 	partial map[string]*partialArgs // by index: calls whose arguments come in pieces
 	order   []string                // the keys of partial
 	came    bool                    // there was one
+	running int                     // calls without an end, as far as no text came since
 	printed string                  // the last result, without the space around it; "" where that is long
 	items   map[string]string       // call ids by the id of their output item
 	held    eventHold               // for partial
@@ -91,6 +92,7 @@ func (n *normaliser) startCall(c ToolCall) {
 	switch {
 	case isNew:
 		k.args = c.Arguments != nil
+		n.tools.running++
 		n.put(Event{Kind: EventToolStart, Tool: c})
 	case c.Arguments != nil && !k.args && !k.ended:
 		k.args = true
@@ -113,6 +115,7 @@ func (n *normaliser) endCall(c ToolCall) {
 		}
 		k.ended = true
 	}
+	n.tools.running = max(0, n.tools.running-1)
 	if n.tools.printed = ""; len(c.Result) <= maxPrinted {
 		n.tools.printed = strings.TrimSpace(c.Result)
 	}

@@ -80,7 +80,22 @@ func isUnsigned(o object, depth int) bool {
 // answerNames are keys under which an answer has the agent's words and no others.
 var answerNames = []string{"reply", "response", "answer", "output", "assistant_message", "assistantMessage", "messages", "choices", "payloads"}
 
-// isMarkAlone reports whether the only text of an answer is a word that marks success.
-func isMarkAlone(o object, s string) bool {
-	return isEndMark(s) && (o.text("result", "message") == s && isUnsigned(o, 0) || o.text("output") == s) && o.first("content", "text") == nil
+// mayBeRemark reports whether the only text of an answer may be what the service says of the
+// message, and not the agent: it stands where nothing says whose words it has, or is a
+// remark, or marks success.
+func mayBeRemark(o object, s string) bool {
+	return isBareMessage(o, s, 0) || isRemark(s) ||
+		isEndMark(s) && (o.text("result") == s && isUnsigned(o, 0) || o.text("output") == s) && o.first("content", "text") == nil
+}
+
+func isBareMessage(o object, s string, depth int) bool {
+	if o.text("message") == s && o.first("content", "text") == nil && isUnsigned(o, 0) {
+		return true
+	}
+	for _, k := range []string{"data", "result", "payload"} {
+		if inner, ok := o.object(k); ok && depth < maxNesting && isBareMessage(inner, s, depth+1) {
+			return true
+		}
+	}
+	return false
 }

@@ -78,7 +78,7 @@ var failedAnswers = []replyRow{
 	{rule: "code 500", contentType: "application/json", in: `{"code":500,"message":"internal"}`, end: "error: internal"},
 	{rule: "a code of the service's own", contentType: "application/json", in: `{"code":50012,"msg":"quota exceeded","data":null}`, end: "error: quota exceeded"},
 	{rule: "code 0 is none", contentType: "application/json", in: `{"code":0,"message":"success","data":{"reply":"Hello"}}`, text: "Hello", end: "final"},
-	{rule: "code 200 is none", contentType: "application/json", in: `{"code":200,"message":"Hello"}`, text: "Hello", end: "final"},
+	{rule: "code 200 is none", contentType: "application/json", in: `{"code":200,"message":"Hello"}`, end: "accepted: , or Hello"},
 	{rule: "a reply in data beside a remark", contentType: "application/json", in: `{"success":true,"message":"OK","data":{"message":{"role":"assistant","content":"Hello"}}}`, text: "Hello", end: "final"},
 	{rule: "a reply that is a number", contentType: "application/json", in: `{"reply":0}`, text: "0", end: "final"},
 }

@@ -250,12 +250,12 @@ var accepted = []replyRow{
 		says: "the stream ended with a message that is not complete yet"},
 	{rule: "an end with a word in place of a message", in: `done>{"message":{"role":"assistant","content":"Thinking...","status":"pending"}}`, says: "the stream ended with a message that is not complete yet"},
 	{rule: "an end beside our message", in: `delta>{"delta":"Hello"}` + "\n" + `done>{"message":{"role":"user","content":"hi","status":"pending"}}`, text: "Hello", end: "final"},
-	{rule: "a reply with a status", contentType: "application/json", in: `{"status":"running","reply":"Hello"}`, text: "Hello", end: "final"},
+	{rule: "a reply with a status", contentType: "application/json", in: `{"status":"running","reply":"Hello"}`, text: "Hello"},
 	{rule: "a reply beside an error that is none", contentType: "application/json", in: `{"reply":"Hello","error":{},"status":"ok"}`, text: "Hello", end: "final"},
 	{rule: "a reply beside what failed", contentType: "application/json", in: `{"reply":"Hello","data":{"status":"failed"}}`, text: "Hello", end: "final"},
 	{rule: "a reply that is still written", contentType: "application/json", in: `{"status":"in_progress","reply":"Hel"}`, text: "Hel"},
 	{rule: "a reply that is not done", contentType: "application/json", in: `{"reply":"Hel","done":false}`, text: "Hel"},
-	{rule: "a reply called message", contentType: "application/json", in: `{"message":"Hello"}`, text: "Hello", end: "final"},
+	{rule: "a reply called message", contentType: "application/json", in: `{"message":"Hello"}`, end: "accepted: , or Hello"},
 	{rule: "queued as an event", in: `message>{"status":"queued","message":"Message queued"}` + "\n" + `delta>{"delta":"Hello"}` + "\ndone>", text: "Hello", end: "final", says: "Message queued"},
 	{rule: "a piece with a status", in: `{"delta":"Hel","status":"in_progress"}` + "\n" + `{"delta":"lo","status":"completed"}` + "\n[DONE]", text: "Hello", end: "final"},
 	{rule: "202 with a stream", status: 202, contentType: "text/event-stream", in: "data: {\"delta\":\"Hello\"}\n\ndata: [DONE]\n\n", text: "Hello", end: "final"},
@@ -434,7 +434,8 @@ func TestReplies(t *testing.T) {
 
 func (row replyRow) check(t *testing.T) {
 	body := row.in
-	answer := streamAnswer{status: max(row.status, 200), contentType: row.contentType, sentTo: row.session, question: "What is it?", unframed: !row.framed(), linger: row.lingers}
+	answer := streamAnswer{status: max(row.status, 200), contentType: row.contentType, sentTo: row.session, question: "What is it?", unframed: !row.framed(), linger: row.lingers,
+		before: func(id, text string) bool { return id == "a0" && text == "old answer" }}
 	if row.contentType == "" {
 		body = asSSE(row.in)
 		answer.contentType = "text/event-stream"

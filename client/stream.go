@@ -23,6 +23,8 @@ type streamAnswer struct {
 	limit       int                 // of one event in bytes; 0 is the default
 	unframed    bool                // a body that was cut looks like one that ended
 	mask        func([]byte) []byte // core.maskBroken; nil masks nothing
+
+	before func(id, text string) bool // as SendRequest.Before
 }
 
 // decodeStream normalises a body whose content type is all that is known of it.
@@ -44,7 +46,7 @@ func (s streamAnswer) decode(r io.Reader) iter.Seq2[Event, error] {
 		s.mask = func(b []byte) []byte { return b }
 	}
 	return func(yield func(Event, error) bool) {
-		n := &normaliser{sentTo: s.sentTo, question: s.question, linger: s.linger, text: transcript{room: s.room}, yield: func(ev Event) bool { return yield(ev, nil) }}
+		n := &normaliser{sentTo: s.sentTo, question: s.question, linger: s.linger, before: s.before, text: transcript{room: s.room}, yield: func(ev Event) bool { return yield(ev, nil) }}
 		defer n.tools.release()
 		defer n.text.known.release()
 		err := s.read(r, n)
@@ -226,8 +228,8 @@ func (n *normaliser) body(body []byte) error {
 	n.noteIDs(reply.SessionID, reply.MessageID, reply.RunID)
 	var e *Error
 	switch {
-	case ok && n.isEcho(o, reply.Text), ok && err == nil && isMarkAlone(o, reply.Text):
-		if weight(reply.Text) < longWords || isEndMark(reply.Text) {
+	case ok && n.isEcho(o, reply.Text), ok && err == nil && mayBeRemark(o, reply.Text):
+		if !n.isQuestion(reply.Text) || weight(reply.Text) < longWords || isEndMark(reply.Text) {
 			n.unsure = reply.Text
 		}
 		n.accept("")

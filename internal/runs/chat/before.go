@@ -33,6 +33,12 @@ func (r *reply) markHistory(ctx context.Context) {
 		if n := len(page.Items); n > 0 {
 			anchor = was.rows[n-1]
 		}
+		was.said = make(map[string]uint64, len(page.Items))
+		for _, row := range page.Items {
+			if fromAgent(row) && row.ID != "" {
+				was.said[row.ID] = hashText(strings.TrimSpace(row.Text))
+			}
+		}
 		rows, _ := asked(page.Items, 0)
 		r.crowded = unanswered(rows, time.Time{})
 		was.judge(rows, sent{text: r.message, sum: r.sum})
@@ -157,6 +163,12 @@ func (r *reply) asEarlier() (e *earlier) {
 // other in memory.
 func (r *reply) forgetOthers() {
 	r.Locked(func() { r.concurrent, r.was = nil, before{} })
+}
+
+// has reports whether the agent had said a text under an id.
+func (b before) has(id, text string) bool {
+	sum, known := b.said[id]
+	return known && sum == hashText(strings.TrimSpace(text))
 }
 
 // missing gives what this process had of the session last, where the history does not show

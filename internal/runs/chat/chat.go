@@ -32,6 +32,7 @@ type reply struct {
 
 	unsure    string       // what the stream said that may be no reply, where it said nothing else
 	silent    bool         // the agent chose not to answer, so the reply has no text
+	calling   bool         // the stream told of a tool's call, and of nothing since
 	check     bool         // the stream's end had no text, and the last words before it may be missing
 	noHistory bool         // the service had none to look at before the message was sent
 	crowded   bool         // a message of the session had no answer yet then
@@ -152,6 +153,7 @@ func (r *reply) start(ctx context.Context, before []*reply) {
 		return // cancelled before
 	}
 	accepted, final, err := r.converse(ctx)
+	r.Locked(func() { r.was.said = nil })
 	if ctx.Err() != nil {
 		return
 	}
@@ -176,7 +178,7 @@ func (r *reply) start(ctx context.Context, before []*reply) {
 		r.End(runs.StatusFailed, err)
 	default:
 		r.Line("status: the stream ended early; reading the reply from the session's history")
-		r.followHistory(ctx, follow{accepted: accepted, final: final, ended: final || err == nil, unproven: r.doubt != nil || r.crowded && r.unproven, cause: err})
+		r.followHistory(ctx, follow{accepted: accepted, final: final, ended: final || err == nil, calling: r.calling && !final, unproven: r.doubt != nil || r.crowded && r.unproven, cause: err})
 	}
 }
 
@@ -230,7 +232,7 @@ func (r *reply) waitFor(ctx context.Context, previous *reply) bool {
 // took the message; final that the stream came to its own end, with err as the
 // agent's error.
 func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err error) {
-	req := client.SendRequest{Message: r.message, SessionID: r.sessionID(), Linger: true, Room: r.Room}
+	req := client.SendRequest{Message: r.message, SessionID: r.sessionID(), Linger: true, Room: r.Room, Before: r.was.has}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watchdog := r.watchStream(ctx, cancel)
@@ -299,7 +301,7 @@ func (r *reply) event(ev client.Event) {
 	if ev.RunID != "" {
 		r.run = ev.RunID
 	}
-	r.unproven, r.doubt = ev.Doubt, nil
+	r.unproven, r.doubt, r.calling = ev.Doubt, nil, ev.Calling
 	if ev.Doubt && ev.Rivals || ev.Kind == client.EventOtherRun {
 		r.doubt = errOtherRuns
 	}

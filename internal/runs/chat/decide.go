@@ -83,6 +83,8 @@ func (s standing) decide(t timing) (ending, bool) {
 		return complete(s.shown, "the stream ended without an end marker, and the history does not show the reply: it may be incomplete")
 	case s.final && s.shown == "" && s.unsure != "" && s.reached > t.lag:
 		return complete(s.unsure, noteUnsure)
+	case s.ended && s.accepted && s.shown == "" && s.unsure != "" && s.verdict != found && s.reached > t.unclear:
+		return complete(s.unsure, noteUnsure)
 	case s.verdict == unclear && s.reached > t.unclear:
 		return s.failed(fmt.Errorf("unclear: %s", s.why), "read_chat_history shows what there is")
 	case s.final && s.shown == "" && s.reached > t.unclear:
@@ -99,19 +101,29 @@ func (s standing) decide(t timing) (ending, bool) {
 // unmarked reports whether nothing but its rest speaks for the end of a reply.
 func (s standing) unmarked() bool { return s.verdict == found && !s.final && !s.marked() }
 
+// inCall reports whether the stream broke where the agent used a tool, and the history has no
+// more of the reply than came before.
+func (s standing) inCall() bool {
+	return s.calling && s.text != "" && !s.marked() && strings.HasPrefix(bare(s.follow.shown), bare(s.text))
+}
+
 // whole decides on a reply that has text.
 func (s standing) whole(t timing) (ending, bool) {
-	if s.working() {
-		patience := t.patience
-		if s.listed {
+	if working := s.working(); working || s.inCall() {
+		patience, where := t.patience, "the history ends with the agent at work"
+		if !working {
+			where = "the stream broke where the agent used a tool, and the history does not show what came of it"
+		}
+		if s.listed || !working {
 			patience /= 3
 		}
 		if s.quiet < patience {
 			return ending{}, false
 		}
-		return s.failed(fmt.Errorf("unclear: the history ends with the agent at work, and has had nothing new for %s", patience))
+		return s.failed(fmt.Errorf("unclear: %s, and has had nothing new for %s", where, patience))
 	}
-	marked := s.final || s.marked()
+	said := s.unsure != "" && sameWords(s.text, s.unsure)
+	marked := s.final || s.marked() || said
 	need, evidence := t.settle, fmt.Sprintf("where it stood unchanged for %s, with no sign that the agent works on", t.settle)
 	switch {
 	case s.doubt && sameWords(s.text, s.streamed):
@@ -158,7 +170,7 @@ func (s standing) whole(t timing) (ending, bool) {
 	case text == "":
 		return s.failed(errors.New("unclear: the history leaves the text of the reply out as too large"))
 	case client.IsSilent(text): // that is an end, too
-	case !s.final && !(s.doubt && sameWords(text, s.streamed)):
+	case !s.final && !said && !(s.doubt && sameWords(text, s.streamed)):
 		notes = append(notes, "no end of the reply was seen on the stream; it is from the session's history, "+evidence)
 	}
 	return complete(text, notes...)

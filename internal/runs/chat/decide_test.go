@@ -135,3 +135,34 @@ func TestEndWithoutText(t *testing.T) {
 		}
 	}
 }
+
+// What the service said instead of a reply is one where the history shows that the agent said
+// it, and is given as what it is where the history shows nothing.
+func TestUnsureReply(t *testing.T) {
+	const said = "All is well."
+	row := func(text string) match {
+		return match{verdict: found, rows: []client.Message{{Role: client.RoleAssistant, Text: text}}}
+	}
+	for name, tt := range map[string]struct {
+		match
+		text    string
+		reached time.Duration
+		over    bool
+		note    string
+	}{
+		"the agent said it":         {row(said), said, defaultTiming.brief, true, ""},
+		"it said something else":    {row("Half of it"), "Half of it", defaultTiming.brief, false, ""},
+		"and no more":               {row("Half of it"), "Half of it", defaultTiming.settle, true, "stood unchanged"},
+		"nothing is there yet":      {match{verdict: notThere}, "", defaultTiming.lag + 1, false, ""},
+		"nothing is there for long": {match{verdict: notThere}, said, defaultTiming.unclear + 1, true, noteUnsure},
+	} {
+		s := standing{follow: follow{accepted: true, ended: true}, match: tt.match, unsure: said, still: tt.reached, reached: tt.reached}
+		if tt.verdict == found {
+			s.text = tt.text
+		}
+		e, over := s.decide(defaultTiming)
+		if over != tt.over || over && (e.status != runs.StatusCompleted || e.text != tt.text || tt.note == "" && len(e.notes) > 0 || !strings.Contains(strings.Join(e.notes, "\n"), tt.note)) {
+			t.Errorf("%s: got %+v, over: %t", name, e, over)
+		}
+	}
+}

@@ -46,6 +46,7 @@ type follow struct {
 	final    bool   // the stream had its end marker
 	ended    bool   // the stream came to an end, with a marker or without
 	cause    error  // what broke the stream
+	calling  bool   // the stream broke where the agent used a tool
 	resumed  bool   // the run was taken up: nothing is known of the stream
 	check    bool   // the reply is what the stream brought, but some of its words may be missing
 	shown    string // what was shown of the reply before the history was asked for it
@@ -126,9 +127,7 @@ func (r *reply) followHistory(ctx context.Context, f follow) {
 				m = matchHistory(r.was, q, page.Items, r.overlapping())
 			}
 			closed = m.closed
-			if m.busy = page.Busy && !r.was.busy; m.working() {
-				r.GoesOn()
-			}
+			m.busy = page.Busy && !r.was.busy
 			f.accepted = f.accepted || m.verdict == found
 			if f.resumed && m.message != "" {
 				r.Describe(m.message)
@@ -147,6 +146,9 @@ func (r *reply) followHistory(ctx context.Context, f follow) {
 			}
 			s := standing{follow: f, match: m, text: text, shown: r.Text(), run: r.run, unsure: r.unsure,
 				still: now.Sub(seenSince), quiet: now.Sub(news), reached: now.Sub(reached), age: m.age(now.Sub(r.State().Started))}
+			if s.working() || s.inCall() {
+				r.GoesOn()
+			}
 			e, over := s.decide(t)
 			if over && e.status == runs.StatusCompleted && s.unmarked() && r.sessionBusy(ctx) {
 				s.busy, s.listed = true, true

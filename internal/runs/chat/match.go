@@ -21,6 +21,8 @@ type before struct {
 	settled, unsaid bool
 	// missing is what was said in the session, and the history did not show yet.
 	missing []earlier
+	// said has hashes of the agent's texts by their ids, as long as the stream is read.
+	said map[string]uint64
 }
 
 // sent is the message whose reply is looked for.

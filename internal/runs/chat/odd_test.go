@@ -58,9 +58,10 @@ type odd struct {
 	follower time.Duration // after which somebody asks something behind ours; 0 for nobody
 
 	// "whole", "cut", "closed" (with no end marker), "silent", "reset" (with no
-	// answer), "lost" (before it came), "queued", "202", "202 empty" (the reply is in
+	// answer), "lost" (before it came), "queued", "started", "202", "202 empty" (the reply is in
 	// the history alone), "page" (a web page stands before the service)
 	stream    string
+	atTool    bool   // and it breaks where the first tool begins, of which the history has no row
 	told      int    // how many parts the stream brings before it breaks
 	dialect   string // a key of dialects; "" is "named"
 	variant   int    // of the dialect
@@ -71,6 +72,7 @@ type odd struct {
 	before    string // how the run of the message before ends on our stream, behind its answer in the history: "end", "fail"; "" is before ours began
 	stays     bool   // the stream stays open behind its end
 	pings     bool   // and shows a sign of life every 10 s
+	replays   bool   // the stream begins with what stood in the history before
 	noise     bool   // signs of life, the model's thoughts, the question again
 	twice     bool   // the pieces of the last part come a second time
 	throttles bool   // the gateway's texts come at most every 150 ms
@@ -363,7 +365,7 @@ func (o *odd) history(req *http.Request) (status int, body string) {
 	}
 	list := make([]any, 0, len(rows)+1)
 	for _, row := range rows {
-		if row.role == "assistant" && row.text == "" && !row.tool && (row.failure == "" || !o.stops) {
+		if row.role == "assistant" && row.text == "" && (!row.tool || o.atTool) && (row.failure == "" || !o.stops) {
 			continue
 		}
 		list = append(list, o.item(row))
@@ -485,6 +487,8 @@ func (o *odd) chat(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler)
 	case "queued":
 		o.reply(w, 200, "application/json", `{"status":"queued","message":"Message queued","session_id":"s1"}`)
+	case "started":
+		o.reply(w, 200, "application/json", `{"message":"Agent run started","runId":"run-1","session_id":"s1"}`)
 	case "202":
 		o.reply(w, 202, "application/json", `{"message":"Your message was accepted","session_id":"s1"}`)
 	case "202 empty":
@@ -503,6 +507,13 @@ func (o *odd) feed(w http.ResponseWriter, ctx context.Context, turn int, steps <
 		v.other(said{turn: turn - 1, what: o.before, text: "the model before was overloaded"})
 	}
 	v.begin()
+	if o.replays {
+		var old []*stored
+		o.locked(func() { old = slices.Clone(o.rows[:2*o.old]) })
+		for _, row := range old {
+			v.event("message", fields{"id": fmt.Sprint("m", row.n), "role": row.role, "content": row.text})
+		}
+	}
 	var ping <-chan time.Time
 	if o.pings {
 		tick := time.NewTicker(10 * time.Second)
@@ -555,7 +566,10 @@ func (o *odd) feed(w http.ResponseWriter, ctx context.Context, turn int, steps <
 				return
 			}
 		}
-		if v.say(s); s.what == "end" || s.what == "fail" {
+		if v.say(s); s.what == "tool" && o.atTool {
+			panic(http.ErrAbortHandler)
+		}
+		if s.what == "end" || s.what == "fail" {
 			for ok := o.stays; ok; {
 				if s, ok = next(); ok && o.relays && s.turn != turn {
 					v.other(s)
