@@ -38,6 +38,7 @@ func cutShort(reason string) string {
 func (n *normaliser) stoppedFor(reason string) {
 	if reason != "" {
 		n.cut, n.calling = cutShort(reason), stopsForTool(reason)
+		n.rested = !n.calling
 	}
 }
 

@@ -30,6 +30,7 @@ type Event struct {
 	Rivals    bool   // with Doubt: the stream has had more than one run that may
 	Abrupt    bool   // with Doubt: its end is all that came of the run, which may be one from before the message
 	Elsewhere bool   // the stream calls its session otherwise than the message's: with an end, and Linger, an EventGoesOn may follow
+	Rested    bool   // the model has ended its message, and nothing has come since: only a mark of the stream's end may be missing
 	Note      string // of EventFinal: what to tell about the reply, "" for nothing
 	Unsure    string // of EventFinal and EventAccepted without a text: what came and may be a mark of the end, or the message again; the history tells whether the agent said it
 	Tool      ToolCall

@@ -56,6 +56,7 @@ type normaliser struct {
 	unsure   string   // a text that came and may be none of the agent's
 	cut      string   // what cut the model's last message short
 	calling  bool     // the model stopped to call a tool
+	rested   bool     // the model stopped, and not for that
 	choice   string   // which of several answers is read: the first that came
 	attached []string // notes of what goes with the reply
 }
@@ -79,6 +80,11 @@ func (n *normaliser) put(ev Event) {
 	setIfEmpty(&ev.MessageID, n.fresh.MessageID)
 	setIfEmpty(&ev.RunID, n.fresh.RunID)
 	ev.Doubt, ev.Rivals, ev.Abrupt, ev.Elsewhere = n.doubt(), n.own.rivals, n.own.abrupt, n.isElsewhere()
+	switch ev.Kind {
+	case EventText, EventToolStart, EventToolUpdate:
+		n.rested = false
+	}
+	ev.Rested = n.rested
 	if !n.yield(ev) {
 		n.stopped = true
 	}

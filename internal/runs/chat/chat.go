@@ -39,6 +39,7 @@ type reply struct {
 	unproven  bool         // nothing but its place tells that the run on the stream is ours
 	run       string       // the run that the stream named last
 	told      string       // what the stream said last of how the agent stands
+	rested    bool         // the last thing on the stream was that the model ended its message
 	page      atomic.Int64 // how much of the history is read at once; 0 for historyPage
 	passed    atomic.Bool  // taken up from the history, where somebody's next message stands behind it: nobody waits for it
 
@@ -175,7 +176,7 @@ func (r *reply) start(ctx context.Context, before []*reply) {
 		r.End(runs.StatusFailed, err)
 	default:
 		r.Line("status: the stream ended early; reading the reply from the session's history")
-		r.followHistory(ctx, follow{accepted: accepted, final: final, ended: final || err == nil, unproven: r.doubt != nil || r.crowded && r.unproven, cause: err})
+		r.followHistory(ctx, follow{accepted: accepted, final: final, ended: final || err == nil, rested: r.rested, unproven: r.doubt != nil || r.crowded && r.unproven, cause: err})
 	}
 }
 
@@ -244,6 +245,9 @@ func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err
 			continue
 		case err != nil:
 			if cause := context.Cause(ctx); errors.Is(cause, errDeadStream) {
+				if r.rested {
+					cause = nil // as if the service had closed it
+				}
 				return true, false, cause
 			}
 			return accepted, false, err
@@ -292,8 +296,8 @@ func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err
 // event takes in one step of the reply.
 func (r *reply) event(ev client.Event) {
 	r.Alive()
-	if r.isNews(ev) {
-		r.Locked(func() { r.news = time.Now() })
+	if r.isNews(ev) || ev.Rested != r.rested {
+		r.Locked(func() { r.news, r.rested = time.Now(), ev.Rested })
 	}
 	if ev.RunID != "" {
 		r.run = ev.RunID

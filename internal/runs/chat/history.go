@@ -45,6 +45,7 @@ type follow struct {
 	accepted bool   // the service took the message
 	final    bool   // the stream had its end marker
 	ended    bool   // the stream came to an end, with a marker or without
+	rested   bool   // the last that the stream brought was that the model ended its message
 	cause    error  // what broke the stream
 	resumed  bool   // the run was taken up: nothing is known of the stream
 	check    bool   // the reply is what the stream brought, but some of its words may be missing

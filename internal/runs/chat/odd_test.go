@@ -74,6 +74,7 @@ type odd struct {
 	noise     bool   // signs of life, the model's thoughts, the question again
 	twice     bool   // the pieces of the last part come a second time
 	throttles bool   // the gateway's texts come at most every 150 ms
+	forgets   bool   // the history never has what the agent says
 	tagged    bool   // the pieces begin with a tag that the final text lacks
 	encoding  string // a content coding that nobody asked for
 	seed      uint64 // of how the text is cut into pieces
@@ -363,7 +364,7 @@ func (o *odd) history(req *http.Request) (status int, body string) {
 	}
 	list := make([]any, 0, len(rows)+1)
 	for _, row := range rows {
-		if row.role == "assistant" && row.text == "" && !row.tool && (row.failure == "" || !o.stops) {
+		if row.role == "assistant" && o.forgets || row.role == "assistant" && row.text == "" && !row.tool && (row.failure == "" || !o.stops) {
 			continue
 		}
 		list = append(list, o.item(row))
