@@ -273,7 +273,7 @@ func isReasoning(o object) bool {
 	if o.flag("thought", "thinking", "reasoning", "isThought", "is_thought", "isReasoning", "is_reasoning", "isThinking", "is_thinking") {
 		return true
 	}
-	for _, k := range []string{"type", "kind", "channel", "event", "stream", "phase", "category"} {
+	for _, k := range []string{"type", "kind", "channel", "event", "stream", "phase", "category", "message_type", "messageType"} {
 		if namesReasoning(canonical(o.text(k))) {
 			return true
 		}

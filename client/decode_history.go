@@ -30,13 +30,16 @@ func decodeMessages(raw []byte) (Page[Message], error) {
 			}
 			continue
 		}
-		list = append(list, stored{m, variantOf(raw)})
+		v := variantOf(raw)
+		setIfEmpty(&m.SessionID, v.session)
+		list = append(list, stored{m, v})
 	}
 	if len(list) == 0 && first != nil {
 		return Page[Message]{}, first
 	}
 	markOpen(list)
 	page.Items = withoutDrafts(orderMessages(withoutReplaced(list)))
+	markMirrors(page.Items)
 	return page, nil
 }
 
@@ -265,4 +268,19 @@ func dropRepeated(in []Message) []Message {
 func sameMessage(a, b Message) bool {
 	return a.ToolCallID == b.ToolCallID && len(a.ToolCalls) == len(b.ToolCalls) &&
 		(strings.HasPrefix(a.Text, b.Text) || strings.HasPrefix(b.Text, a.Text))
+}
+
+// markOthers tells which messages of a history are of another session than the one that was
+// asked for: some services do not sort them out. A name that no message has is not how the
+// service calls that session there.
+func markOthers(list []Message, session string) {
+	if session == "" {
+		return
+	}
+	named := slices.ContainsFunc(list, func(m Message) bool { return m.SessionID != "" && sameSession(m.SessionID, session) })
+	for i := range list {
+		if m := &list[i]; !sameSession(m.SessionID, session) && (named || isSubagent(m.SessionID) && !isSubagent(session)) {
+			m.Unasked = true
+		}
+	}
 }

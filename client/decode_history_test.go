@@ -86,6 +86,8 @@ func TestHistoryItems(t *testing.T) {
 		"the type is the role":              {`[{"type":"human","content":"Q"},{"type":"ai","content":"A"}]`, "user:Q assistant:A", 0, ""},
 		"a tool's call and a status as rows": {`[{"role":"assistant","type":"tool_call","content":"ls"},{"role":"assistant","type":"tool_result","content":"x"},{"role":"assistant","type":"status","content":"starting"},{"role":"assistant","type":"message","content":"A"}]`,
 			"assistant: tool:x system:starting assistant:A", 0, ""},
+		"kinds of rows that are no reply": {`[{"role":"assistant","type":"title","content":"T"},{"role":"assistant","type":"message","message_type":"status","content":"S"},{"role":"assistant","messageType":"thinking","content":"hm"},{"role":"assistant","metadata":{"type":"thinking"},"content":"hm"},{"role":"assistant","type":"reaction","content":"R"},{"role":"assistant","metadata":{"type":"chat"},"message_type":"text","content":"A"}]`,
+			"system:T system:S assistant: assistant: system:R assistant:A", 0, ""},
 		"a message that takes another's place":     {`[{"id":"1","role":"assistant","content":"A"},{"id":"2","role":"assistant","content":"B","supersedes":"1"}]`, "assistant:B", 0, ""},
 		"its first form is listed behind it":       {`[{"id":"2","role":"assistant","content":"B","replaces":"1"},{"id":"1","role":"assistant","content":"A"}]`, "assistant:B", 0, ""},
 		"what it takes the place of is on no page": {`[{"id":"2","role":"assistant","content":"B","edited_from":"1"}]`, "assistant:B", 0, ""},
@@ -158,6 +160,15 @@ func TestHistoryEndMarks(t *testing.T) {
 		`{"role":"user","content":"A","error":"no credits"}`:                                                            "",
 		`{"role":"assistant","content":"A","hidden":true}`:                                                              "unasked",
 		`{"role":"assistant","content":"A","deleted_at":"2026-03-20T18:24:10Z"}`:                                        "unasked",
+		`{"role":"assistant","content":"A","status":"superseded"}`:                                                      "unasked",
+		`{"role":"assistant","content":"A","visibility":"internal"}`:                                                    "unasked",
+		`{"role":"assistant","content":"A","display":false}`:                                                            "unasked",
+		`{"role":"assistant","content":"A","isMeta":true}`:                                                              "unasked",
+		`{"role":"assistant","content":"A","isSidechain":true}`:                                                         "unasked",
+		`{"role":"user","content":"A","isSidechain":true}`:                                                              "unasked",
+		`{"role":"assistant","content":"A","parent_tool_use_id":"t"}`:                                                   "unasked",
+		`{"role":"assistant","content":"A","parent_tool_use_id":null}`:                                                  "",
+		`{"role":"assistant","content":"A","message_type":"tool_call"}`:                                                 "working",
 		`{"role":"user","content":"A","hidden":true}`:                                                                   "",
 		`{"role":"assistant","content":"Thinking..."}`:                                                                  "working",
 		`{"role":"assistant","content":"…"}`:                                                                            "working",
@@ -186,6 +197,37 @@ func TestHistoryEndMarks(t *testing.T) {
 		}
 		if err != nil || got != want {
 			t.Errorf("%s: got %q, want %q, %v", body, got, want, err)
+		}
+	}
+}
+
+// TestHistoryAsides has messages that are no part of a reply because of others; "-" is one.
+func TestHistoryAsides(t *testing.T) {
+	const q, mirror = `[{"role":"user","content":"Q"},`, `"role":"assistant","model":"delivery-mirror","provider":"openclaw","stopReason":"stop"`
+	for name, tt := range map[string]struct{ body, want string }{
+		"a copy of what was delivered":          {q + `{"role":"assistant","content":"[[reply_to_current]] New answer.","stopReason":"stop"},{` + mirror + `,"content":"New answer."}]`, "Q [[reply_to_current]] New answer.ended -"},
+		"the copy comes first":                  {q + `{` + mirror + `,"content":"New answer."},{"role":"assistant","content":"New answer."}]`, "Q - New answer."},
+		"one copy of two messages":              {q + `{"role":"assistant","content":"One."},{"role":"assistant","content":"Two."},{` + mirror + `,"content":"One.\n\nTwo."}]`, "Q One. Two. -"},
+		"a copy of what was sent elsewhere":     {q + `{` + mirror + `,"content":"Report"},{"role":"assistant","content":"Sent."}]`, "Q - Sent."},
+		"a copy is all there is":                {q + `{` + mirror + `,"content":"New answer."}]`, "Q New answer."},
+		"the agent answered with a tool":        {q + `{"role":"assistant","content":"Looking."},{` + mirror + `,"content":"4"},{"role":"assistant","content":"NO_REPLY"}]`, "Q Looking. 4 NO_REPLY"},
+		"the same words in another turn":        {q + `{"role":"assistant","content":"A"},{"role":"user","content":"R"},{` + mirror + `,"content":"A"}]`, "Q A R A"},
+		"of another session":                    {`[{"session_id":"s","role":"user","content":"Q"},{"session_id":"x","role":"assistant","content":"X"},{"role":"assistant","content":"A"}]`, "Q - A"},
+		"of sessions that are called otherwise": {`[{"session_id":"7f","role":"user","content":"Q"},{"session_id":"8f","role":"assistant","content":"A"}]`, "Q A"},
+		"the session's full name":               {`[{"session_id":"agent:main:s","role":"user","content":"Q"},{"session_id":"agent:main:s","role":"assistant","content":"A"}]`, "Q A"},
+		"of a sub-agent":                        {q + `{"sessionKey":"agent:main:subagent:7","role":"assistant","content":"X"},{"role":"assistant","content":"A"}]`, "Q - A"},
+	} {
+		page, err := decodeMessages([]byte(tt.body))
+		markOthers(page.Items, "s")
+		var got []string
+		for _, m := range page.Items {
+			if m.Unasked {
+				m = Message{Text: "-"}
+			}
+			got = append(got, m.Text+map[bool]string{true: "ended"}[m.Ended])
+		}
+		if s := strings.Join(got, " "); s != tt.want || err != nil {
+			t.Errorf("%s: got %q, want %q, %v", name, s, tt.want, err)
 		}
 	}
 }

@@ -124,6 +124,9 @@ func (m match) texts() []string {
 			parts = append(parts, text)
 		}
 	}
+	if spoken := slices.DeleteFunc(slices.Clone(parts), client.IsSilent); len(spoken) > 0 {
+		return spoken // the word for no reply: nothing to add
+	}
 	return parts
 }
 
