@@ -200,6 +200,9 @@ func saysBusy(o object) bool {
 	case "busy", "processing", "generating", "streaming", "thinking", "working", "in_progress", "responding", "executing":
 		return true
 	}
+	if run, there := o.object("active_run", "activeRun", "current_run", "currentRun"); there && len(run) > 0 || o.id("active_run", "activeRun", "active_run_id", "activeRunId") != "" {
+		return true
+	}
 	return o.flag("busy", "isBusy", "is_busy", "generating", "isGenerating", "is_generating", "processing", "isProcessing", "is_processing", "streaming",
 		"isStreaming", "is_streaming", "running", "isRunning", "is_running", "hasActiveRun", "has_active_run", "typing", "isTyping", "is_typing")
 }

@@ -53,6 +53,7 @@ type Session struct {
 	ID        string
 	Title     string
 	Busy      bool // the agent is at work in it, as far as the service says
+	Aside     bool // it is not one to talk to the agent in: of a sub-agent, a schedule or a group, archived, closed or deleted
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
