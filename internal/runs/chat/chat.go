@@ -165,10 +165,10 @@ func (r *reply) start(ctx context.Context, before []*reply) {
 		r.followHistory(ctx, follow{accepted: true, final: true, ended: true, check: true})
 	case final && err == nil && (r.silent || strings.TrimSpace(r.Text()) != ""):
 		r.End(runs.StatusCompleted, nil)
-	case final && err != nil: // the agent's own word
+	case final && err != nil, errors.Is(err, client.ErrWebPage): // the agent's own word, or nobody's
 		r.End(runs.StatusFailed, err)
-	case errors.Is(err, client.ErrWebPage):
-		r.End(runs.StatusFailed, err)
+	case !accepted && r.cameAllTheSame(ctx, err):
+		r.followHistory(ctx, follow{accepted: true, refused: true, cause: err})
 	case errors.As(err, &e) && !accepted && (e.Outcome == client.OutcomeNotSent || e.Outcome == client.OutcomeRejected):
 		if e.Status == http.StatusNotFound {
 			r.s.sessions.forget(r.instance, r.sessionID())

@@ -225,6 +225,8 @@ func (s standing) noText(t timing) (ending, bool) {
 		return complete("", append([]string{note}, s.attached()...)...)
 	case s.early && s.reached > t.unclear:
 		return s.failed(errors.New("unclear: the history shows the message, and what the agent said only before it"))
+	case s.refused && s.reached > t.unclear && !s.working():
+		return s.failed(errors.New("unclear: the service refused the message, and the history shows it, but no reply"))
 	case s.closed && s.reached > t.unclear:
 		return s.failed(errors.New("unclear: the history shows the message, but no reply before the next one"))
 	case s.doubt && s.failure != nil && s.reached > t.unclear:

@@ -43,6 +43,7 @@ func beforeOf(state runs.State, anchor uint64) before {
 // follow is what is known when a reply has to be read from the history.
 type follow struct {
 	accepted bool   // the service took the message
+	refused  bool   // the service refused the message, and the history has it all the same
 	final    bool   // the stream had its end marker
 	ended    bool   // the stream came to an end, with a marker or without
 	rested   bool   // the last that the stream brought was that the model ended its message
