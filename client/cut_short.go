@@ -25,8 +25,10 @@ func cutShort(reason string) string {
 	switch strings.ToLower(reason) {
 	case "length", "max_tokens", "maxtokens", "max_output_tokens", "model_length":
 		return NoteLimit
-	case "content_filter", "contentfilter", "safety":
+	case "content_filter", "contentfilter", "safety", "refusal", "recitation", "blocklist", "prohibited_content", "spii":
 		return NoteFilter
+	case "abort", "insufficient_system_resource", "malformed_function_call":
+		return NoteStopped
 	case "max_turns", "maxturns", "max_steps", "max_iterations", "max_turn_requests":
 		return NoteTurns
 	}
@@ -42,10 +44,10 @@ func (n *normaliser) stoppedFor(reason string) {
 	}
 }
 
-// stopsForTool reports whether a message of the model ended to call a tool.
+// stopsForTool reports whether a message of the model ended to call a tool, or in a pause: it goes on.
 func stopsForTool(reason string) bool {
 	switch canonical(reason) {
-	case "tool_calls", "toolcalls", "tool_use", "tooluse", "function_call":
+	case "tool_calls", "toolcalls", "tool_use", "tooluse", "function_call", "pause_turn":
 		return true
 	}
 	return false
@@ -70,8 +72,16 @@ func outcomeOf(o object) (end outcome) {
 	if o.flag(abortKeys...) || strings.HasPrefix(strings.ToUpper(o.text("signal")), "SIG") {
 		return outcome{err: aborted(o)}
 	}
-	status := o.text("status")
-	for _, reason := range []string{status, o.text(stopKeys...), o.text("reason")} {
+	if meta, ok := o.object("meta"); ok && meta.flag(abortKeys...) {
+		return outcome{err: aborted(meta)}
+	} else if ok {
+		end.cut = cutShort(meta.text(stopKeys...))
+	}
+	status, reason := o.text("status"), o.text("reason")
+	if gaveUpWaiting(reason) {
+		return outcome{open: true}
+	}
+	for _, reason := range []string{status, o.text("state"), o.text("outcome"), o.text(stopKeys...), reason} {
 		switch word := canonical(reason); {
 		case classOf(word) == classError:
 			return outcome{err: failure(o)}
@@ -95,6 +105,20 @@ func outcomeOf(o object) (end outcome) {
 	return end
 }
 
+// gaveUpWaiting recognises why a stream ended before the run that it was about, which goes on.
+func gaveUpWaiting(reason string) bool {
+	switch canonical(reason) {
+	case "timeout", "stream_timeout", "wait_timeout", "idle_timeout", "connection_timeout", "request_timeout", "proxy_timeout", "max_duration":
+		return true
+	}
+	return false
+}
+
+// endsOpen reports whether an end says that it is none.
+func endsOpen(o object) bool {
+	return isUnfinished(o) && (!mayBeOfSession(o) || isRemark(o.text(flatKeys...))) || saysBusy(o) || canonical(o.text("run_status", "runStatus")) == "running"
+}
+
 // isAborted recognises the words for a run that somebody or something ended.
 func isAborted(word string) bool {
 	return classOf(word) == classAborted || slices.Contains([]string{"interrupted", "killed", "timeout", "timed_out"}, word)
@@ -105,7 +129,7 @@ var abortKeys = []string{"aborted", "cancelled", "canceled", "interrupted", "kil
 // outcomeOfWhole looks for it within an answer that has the reply's text somewhere.
 func outcomeOfWhole(o object, depth int) outcome {
 	end := outcomeOf(o)
-	end.open = end.cut == "" && isUnfinished(o) && !mayBeOfSession(o)
+	end.open = end.open || end.cut == "" && isUnfinished(o) && !mayBeOfSession(o)
 	return end.orInside(o, depth)
 }
 

@@ -294,6 +294,7 @@ var answerFields = []string{
 	"openUrl",
 	"openclawAbort",
 	"openclawStreamFallback",
+	"outcome",
 	"output",
 	"outputEncoding",
 	"outputTruncated",
