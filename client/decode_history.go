@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // decodeMessages reads a history, oldest first. An item that is not a message
@@ -18,7 +20,11 @@ func decodeMessages(raw []byte) (Page[Message], error) {
 	list := make([]stored, 0, len(l.items))
 	page := Page[Message]{More: l.more, NextCursor: l.next, Busy: saysBusy(l.outer) || saysBusy(l.near) || saysBusy(session)}
 	var first error
-	for i, raw := range l.items {
+	rows := make([]jsontext.Value, 0, len(l.items))
+	for _, raw := range l.items {
+		rows = append(rows, messagesIn(raw)...)
+	}
+	for i, raw := range rows {
 		if isNull(raw) {
 			continue
 		}

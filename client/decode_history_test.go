@@ -84,6 +84,10 @@ func TestHistoryItems(t *testing.T) {
 		"an answer that is JSON":            {`[{"role":"assistant","content":"[{\"type\":\"circle\",\"text\":1}]"}]`, `assistant:[{"type":"circle","text":1}]`, 0, ""},
 		"parts":                             {`[{"role":"assistant","parts":[{"type":"text","text":"A"}]},{"role":"assistant","content":{"content_type":"text","parts":["B"]}}]`, "assistant:A assistant:B", 0, ""},
 		"the type is the role":              {`[{"type":"human","content":"Q"},{"type":"ai","content":"A"}]`, "user:Q assistant:A", 0, ""},
+		"the role under other names": {`[{"sender_type":"user","content":"Q"},{"sender_type":"agent","content":"A"},{"type":"user_message","text":"R"},{"type":"agent_message","text":"B"},{"is_user":true,"text":"S"},{"is_user":false,"text":"C"},{"direction":"inbound","body":"T"},{"direction":"outbound","body":"D"},{"from":"openclaw","text":"E"}]`,
+			"user:Q assistant:A user:R assistant:B user:S assistant:C user:T assistant:D assistant:E", 0, ""},
+		"a turn a row":    {`[{"id":1,"prompt":"Q","response":"A"},{"id":2,"message":"R","reply":"B"},{"id":3,"user_message":"S","assistant_message":null}]`, "user:Q assistant:A user:R assistant:B user:S", 0, ""},
+		"nobody wrote it": {`[{"id":1,"content":"Q"}]`, ":Q", 0, ""},
 		"a tool's call and a status as rows": {`[{"role":"assistant","type":"tool_call","content":"ls"},{"role":"assistant","type":"tool_result","content":"x"},{"role":"assistant","type":"status","content":"starting"},{"role":"assistant","type":"message","content":"A"}]`,
 			"assistant: tool:x system:starting assistant:A", 0, ""},
 		"kinds of rows that are no reply": {`[{"role":"assistant","type":"title","content":"T"},{"role":"assistant","type":"message","message_type":"status","content":"S"},{"role":"assistant","messageType":"thinking","content":"hm"},{"role":"assistant","metadata":{"type":"thinking"},"content":"hm"},{"role":"assistant","type":"reaction","content":"R"},{"role":"assistant","metadata":{"type":"chat"},"message_type":"text","content":"A"}]`,
@@ -185,6 +189,7 @@ func TestHistoryEndMarks(t *testing.T) {
 		`{"role":"system","content":"Error: no credits"}`:                                                               "failed: Error: no credits",
 		`{"role":"system","level":"error","content":"no credits"}`:                                                      "failed: no credits",
 		`{"role":"system","content":"","error":{"message":"no credits"}}`:                                               "failed: no credits",
+		`{"role":"error","content":"model overloaded"}`:                                                                 "failed: model overloaded",
 		`{"role":"system","content":"You are helpful."}`:                                                                "",
 	} {
 		m, err := decodeMessage([]byte(body))

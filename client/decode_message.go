@@ -81,6 +81,9 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 		m.takeEnd(o)
 	case RoleSystem:
 		m.takeFailure(o)
+	case "error":
+		m.Role, m.Failure = RoleSystem, m.Text
+		m.takeFailure(o)
 	}
 	// OpenClaw's gateway keeps what an aborted run had said as if that had been its end,
 	// and what was said before a tool call apart from the call.

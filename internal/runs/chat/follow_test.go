@@ -45,6 +45,7 @@ func TestOddServices(t *testing.T) {
 		"pings for ever behind it, no history":             {service: &odd{parts: interim, dialect: "openai, unmarked", stays: true, pings: true, status: 404, stream: "whole"}, note: "no history", within: 2 * minute},
 		"pings for ever behind it, nothing in the history": {service: &odd{parts: interim, dialect: "openai, unmarked", stays: true, pings: true, forgets: true, stream: "whole"}, note: "does not show the reply", within: 3 * minute},
 		"closed behind it, nothing in the history":         {service: &odd{parts: interim, dialect: "openai, unmarked", forgets: true, stream: "whole"}, note: "does not show the reply", within: 2 * minute},
+		"two replicas, one behind for ever":                {service: &odd{parts: interim, flaps: true, stream: "cut"}, note: "unchanged"},
 		"marked as ended":                                  {service: &odd{parts: interim, stops: true, stream: "reset"}, note: "marks it as ended", within: 12 * time.Second},
 		"HTML escapes":                                     {service: &odd{parts: answer, text: "html", stream: "reset"}},
 		"white space":                                      {service: &odd{parts: answer, text: "spaces", stream: "reset"}},

@@ -78,6 +78,8 @@ func (r *reply) followHistory(ctx context.Context, f follow) {
 		grows      bool           // the service stores a message while it is being written
 		closed     bool           // somebody's next message stood behind the reply when it was last found
 		overtaken  bool           // and the agent may have gone on with the reply behind it
+		fullest    match          // the reply as last found, but by a replica that is behind
+		fullestAt  time.Time
 	)
 	for ; ; delay = min(delay*3/2, t.pollMax) {
 		page, _, err := r.history(ctx)
@@ -118,6 +120,10 @@ func (r *reply) followHistory(ctx context.Context, f follow) {
 			q := r.question(f)
 			q.overtaken = overtaken && !f.final
 			m := matchHistory(r.was, q, page.Items, r.overlapping())
+			if m.isBeginningOf(fullest) && now.Sub(fullestAt) < 2*t.lag {
+				break // by another one than before, that is
+			}
+			fullest, fullestAt = m, now
 			grows = grows || grew(last, m.last())
 			last = m.last()
 			// Where messages grow, the time of one does not tell when it was whole.

@@ -101,6 +101,12 @@ func atWork(m client.Message) bool {
 	return m.Working || len(m.ToolCalls) > 0 || m.Role == client.RoleTool
 }
 
+// isBeginningOf reports whether the history has the beginning of a reply alone that it had before.
+func (m match) isBeginningOf(fuller match) bool {
+	n := len(m.rows)
+	return m.verdict != unclear && n < len(fuller.rows) && wording(m.rows...) == wording(fuller.rows[:n]...)
+}
+
 // attached has notes of what goes with the reply.
 func (m match) attached() (notes []string) {
 	for _, row := range m.rows {
