@@ -182,6 +182,9 @@ func fromAnswerToQuestion(list []Message) bool {
 
 func fromAgent(m Message) bool { return m.Role == RoleAssistant || m.Role == RoleTool }
 
+// atOnce is how far the times of messages may be apart that were stored at once, in any order.
+const atOnce = 10 * time.Millisecond
+
 // trend counts how often a message is later and how often earlier than the one
 // of the same role before it: the clocks of two roles may differ.
 func trend(list []Message) (rising, falling int) {
@@ -191,10 +194,10 @@ func trend(list []Message) (rising, falling int) {
 			continue
 		}
 		if before, ok := last[m.Role]; ok {
-			switch m.CreatedAt.Compare(before) {
-			case 1:
+			switch later := m.CreatedAt.Sub(before); {
+			case later > 0:
 				rising++
-			case -1:
+			case later < -atOnce:
 				falling++
 			}
 		}
