@@ -170,7 +170,9 @@ func (s *ChatService) Messages(ctx context.Context, instance string, q MessagesQ
 		return Page[Message]{}, err
 	}
 	req.longest = maxSaid
-	return fetch(ctx, s.core, req, decodeMessages)
+	page, err := fetch(ctx, s.core, req, decodeMessages)
+	markOthers(page.Items, q.SessionID)
+	return page, err
 }
 
 // Stream gives the agent a message and yields what it does until its reply is

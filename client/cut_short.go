@@ -25,8 +25,10 @@ func cutShort(reason string) string {
 	switch strings.ToLower(reason) {
 	case "length", "max_tokens", "maxtokens", "max_output_tokens", "model_length":
 		return NoteLimit
-	case "content_filter", "contentfilter", "safety":
+	case "content_filter", "contentfilter", "safety", "refusal", "recitation", "blocklist", "prohibited_content", "spii":
 		return NoteFilter
+	case "abort", "insufficient_system_resource", "malformed_function_call":
+		return NoteStopped
 	case "max_turns", "maxturns", "max_steps", "max_iterations", "max_turn_requests":
 		return NoteTurns
 	}
@@ -38,13 +40,14 @@ func cutShort(reason string) string {
 func (n *normaliser) stoppedFor(reason string) {
 	if reason != "" {
 		n.cut, n.calling = cutShort(reason), stopsForTool(reason)
+		n.rested = !n.calling
 	}
 }
 
-// stopsForTool reports whether a message of the model ended to call a tool.
+// stopsForTool reports whether a message of the model ended to call a tool, or in a pause: it goes on.
 func stopsForTool(reason string) bool {
 	switch canonical(reason) {
-	case "tool_calls", "toolcalls", "tool_use", "tooluse", "function_call":
+	case "tool_calls", "toolcalls", "tool_use", "tooluse", "function_call", "pause_turn":
 		return true
 	}
 	return false
@@ -69,8 +72,16 @@ func outcomeOf(o object) (end outcome) {
 	if o.flag(abortKeys...) || strings.HasPrefix(strings.ToUpper(o.text("signal")), "SIG") {
 		return outcome{err: aborted(o)}
 	}
-	status := o.text("status")
-	for _, reason := range []string{status, o.text(stopKeys...), o.text("reason")} {
+	if meta, ok := o.object("meta"); ok && meta.flag(abortKeys...) {
+		return outcome{err: aborted(meta)}
+	} else if ok {
+		end.cut = cutShort(meta.text(stopKeys...))
+	}
+	status, reason := o.text("status"), o.text("reason")
+	if gaveUpWaiting(reason) {
+		return outcome{open: true}
+	}
+	for _, reason := range []string{status, o.text("state"), o.text("outcome"), o.text(stopKeys...), reason} {
 		switch word := canonical(reason); {
 		case classOf(word) == classError:
 			return outcome{err: failure(o)}
@@ -94,6 +105,28 @@ func outcomeOf(o object) (end outcome) {
 	return end
 }
 
+// gaveUpWaiting recognises why a stream ended before the run that it was about, which goes on.
+func gaveUpWaiting(reason string) bool {
+	switch canonical(reason) {
+	case "timeout", "stream_timeout", "wait_timeout", "idle_timeout", "connection_timeout", "request_timeout", "proxy_timeout", "max_duration":
+		return true
+	}
+	return false
+}
+
+// endsOpen reports whether an end says that it is none.
+func endsOpen(o object) bool {
+	return isUnfinished(o) && (!mayBeOfSession(o) || isRemark(o.text(flatKeys...))) || saysBusy(o) || canonical(o.text("run_status", "runStatus")) == "running"
+}
+
+// mayBeOfSession reports whether a status stands beside a text that it may say nothing of:
+// {"type":"done","status":"running","reply":"…"}.
+func mayBeOfSession(o object) bool {
+	text, word := o.text(flatKeys...), canonical(o.text("status", "state"))
+	return text != "" && o.text("role") == "" && !isPlaceholder(text) &&
+		word != "processing" && word != "in_progress" && slices.Contains(acceptedWords, word)
+}
+
 // isAborted recognises the words for a run that somebody or something ended.
 func isAborted(word string) bool {
 	return classOf(word) == classAborted || slices.Contains([]string{"interrupted", "killed", "timeout", "timed_out"}, word)
@@ -104,7 +137,7 @@ var abortKeys = []string{"aborted", "cancelled", "canceled", "interrupted", "kil
 // outcomeOfWhole looks for it within an answer that has the reply's text somewhere.
 func outcomeOfWhole(o object, depth int) outcome {
 	end := outcomeOf(o)
-	end.open = end.cut == "" && isUnfinished(o)
+	end.open = end.open || end.cut == "" && isUnfinished(o)
 	return end.orInside(o, depth)
 }
 

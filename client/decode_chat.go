@@ -87,11 +87,12 @@ func replyFailure(o object) *Error {
 	switch strings.ToLower(o.text("status", "state")) {
 	case "error", "failed", "aborted", "timeout":
 	default:
-		if !o.denied() && !hasError(o) {
+		if !o.denied() && !hasError(o) && errorSubtype(o) == "" {
 			return nil
 		}
 	}
 	e := decodeErrorObject(o, 0)
+	setIfEmpty(&e.Code, errorSubtype(o))
 	if e.Message == "" {
 		e.Message = o.text("errorMessage", "summary")
 	}
@@ -273,7 +274,7 @@ func isReasoning(o object) bool {
 	if o.flag("thought", "thinking", "reasoning", "isThought", "is_thought", "isReasoning", "is_reasoning", "isThinking", "is_thinking") {
 		return true
 	}
-	for _, k := range []string{"type", "kind", "channel", "event", "stream", "phase", "category"} {
+	for _, k := range []string{"type", "kind", "channel", "event", "stream", "phase", "category", "message_type", "messageType"} {
 		if namesReasoning(canonical(o.text(k))) {
 			return true
 		}
@@ -308,6 +309,8 @@ func acceptance(o object) (remark string, ok bool) {
 		return "", false
 	case slices.Contains(acceptedWords, word), o.flag("queued", "accepted"):
 		return remark, true
+	case word == "timeout" && o.id(runKeys...) != "" && o.text("message") == "" && onlyAcceptanceKeys(o):
+		return "", true // the gateway's word for a run that goes on, while nobody waits for it any more
 	}
 	said := o.text("message")
 	succeeded := o.flag("ok", "success") && said != "" // a remark of the service: the agent's words have a name of their own

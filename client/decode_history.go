@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // decodeMessages reads a history, oldest first. An item that is not a message
@@ -18,7 +20,11 @@ func decodeMessages(raw []byte) (Page[Message], error) {
 	list := make([]stored, 0, len(l.items))
 	page := Page[Message]{More: l.more, NextCursor: l.next, Busy: saysBusy(l.outer) || saysBusy(l.near) || saysBusy(session)}
 	var first error
-	for i, raw := range l.items {
+	rows := make([]jsontext.Value, 0, len(l.items))
+	for _, raw := range l.items {
+		rows = append(rows, messagesIn(raw)...)
+	}
+	for i, raw := range rows {
 		if isNull(raw) {
 			continue
 		}
@@ -30,13 +36,16 @@ func decodeMessages(raw []byte) (Page[Message], error) {
 			}
 			continue
 		}
-		list = append(list, stored{m, variantOf(raw)})
+		v := variantOf(raw)
+		setIfEmpty(&m.SessionID, v.session)
+		list = append(list, stored{m, v})
 	}
 	if len(list) == 0 && first != nil {
 		return Page[Message]{}, first
 	}
 	markOpen(list)
 	page.Items = withoutDrafts(orderMessages(withoutReplaced(list)))
+	markMirrors(page.Items)
 	return page, nil
 }
 
@@ -173,6 +182,9 @@ func fromAnswerToQuestion(list []Message) bool {
 
 func fromAgent(m Message) bool { return m.Role == RoleAssistant || m.Role == RoleTool }
 
+// atOnce is how far the times of messages may be apart that were stored at once, in any order.
+const atOnce = 10 * time.Millisecond
+
 // trend counts how often a message is later and how often earlier than the one
 // of the same role before it: the clocks of two roles may differ.
 func trend(list []Message) (rising, falling int) {
@@ -182,10 +194,10 @@ func trend(list []Message) (rising, falling int) {
 			continue
 		}
 		if before, ok := last[m.Role]; ok {
-			switch m.CreatedAt.Compare(before) {
-			case 1:
+			switch later := m.CreatedAt.Sub(before); {
+			case later > 0:
 				rising++
-			case -1:
+			case later < -atOnce:
 				falling++
 			}
 		}
@@ -265,4 +277,19 @@ func dropRepeated(in []Message) []Message {
 func sameMessage(a, b Message) bool {
 	return a.ToolCallID == b.ToolCallID && len(a.ToolCalls) == len(b.ToolCalls) &&
 		(strings.HasPrefix(a.Text, b.Text) || strings.HasPrefix(b.Text, a.Text))
+}
+
+// markOthers tells which messages of a history are of another session than the one that was
+// asked for: some services do not sort them out. A name that no message has is not how the
+// service calls that session there.
+func markOthers(list []Message, session string) {
+	if session == "" {
+		return
+	}
+	named := slices.ContainsFunc(list, func(m Message) bool { return m.SessionID != "" && sameSession(m.SessionID, session) })
+	for i := range list {
+		if m := &list[i]; !sameSession(m.SessionID, session) && (named || isSubagent(m.SessionID) && !isSubagent(session)) {
+			m.Unasked = true
+		}
+	}
 }

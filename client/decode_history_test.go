@@ -31,9 +31,10 @@ func TestHistoryOrder(t *testing.T) {
 		"by random ids, six":                          {"u1@0 a3@6 u3@5 a1@1 u2@2 a2@3", "u1 a1 u2 a2 u3 a3"},
 		"by random ids, one unanswered":               {"u3@5 a2@3 u1@0 a1@1 u2@2", "u1 a1 u2 a2 u3"},
 		"by random ids, one without a time":           {"u2@2 a1@1 u1@0 u3@5 a3 a2@3", "u1 a1 u2 a2 u3 a3"},
+		"questions timed late, two rows at once":      {"a0@-9 u1@2.4 a1@1 u2@12.4 a2@11 u3@22.4 a3@20.001 b3@20 c3@25", "a0 u1 a1 u2 a2 u3 a3 b3 c3"},
 		"in no order":                                 {"u3@5 a1@1 u1@0 a3@6 u2@2 a2@3", "u1 a1 u2 a2 u3 a3"},
 	} {
-		roles := map[byte]Role{'u': RoleUser, 'a': RoleAssistant}
+		roles := map[byte]Role{'u': RoleUser, 'a': RoleAssistant, 'b': RoleAssistant, 'c': RoleAssistant}
 		var in []Message
 		for word := range strings.FieldsSeq(tt.listed) {
 			text, at, timed := strings.Cut(word, "@")
@@ -84,8 +85,14 @@ func TestHistoryItems(t *testing.T) {
 		"an answer that is JSON":            {`[{"role":"assistant","content":"[{\"type\":\"circle\",\"text\":1}]"}]`, `assistant:[{"type":"circle","text":1}]`, 0, ""},
 		"parts":                             {`[{"role":"assistant","parts":[{"type":"text","text":"A"}]},{"role":"assistant","content":{"content_type":"text","parts":["B"]}}]`, "assistant:A assistant:B", 0, ""},
 		"the type is the role":              {`[{"type":"human","content":"Q"},{"type":"ai","content":"A"}]`, "user:Q assistant:A", 0, ""},
+		"the role under other names": {`[{"sender_type":"user","content":"Q"},{"sender_type":"agent","content":"A"},{"type":"user_message","text":"R"},{"type":"agent_message","text":"B"},{"is_user":true,"text":"S"},{"is_user":false,"text":"C"},{"direction":"inbound","body":"T"},{"direction":"outbound","body":"D"},{"from":"openclaw","text":"E"}]`,
+			"user:Q assistant:A user:R assistant:B user:S assistant:C user:T assistant:D assistant:E", 0, ""},
+		"a turn a row":    {`[{"id":1,"prompt":"Q","response":"A"},{"id":2,"message":"R","reply":"B"},{"id":3,"user_message":"S","assistant_message":null}]`, "user:Q assistant:A user:R assistant:B user:S", 0, ""},
+		"nobody wrote it": {`[{"id":1,"content":"Q"}]`, ":Q", 0, ""},
 		"a tool's call and a status as rows": {`[{"role":"assistant","type":"tool_call","content":"ls"},{"role":"assistant","type":"tool_result","content":"x"},{"role":"assistant","type":"status","content":"starting"},{"role":"assistant","type":"message","content":"A"}]`,
 			"assistant: tool:x system:starting assistant:A", 0, ""},
+		"kinds of rows that are no reply": {`[{"role":"assistant","type":"title","content":"T"},{"role":"assistant","type":"message","message_type":"status","content":"S"},{"role":"assistant","messageType":"thinking","content":"hm"},{"role":"assistant","metadata":{"type":"thinking"},"content":"hm"},{"role":"assistant","type":"reaction","content":"R"},{"role":"assistant","metadata":{"type":"chat"},"message_type":"text","content":"A"}]`,
+			"system:T system:S assistant: assistant: system:R assistant:A", 0, ""},
 		"a message that takes another's place":     {`[{"id":"1","role":"assistant","content":"A"},{"id":"2","role":"assistant","content":"B","supersedes":"1"}]`, "assistant:B", 0, ""},
 		"its first form is listed behind it":       {`[{"id":"2","role":"assistant","content":"B","replaces":"1"},{"id":"1","role":"assistant","content":"A"}]`, "assistant:B", 0, ""},
 		"what it takes the place of is on no page": {`[{"id":"2","role":"assistant","content":"B","edited_from":"1"}]`, "assistant:B", 0, ""},
@@ -158,6 +165,15 @@ func TestHistoryEndMarks(t *testing.T) {
 		`{"role":"user","content":"A","error":"no credits"}`:                                                            "",
 		`{"role":"assistant","content":"A","hidden":true}`:                                                              "unasked",
 		`{"role":"assistant","content":"A","deleted_at":"2026-03-20T18:24:10Z"}`:                                        "unasked",
+		`{"role":"assistant","content":"A","status":"superseded"}`:                                                      "unasked",
+		`{"role":"assistant","content":"A","visibility":"internal"}`:                                                    "unasked",
+		`{"role":"assistant","content":"A","display":false}`:                                                            "unasked",
+		`{"role":"assistant","content":"A","isMeta":true}`:                                                              "unasked",
+		`{"role":"assistant","content":"A","isSidechain":true}`:                                                         "unasked",
+		`{"role":"user","content":"A","isSidechain":true}`:                                                              "unasked",
+		`{"role":"assistant","content":"A","parent_tool_use_id":"t"}`:                                                   "unasked",
+		`{"role":"assistant","content":"A","parent_tool_use_id":null}`:                                                  "",
+		`{"role":"assistant","content":"A","message_type":"tool_call"}`:                                                 "working",
 		`{"role":"user","content":"A","hidden":true}`:                                                                   "",
 		`{"role":"assistant","content":"Thinking..."}`:                                                                  "working",
 		`{"role":"assistant","content":"…"}`:                                                                            "working",
@@ -177,6 +193,7 @@ func TestHistoryEndMarks(t *testing.T) {
 		`{"role":"system","content":"Error: no credits"}`:                                                               "failed: Error: no credits",
 		`{"role":"system","level":"error","content":"no credits"}`:                                                      "failed: no credits",
 		`{"role":"system","content":"","error":{"message":"no credits"}}`:                                               "failed: no credits",
+		`{"role":"error","content":"model overloaded"}`:                                                                 "failed: model overloaded",
 		`{"role":"system","content":"You are helpful."}`:                                                                "",
 	} {
 		m, err := decodeMessage([]byte(body))
@@ -189,6 +206,37 @@ func TestHistoryEndMarks(t *testing.T) {
 		}
 		if err != nil || got != want {
 			t.Errorf("%s: got %q, want %q, %v", body, got, want, err)
+		}
+	}
+}
+
+// TestHistoryAsides has messages that are no part of a reply because of others; "-" is one.
+func TestHistoryAsides(t *testing.T) {
+	const q, mirror = `[{"role":"user","content":"Q"},`, `"role":"assistant","model":"delivery-mirror","provider":"openclaw","stopReason":"stop"`
+	for name, tt := range map[string]struct{ body, want string }{
+		"a copy of what was delivered":          {q + `{"role":"assistant","content":"[[reply_to_current]] New answer.","stopReason":"stop"},{` + mirror + `,"content":"New answer."}]`, "Q [[reply_to_current]] New answer.ended -"},
+		"the copy comes first":                  {q + `{` + mirror + `,"content":"New answer."},{"role":"assistant","content":"New answer."}]`, "Q - New answer."},
+		"one copy of two messages":              {q + `{"role":"assistant","content":"One."},{"role":"assistant","content":"Two."},{` + mirror + `,"content":"One.\n\nTwo."}]`, "Q One. Two. -"},
+		"a copy of what was sent elsewhere":     {q + `{` + mirror + `,"content":"Report"},{"role":"assistant","content":"Sent."}]`, "Q - Sent."},
+		"a copy is all there is":                {q + `{` + mirror + `,"content":"New answer."}]`, "Q New answer."},
+		"the agent answered with a tool":        {q + `{"role":"assistant","content":"Looking."},{` + mirror + `,"content":"4"},{"role":"assistant","content":"NO_REPLY"}]`, "Q Looking. 4 NO_REPLY"},
+		"the same words in another turn":        {q + `{"role":"assistant","content":"A"},{"role":"user","content":"R"},{` + mirror + `,"content":"A"}]`, "Q A R A"},
+		"of another session":                    {`[{"session_id":"s","role":"user","content":"Q"},{"session_id":"x","role":"assistant","content":"X"},{"role":"assistant","content":"A"}]`, "Q - A"},
+		"of sessions that are called otherwise": {`[{"session_id":"7f","role":"user","content":"Q"},{"session_id":"8f","role":"assistant","content":"A"}]`, "Q A"},
+		"the session's full name":               {`[{"session_id":"agent:main:s","role":"user","content":"Q"},{"session_id":"agent:main:s","role":"assistant","content":"A"}]`, "Q A"},
+		"of a sub-agent":                        {q + `{"sessionKey":"agent:main:subagent:7","role":"assistant","content":"X"},{"role":"assistant","content":"A"}]`, "Q - A"},
+	} {
+		page, err := decodeMessages([]byte(tt.body))
+		markOthers(page.Items, "s")
+		var got []string
+		for _, m := range page.Items {
+			if m.Unasked {
+				m = Message{Text: "-"}
+			}
+			got = append(got, m.Text+map[bool]string{true: "ended"}[m.Ended])
+		}
+		if s := strings.Join(got, " "); s != tt.want || err != nil {
+			t.Errorf("%s: got %q, want %q, %v", name, s, tt.want, err)
 		}
 	}
 }

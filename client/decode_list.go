@@ -258,9 +258,32 @@ func decodeSession(raw jsontext.Value) (Session, error) {
 		ID:        o.id("id", "session_id", "sessionId"),
 		Title:     text.Clip(o.text("title", "name"), maxName),
 		Busy:      saysBusy(o) || canonical(o.text("status", "state")) == "running",
+		Aside:     isAside(o),
 		CreatedAt: o.time(createdKeys...),
 		UpdatedAt: o.time(updatedKeys...),
 	}, nil
+}
+
+// isAside reports whether a session is not one to talk to the agent in.
+func isAside(o object) bool {
+	for _, name := range []string{o.id("id", "session_id", "sessionId"), o.id("key", "sessionKey", "session_key")} {
+		name = strings.ToLower(name)
+		for _, part := range []string{":subagent:", ":cron:", ":hook:", ":group:", ":channel:"} {
+			if strings.Contains(name, part) {
+				return true
+			}
+		}
+	}
+	for _, k := range []string{"kind", "type", "chatType", "chat_type", "status", "state"} {
+		switch canonical(o.text(k)) {
+		case "subagent", "sub_agent", "cron", "hook", "heartbeat", "group", "channel",
+			"archived", "deleted", "closed", "expired", "readonly", "read_only":
+			return true
+		}
+	}
+	return o.id("spawnedBy", "spawned_by") != "" || isWithdrawn(o) ||
+		o.flag("archived", "isArchived", "is_archived", "closed", "isClosed", "is_closed", "readonly", "readOnly", "read_only", "isReadOnly", "is_read_only") ||
+		!o.time("archived_at", "archivedAt", "closed_at", "closedAt", "deleted_at", "deletedAt").IsZero()
 }
 
 // decodeDiscovery reads the answer to GET /: resources by name, a list of

@@ -44,7 +44,8 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 			break
 		}
 	}
-	if isReasoning(o) {
+	beside, _ := o.object("metadata", "meta")
+	if isReasoning(o) || isReasoning(beside) {
 		m.Text = ""
 	}
 	if m.Role == RoleAssistant || m.Role == "" {
@@ -55,7 +56,7 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	m.Attachments = decodeAttachments(o)
 	m.ToolCalls = decodeToolCalls(o)
 	m.Cut = cutShort(o.text(stopKeys...))
-	m.Unasked = o.flag(heartbeatKeys...) || outer.flag(heartbeatKeys...) || ofHeartbeat(m.Turn) || m.Role != RoleUser && isWithdrawn(o)
+	m.Unasked = o.flag(heartbeatKeys...) || outer.flag(heartbeatKeys...) || ofHeartbeat(m.Turn) || isHelpers(o) || m.Role != RoleUser && isWithdrawn(o)
 	switch reason := strings.ToLower(o.text(stopKeys...)); reason {
 	case "error", "aborted":
 		m.Failure = o.text("errorMessage", "error_message")
@@ -74,8 +75,15 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 		if isPlaceholder(m.Text) && !m.Ended && !isEndMark(o.text("status", "state")) {
 			m.Working, m.Draft = true, IsDraft
 		}
-		m.takeKind(o)
+		for _, k := range []string{"type", "kind", "message_type", "messageType"} {
+			m.takeKind(canonical(o.text(k)))
+			m.takeKind(canonical(beside.text(k)))
+		}
+		m.takeEnd(o)
 	case RoleSystem:
+		m.takeFailure(o)
+	case "error":
+		m.Role, m.Failure = RoleSystem, m.Text
 		m.takeFailure(o)
 	}
 	// OpenClaw's gateway keeps what an aborted run had said as if that had been its end,
@@ -85,6 +93,9 @@ func decodeMessage(raw jsontext.Value) (Message, error) {
 	}
 	if part, ok := o.object("openclawStreamFallback"); ok && part.text("source") == "segment" {
 		m.Working = true
+	}
+	if m.Mirror = m.Role == RoleAssistant && isMirror(o); m.Mirror {
+		m.Ended = false
 	}
 	return m, nil
 }
@@ -109,18 +120,25 @@ func messageObjects(raw jsontext.Value) (o, outer object, ok bool) {
 	return o, outer, true
 }
 
-// takeKind reads the kind of an assistant's row that is something other than a message.
-func (m *Message) takeKind(o object) {
-	switch kind := canonical(o.text("type", "kind")); {
+// takeKind takes what may be the kind of an assistant's row that is something other than a
+// message.
+func (m *Message) takeKind(kind string) {
+	switch {
+	case kind == "":
 	case kind == "tool_result" || kind == "toolresult" || kind == "tool_output" || kind == "function_call_output":
 		m.Role, m.Ended = RoleTool, false
 	case classOf(kind) == classTool || kind == "tooluse":
 		m.Text, m.Working, m.Ended = "", true, false
-	case kind == "status" || kind == "progress" || kind == "notice" || kind == "event" || kind == "log":
+	case kind == "status" || kind == "progress" || kind == "notice" || kind == "event" || kind == "log" ||
+		kind == "title" || kind == "summary" || kind == "compaction" || kind == "reaction" || kind == "approval_request":
 		m.Role, m.Ended = RoleSystem, false
 	case kind == "error" && m.Failure == "":
 		m.Failure, m.Text = m.Text, ""
 	}
+}
+
+// takeEnd reads how the reply ended.
+func (m *Message) takeEnd(o object) {
 	m.takeFailure(o)
 	switch {
 	case m.Failure != "":
@@ -186,15 +204,31 @@ func saysBusy(o object) bool {
 	case "busy", "processing", "generating", "streaming", "thinking", "working", "in_progress", "responding", "executing":
 		return true
 	}
+	if run, there := o.object("active_run", "activeRun", "current_run", "currentRun"); there && len(run) > 0 || o.id("active_run", "activeRun", "active_run_id", "activeRunId") != "" {
+		return true
+	}
 	return o.flag("busy", "isBusy", "is_busy", "generating", "isGenerating", "is_generating", "processing", "isProcessing", "is_processing", "streaming",
 		"isStreaming", "is_streaming", "running", "isRunning", "is_running", "hasActiveRun", "has_active_run", "typing", "isTyping", "is_typing")
 }
 
 // isWithdrawn reports whether a message is not to be seen, or not any more.
 func isWithdrawn(o object) bool {
-	return o.flag("deleted", "isDeleted", "is_deleted", "superseded", "isSuperseded", "is_superseded", "replaced", "retracted",
+	switch canonical(o.text("status", "state")) {
+	case "deleted", "removed", "superseded", "replaced", "discarded", "retracted", "hidden":
+		return true
+	}
+	switch canonical(o.text("visibility")) {
+	case "internal", "hidden", "none":
+		return true
+	}
+	return o.flag("ephemeral", "isEphemeral", "is_ephemeral", "isMeta", "is_meta", "deleted", "isDeleted", "is_deleted", "superseded", "isSuperseded", "is_superseded", "replaced", "retracted",
 		"hidden", "isHidden", "is_hidden", "internal", "isInternal", "is_internal") ||
-		isBool(o["visible"], "false") || o.text("deleted_at", "deletedAt") != ""
+		isBool(o["visible"], "false") || isBool(o["display"], "false") || o.text("deleted_at", "deletedAt") != ""
+}
+
+// isHelpers reports whether a message is of a helper of the agent's, as Claude Code keeps them.
+func isHelpers(o object) bool {
+	return o.flag("isSidechain", "is_sidechain") || o.id("parent_tool_use_id", "parentToolUseId") != ""
 }
 
 // storedBlocks gives the blocks of a content that is stored as the JSON of them, or nil.

@@ -198,6 +198,31 @@ func TestDecodeSession(t *testing.T) {
 	}, func(b []byte) (Session, error) { return decodeSession(b) })
 }
 
+// TestSessionStanding has what sessions say of themselves.
+func TestSessionStanding(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"id":"s"}`: "",
+		`{"id":"s","status":"active","kind":"direct","archived":false,"deleted_at":null}`: "",
+		`{"id":"agent:main:subagent:7"}`:                     "aside",
+		`{"id":"7f","key":"agent:main:telegram:group:-100"}`: "aside",
+		`{"id":"s","kind":"cron"}`:                           "aside",
+		`{"id":"s","spawnedBy":"agent:main:main"}`:           "aside",
+		`{"id":"s","status":"closed"}`:                       "aside",
+		`{"id":"s","deleted_at":"2026-03-20T18:24:10Z"}`:     "aside",
+		`{"id":"s","is_archived":true}`:                      "aside",
+		`{"id":"s","status":"running"}`:                      "busy",
+		`{"id":"s","active_run":{"id":"r"}}`:                 "busy",
+		`{"id":"s","activeRunId":"r"}`:                       "busy",
+		`{"id":"s","active_run":null}`:                       "",
+		`{"id":"s","active_run":{}}`:                         "",
+	} {
+		s, err := decodeSession([]byte(body))
+		if got := map[bool]string{true: "aside"}[s.Aside] + map[bool]string{true: "busy"}[s.Busy]; got != want || err != nil {
+			t.Errorf("%s: got %q, want %q, %v", body, got, want, err)
+		}
+	}
+}
+
 func TestDecodeMessage(t *testing.T) {
 	tool := Message{Role: RoleTool, ToolCallID: "t1", ToolName: "exec", Text: "out"}
 	table(t, "messages", map[string]any{

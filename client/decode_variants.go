@@ -14,6 +14,7 @@ type stored struct {
 
 // variant is what a message says of its own state, and of its other variants.
 type variant struct {
+	session string // as OpenClaw's gateway names it
 	end     endMark
 	version float64 // 0 when the service does not say
 	instead string  // the id of the message whose place it takes
@@ -40,6 +41,7 @@ func variantOf(raw jsontext.Value) (v variant) {
 			v.end = endSet
 		}
 	}
+	v.session = o.id("sessionKey", "session_key")
 	v.version, _ = o.number("version", "revision")
 	v.instead = o.id("supersedes", "replaces", "supersedes_id", "supersedesId", "replaces_id", "replacesId", "edit_of", "editOf", "edited_from", "editedFrom")
 	return v

@@ -130,3 +130,27 @@ func (e *Error) Timeout() bool {
 	}
 	return errors.Is(e.Err, context.DeadlineExceeded)
 }
+
+// mayHaveTaken reports whether a refusal says that the request was taken, or that it was passed on
+// and nobody knows.
+func mayHaveTaken(status int, body []byte) bool {
+	switch status {
+	case http.StatusForbidden, http.StatusConflict, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	default:
+		return false
+	}
+	o, _ := asObject(body)
+	said := decodeErrorObject(o, 0).Message
+	switch canonical(o.text("status", "state")) {
+	case "queued", "enqueued", "accepted", "received", "submitted", "scheduled", "sent":
+		return true
+	}
+	return o.flag("queued", "accepted", "saved", "stored") || takenAnyway().MatchString(said) && !denial().MatchString(said) ||
+		status == http.StatusServiceUnavailable && lostWords().MatchString(said)
+}
+
+var (
+	takenAnyway = pattern(`(?i)\b(message|request|task|job) (has |have |was |is )?(already )?(been )?(queued|enqueued|accepted|received|saved|stored|delivered|submitted|scheduled)\b`)
+	denial      = pattern(`(?i)\b(no|not|never|cannot|nothing|invalid|only)\b|n't\b`)
+	lostWords   = pattern(`(?i)\b(upstream|gateway|proxy|disconnect(ed)?|reset|timed? ?out)\b`)
+)

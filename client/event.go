@@ -31,6 +31,7 @@ type Event struct {
 	Abrupt    bool   // with Doubt: its end is all that came of the run, which may be one from before the message
 	Calling   bool   // of a tool that was called no end came, and no text since: the agent is at work
 	Elsewhere bool   // the stream calls its session otherwise than the message's: with an end, and Linger, an EventGoesOn may follow
+	Rested    bool   // the model has ended its message, and nothing has come since: only a mark of the stream's end may be missing
 	Note      string // of EventFinal: what to tell about the reply, "" for nothing
 	Unsure    string // of EventFinal and EventAccepted without a text: what came and may be a mark of the end, or the message again; the history tells whether the agent said it
 	Tool      ToolCall

@@ -53,6 +53,7 @@ type Session struct {
 	ID        string
 	Title     string
 	Busy      bool // the agent is at work in it, as far as the service says
+	Aside     bool // it is not one to talk to the agent in: of a sub-agent, a schedule or a group, archived, closed or deleted
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
@@ -83,13 +84,14 @@ type Message struct {
 	Ended       bool         // of an assistant's message: it says that the agent's turn ended with it
 	Cut         string       // of an assistant's message: what cut it short, [NoteLimit], [NotePartial] and the like; "" for nothing
 	Shortened   bool         // the service gives only the beginning of its text, or none: [Beginning]
-	Unasked     bool         // it answers nobody: it is of a heartbeat, hidden or withdrawn
+	Unasked     bool         // it answers nobody: it is of a heartbeat, a helper or another session, hidden or withdrawn
 	Working     bool         // it says that the agent works on: it is being written, or a tool follows
 	Open        bool         // of an assistant's message: its place for when, or why, it ended is empty, and so is that of all others
 	Turn        string       // the run or turn that it is of, which a question and its answers share; "" when the service does not say
 	ReplyTo     string       // the id of the message that it answers; "" when the service does not say
 	CreatedAt   time.Time    // zero when unknown
 	Draft       DraftMark    // whether it says that it is no more than a draft
+	Mirror      bool         // it was written for a text that was delivered, which another message may have
 }
 
 // Size is roughly how many bytes a message takes.

@@ -59,6 +59,7 @@ type normaliser struct {
 	cut      string   // what cut the model's last message short
 	calling  bool     // the model stopped to call a tool
 	speaker  Role     // of OpenAI's chunks, as the last one said that did
+	rested   bool     // the model stopped, and not for that
 	choice   string   // which of several answers is read: the first that came
 	attached []string // notes of what goes with the reply
 }
@@ -83,6 +84,11 @@ func (n *normaliser) put(ev Event) {
 	setIfEmpty(&ev.RunID, n.fresh.RunID)
 	ev.Calling = n.calling || n.tools.running > 0
 	ev.Doubt, ev.Rivals, ev.Abrupt, ev.Elsewhere = n.doubt(), n.own.rivals, n.own.abrupt, n.isElsewhere()
+	switch ev.Kind {
+	case EventText, EventToolStart, EventToolUpdate:
+		n.rested = false
+	}
+	ev.Rested = n.rested
 	if !n.yield(ev) {
 		n.stopped = true
 	}

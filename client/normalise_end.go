@@ -61,6 +61,12 @@ func (n *normaliser) over() {
 // ended takes an end that tells how it came about, in itself or in the message that it brings.
 func (n *normaliser) ended(o object) {
 	end := outcomeOf(o)
+	if end == (outcome{}) && endsOpen(o) {
+		end.open = true
+	}
+	if code, ok := o.number("code"); ok && code >= 400 && code < 600 && reportsFailure(o) {
+		end.err = reportedFailure(o)
+	}
 	if end == (outcome{}) {
 		if end = end.orInside(o, 0); end.err != nil {
 			n.showFinal(n.finalText(o)) // the message that failed
@@ -98,7 +104,7 @@ func (n *normaliser) end(final string) {
 
 // leaveOpen ends the stream before the reply's end: the history has the rest.
 func (n *normaliser) leaveOpen(final, why string) {
-	if !isPlaceholder(final) {
+	if !isPlaceholder(final) && !isRemark(final) {
 		n.showFinal(final)
 	}
 	n.flush()

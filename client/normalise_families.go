@@ -125,6 +125,16 @@ func (n *normaliser) chatEvent(state string, o object) {
 			return
 		}
 		n.messageTools(m)
+		switch reason := canonical(m.text(stopKeys...)); reason {
+		case "error", "aborted": // as the history has it
+			n.showFinal(text)
+			if e := failure(object{"error": m.first("errorMessage", "error_message", "error")}); reason == "error" {
+				n.fail(e)
+			} else {
+				n.fail(aborted(object{}))
+			}
+			return
+		}
 		n.stoppedFor(cmp.Or(o.text(stopKeys...), m.text(stopKeys...)))
 		switch {
 		case n.calling: // an end all the same: the gateway sends it when the run is over

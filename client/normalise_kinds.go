@@ -37,7 +37,7 @@ var kinds = map[string]class{
 	"done": classFinal, "complete": classFinal, "completed": classFinal, "end": classFinal,
 	"final": classFinal, "finished": classFinal, "run_finished": classFinal,
 
-	"aborted": classAborted, "cancelled": classAborted, "canceled": classAborted,
+	"aborted": classAborted, "abort": classAborted, "cancelled": classAborted, "canceled": classAborted,
 
 	"error": classError, "failed": classError, "failure": classError, "exception": classError,
 	"run_failed": classError, "run.failed": classError, "thread.run.failed": classError, "turn.failed": classError,
@@ -116,6 +116,8 @@ func (n *normaliser) unknown(kind string, o object) {
 			n.show(n.text.message(n.fresh.MessageID, text))
 		}
 		return
+	case "finish", "finish_step": // of Vercel's AI SDK
+		n.stoppedFor(o.text(stopKeys...))
 	case "res":
 		if o.denied() {
 			n.fail(failure(o))

@@ -69,6 +69,17 @@ var endsTooEarly = []replyRow{
 		text: "It says files: 3", end: "final", tools: ` x  "files: 3"`},
 	{rule: "E: the run ended with a call", in: e("r", "k", `"state":"final","stopReason":"toolUse",`+said("I will look.")), text: "I will look.", end: "final: " + NoteCalling},
 	{rule: "E: an error beside the reply", in: e("r", "k", `"state":"final","errorMessage":"out of credits",`+said("Half")), text: "Half", end: "final: the agent reports an error beside its reply: out of credits"},
+	{rule: "D: an end whose run goes on", in: `delta>{"delta":"Half"}` + "\n" + `done>{"reason":"stream_timeout","run_status":"running"}`, text: "Half", says: "the stream ended with a message that is not complete yet"},
+	{rule: "D: an end whose status is running", in: `delta>{"delta":"Half"}` + "\n" + `done>{"status":"running"}`, text: "Half", says: "the stream ended with a message that is not complete yet"},
+	{rule: "D: an end that is not done", in: `delta>{"delta":"Half"}` + "\n" + `done>{"done":false}`, text: "Half", says: "the stream ended with a message that is not complete yet"},
+	{rule: "D: a final word that is a remark", in: `final>{"text":"Processing","status":"pending"}`, says: "the stream ended with a message that is not complete yet"},
+	{rule: "D: an end with a code", in: `delta>{"delta":"Half"}` + "\n" + `done>{"code":500,"message":"boom"}`, text: "Half", end: "error: boom"},
+	{rule: "D: an end with a code of success", in: `delta>{"delta":"All"}` + "\n" + `done>{"code":1000,"message":"bye"}`, text: "All", end: "final"},
+	{rule: "Vercel: an abort", in: `{"type":"text-delta","id":"1","delta":"Half"}` + "\n" + `{"type":"abort","reason":"user"}` + "\n[DONE]", text: "Half", end: "error: user"},
+	{rule: "Vercel: cut by length", in: `{"type":"text-delta","id":"1","delta":"Half"}` + "\n" + `{"type":"finish","finishReason":"length"}` + "\n[DONE]", text: "Half", end: "final: " + NoteLimit},
+	{rule: "E: a last message that failed", in: e("r", "k", `"state":"final","message":{"role":"assistant","content":[{"type":"text","text":"Half"}],"stopReason":"error","errorMessage":"it broke"}`), text: "Half", end: "error: it broke"},
+	{rule: "the wait for a run is over", contentType: "application/json", in: `{"runId":"r","status":"timeout"}`, end: "accepted: "},
+	{rule: "a result with an error's name", contentType: "application/json", in: `{"type":"result","subtype":"error_max_turns","is_error":false}`, end: "error: the agent's run failed"},
 	{rule: "text/plain that may be cut", contentType: "text/plain; unframed", in: "Hello, wor", text: "Hello, wor"},
 }
 

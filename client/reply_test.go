@@ -384,6 +384,9 @@ func TestHowRepliesEnd(t *testing.T) {
 		`"done":true,"done_reason":"length"`: NoteLimit, `"partial":true`: NotePartial, `"truncated":true`: NotePartial, `"timed_out":true`: NotePartial,
 		`"aborted":true`: "aborted", `"cancelled":true`: "aborted", `"interrupted":true`: "aborted", `"status":"killed"`: "aborted", `"signal":"SIGKILL"`: "aborted",
 		`"status":"stopped"`: NoteStopped, `"reason":"max_turns"`: NoteTurns, `"timeout":true`: NotePartial, `"timeout":30,"aborted":false,"signal":null`: "",
+		`"state":"failed"`: "failed", `"outcome":"error"`: "failed", `"meta":{"aborted":true}`: "aborted", `"meta":{"stopReason":"length"}`: NoteLimit,
+		`"finish_reason":"abort"`: "aborted", `"finish_reason":"insufficient_system_resource"`: NoteStopped, `"finish_reason":"MALFORMED_FUNCTION_CALL"`: NoteStopped,
+		`"finish_reason":"refusal"`: NoteFilter, `"reason":"timeout"`: "open", `"reason":"max_duration"`: "open",
 	} {
 		for contentType, in := range map[string]string{
 			"text/event-stream":                asSSE(`delta>{"delta":"Half of it"}` + "\n" + `done>{` + said + `}`),
@@ -400,7 +403,7 @@ func TestHowRepliesEnd(t *testing.T) {
 func testHowItEnds(t *testing.T, contentType, in, want string) {
 	t.Helper()
 	c := collectFrom(t, streamAnswer{status: 200, contentType: contentType}.decode(strings.NewReader(in)))
-	got := ""
+	got := "open"
 	for _, ev := range c.events {
 		switch {
 		case ev.Kind == EventError && ev.Err.Code == "aborted":

@@ -213,9 +213,11 @@ func (c *core) refusal(resp *http.Response, path string, limit int, reading bool
 // with 4xx before it acts, and with 501 what it can't do. Any other 5xx may come after the deed, or
 // from a proxy that lost sight of it; only 503 in the service's own JSON is a refusal (no
 // capacity). 408 and 499 say that somebody stopped
-// waiting.
+// waiting. Words that say that the request was taken all the same, or lost, count more.
 func statusOutcome(status int, body []byte) Outcome {
 	switch {
+	case mayHaveTaken(status, body):
+		return OutcomeUnknown
 	case status == http.StatusRequestTimeout || status == 499:
 		return OutcomeUnknown
 	case status >= 400 && status < 500, status == http.StatusNotImplemented:

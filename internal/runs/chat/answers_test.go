@@ -43,6 +43,10 @@ func TestOddAnswers(t *testing.T) {
 		"a failure, and nothing else":    {200, "text/event-stream; open", failed, false, runs.StatusFailed, "", "", "overloaded"},
 		"another session comes first":    {200, "text/event-stream", elsewhere + "data: {\"session_id\":\"SESSION\",\"delta\":\"Hi there\"}\n\ndata: [DONE]\n\n", false, runs.StatusCompleted, "Hi there", "", ""},
 		"another session's name is ours": {200, "text/event-stream; open", elsewhere, false, runs.StatusCompleted, "theirs", "", ""},
+		"409, but queued":                {409, "application/json", `{"message":"Message queued: a run is active","queued":true}`, true, runs.StatusCompleted, "Hi there", "", ""},
+		"503, lost behind a proxy":       {503, "application/json", `{"message":"upstream reset"}`, true, runs.StatusCompleted, "Hi there", "", ""},
+		"403, but it is there":           {403, "application/json; first", `{"message":"forbidden"}`, true, runs.StatusCompleted, "Hi there", "", ""},
+		"a refusal":                      {409, "application/json", `{"message":"a run is active"}`, false, runs.StatusFailed, "", "", "a run is active"},
 		"a web page":                     {200, "text/html", "<title>Log in</title>", false, runs.StatusFailed, "", "", "Log in"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -59,7 +63,12 @@ func TestOddAnswers(t *testing.T) {
 					if tt.works {
 						later := r.Clone(t.Context())
 						later.Body = io.NopCloser(strings.NewReader(string(body)))
-						working.Go(func() { next.ServeHTTP(httptest.NewRecorder(), later) })
+						agent := func() { next.ServeHTTP(httptest.NewRecorder(), later) }
+						if strings.HasSuffix(tt.contentType, "first") {
+							agent()
+						} else {
+							working.Go(agent)
+						}
 					}
 					w.Header().Set("Content-Type", tt.contentType)
 					w.WriteHeader(tt.status)

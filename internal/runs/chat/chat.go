@@ -40,6 +40,7 @@ type reply struct {
 	unproven  bool         // nothing but its place tells that the run on the stream is ours
 	run       string       // the run that the stream named last
 	told      string       // what the stream said last of how the agent stands
+	rested    bool         // the last thing on the stream was that the model ended its message
 	page      atomic.Int64 // how much of the history is read at once; 0 for historyPage
 	passed    atomic.Bool  // taken up from the history, where somebody's next message stands behind it: nobody waits for it
 
@@ -167,10 +168,10 @@ func (r *reply) start(ctx context.Context, before []*reply) {
 		r.followHistory(ctx, follow{accepted: true, final: true, ended: true, check: true})
 	case final && err == nil && (r.silent || strings.TrimSpace(r.Text()) != ""):
 		r.End(runs.StatusCompleted, nil)
-	case final && err != nil: // the agent's own word
+	case final && err != nil, errors.Is(err, client.ErrWebPage): // the agent's own word, or nobody's
 		r.End(runs.StatusFailed, err)
-	case errors.Is(err, client.ErrWebPage):
-		r.End(runs.StatusFailed, err)
+	case !accepted && r.cameAllTheSame(ctx, err):
+		r.followHistory(ctx, follow{accepted: true, refused: true, cause: err})
 	case errors.As(err, &e) && !accepted && (e.Outcome == client.OutcomeNotSent || e.Outcome == client.OutcomeRejected):
 		if e.Status == http.StatusNotFound {
 			r.s.sessions.forget(r.instance, r.sessionID())
@@ -178,7 +179,7 @@ func (r *reply) start(ctx context.Context, before []*reply) {
 		r.End(runs.StatusFailed, err)
 	default:
 		r.Line("status: the stream ended early; reading the reply from the session's history")
-		r.followHistory(ctx, follow{accepted: accepted, final: final, ended: final || err == nil, calling: r.calling && !final, unproven: r.doubt != nil || r.crowded && r.unproven, cause: err})
+		r.followHistory(ctx, follow{accepted: accepted, final: final, ended: final || err == nil, calling: r.calling && !final, rested: r.rested, unproven: r.doubt != nil || r.crowded && r.unproven, cause: err})
 	}
 }
 
@@ -247,6 +248,9 @@ func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err
 			continue
 		case err != nil:
 			if cause := context.Cause(ctx); errors.Is(cause, errDeadStream) {
+				if r.rested {
+					cause = nil // as if the service had closed it
+				}
 				return true, false, cause
 			}
 			return accepted, false, err
@@ -295,8 +299,8 @@ func (r *reply) stream(ctx context.Context, send way) (accepted, final bool, err
 // event takes in one step of the reply.
 func (r *reply) event(ev client.Event) {
 	r.Alive()
-	if r.isNews(ev) {
-		r.Locked(func() { r.news = time.Now() })
+	if r.isNews(ev) || ev.Rested != r.rested {
+		r.Locked(func() { r.news, r.rested = time.Now(), ev.Rested })
 	}
 	if ev.RunID != "" {
 		r.run = ev.RunID

@@ -80,7 +80,7 @@ func (s standing) decide(t timing) (ending, bool) {
 	case s.verdict == found:
 		return s.noText(t)
 	case s.verdict != unclear && s.ended && !s.unproven && s.cause == nil && s.shown != "" && s.reached > t.settle:
-		return complete(s.shown, "the stream ended without an end marker, and the history does not show the reply: it may be incomplete")
+		return complete(s.shown, noteNotShown)
 	case s.final && s.shown == "" && s.unsure != "" && s.reached > t.lag:
 		return complete(s.unsure, noteUnsure)
 	case s.ended && s.accepted && s.shown == "" && s.unsure != "" && s.verdict != found && s.reached > t.unclear:
@@ -176,6 +176,8 @@ func (s standing) whole(t timing) (ending, bool) {
 	return complete(text, notes...)
 }
 
+const noteNotShown = "the stream ended without an end marker, and the history does not show the reply: it may be incomplete"
+
 const noteUnchecked = "the end of the stream did not repeat the reply, and the history does not show it for sure: some of its words may be missing"
 
 // notes are what is told about a reply, whatever ended it.
@@ -223,6 +225,8 @@ func (s standing) noText(t timing) (ending, bool) {
 		return complete(s.shown, noteUnchecked)
 	case s.final && s.shown != "" && s.reached > t.lag && !s.working():
 		return complete(s.shown)
+	case s.rested && !s.unproven && !s.doubt && s.shown != "" && s.reached > t.unclear && !s.working():
+		return complete(s.shown, noteNotShown)
 	case s.marked() && s.still >= t.lag:
 		return complete("", append([]string{"the reply has no text"}, s.attached()...)...)
 	case s.final && s.reached > t.unclear && !s.working():
@@ -233,6 +237,8 @@ func (s standing) noText(t timing) (ending, bool) {
 		return complete("", append([]string{note}, s.attached()...)...)
 	case s.early && s.reached > t.unclear:
 		return s.failed(errors.New("unclear: the history shows the message, and what the agent said only before it"))
+	case s.refused && s.reached > t.unclear && !s.working():
+		return s.failed(errors.New("unclear: the service refused the message, and the history shows it, but no reply"))
 	case s.closed && s.reached > t.unclear:
 		return s.failed(errors.New("unclear: the history shows the message, but no reply before the next one"))
 	case s.doubt && s.failure != nil && s.reached > t.unclear:

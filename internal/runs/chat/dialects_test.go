@@ -286,10 +286,9 @@ func namedTool(v *voice, part int, result bool) {
 
 func output1(v *voice, text string) { v.event("", fields{"type": "output", "text": text}) }
 
-// dialects are the families of streams, and what else a service may answer.
-var dialects = map[string]dialect{
-	"": named, "named": named,
-	"openai": { // A
+// openAI is the dialect of OpenAI's chunks. Some services leave the mark of the end out.
+func openAI(mark string) dialect {
+	return dialect{
 		begin: func(v *voice) {
 			v.event("", fields{"object": "chat.completion.chunk", "choices": []any{fields{"index": 0, "delta": fields{"role": "assistant"}}}})
 		},
@@ -302,13 +301,21 @@ var dialects = map[string]dialect{
 				c["message"] = fields{"role": "assistant", "content": text}
 			}
 			v.event("", fields{"object": "chat.completion.chunk", "choices": []any{c}})
-			v.text("", "[DONE]")
+			if mark != "" {
+				v.text("", mark)
+			}
 		},
 		fail: func(v *voice, words string) {
 			v.event("", fields{"error": fields{"message": words, "type": "server_error"}})
 		},
 		breaks: true, ends: true,
-	},
+	}
+}
+
+// dialects are the families of streams, and what else a service may answer.
+var dialects = map[string]dialect{
+	"": named, "named": named,
+	"openai": openAI("[DONE]"), "openai, unmarked": openAI(""), // A
 	"author": { // B
 		begin: func(v *voice) { v.event("status", fields{"message": "Starting agent"}) },
 		piece: func(v *voice, _ int, s string) { v.event("output", fields{"text": s}) },

@@ -43,8 +43,10 @@ func beforeOf(state runs.State, anchor uint64) before {
 // follow is what is known when a reply has to be read from the history.
 type follow struct {
 	accepted bool   // the service took the message
+	refused  bool   // the service refused the message, and the history has it all the same
 	final    bool   // the stream had its end marker
 	ended    bool   // the stream came to an end, with a marker or without
+	rested   bool   // the last that the stream brought was that the model ended its message
 	cause    error  // what broke the stream
 	calling  bool   // the stream broke where the agent used a tool
 	resumed  bool   // the run was taken up: nothing is known of the stream
@@ -77,6 +79,8 @@ func (r *reply) followHistory(ctx context.Context, f follow) {
 		grows      bool           // the service stores a message while it is being written
 		closed     bool           // somebody's next message stood behind the reply when it was last found
 		overtaken  bool           // and the agent may have gone on with the reply behind it
+		fullest    match          // the reply as last found, but by a replica that is behind
+		fullestAt  time.Time
 	)
 	for ; ; delay = min(delay*3/2, t.pollMax) {
 		page, _, err := r.history(ctx)
@@ -117,6 +121,10 @@ func (r *reply) followHistory(ctx context.Context, f follow) {
 			q := r.question(f)
 			q.overtaken = overtaken && !f.final
 			m := matchHistory(r.was, q, page.Items, r.overlapping())
+			if m.isBeginningOf(fullest) && now.Sub(fullestAt) < 2*t.lag {
+				break // by another one than before, that is
+			}
+			fullest, fullestAt = m, now
 			grows = grows || grew(last, m.last())
 			last = m.last()
 			// Where messages grow, the time of one does not tell when it was whole.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -228,5 +231,37 @@ func TestFirstSession(t *testing.T) {
 	cancel()
 	if _, _, err := w.m.chat.Send(ctx, Request{Instance: "other", Message: "m"}); outcome(err) != client.OutcomeNotSent {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestChosenSession has lists of sessions, and which one a message goes to that names none.
+func TestChosenSession(t *testing.T) {
+	for list, want := range map[string]string{
+		`[{"id":"s2"},{"id":"s1"}]`: "s2",
+		`[{"id":"agent:main:subagent:7"},{"id":"s1","kind":"cron"},{"id":"s2"}]`:                             "s2",
+		`[{"id":"s1","updated_at":5},{"id":"s2","updated_at":9},{"id":"s3","updated_at":7}]`:                 "s2",
+		`[{"id":"s1","created_at":5},{"id":"s2","created_at":9},{"id":"s3","created_at":2,"updated_at":11}]`: "s3",
+		`[{"id":"s1","updated_at":9},{"id":"s2","updated_at":9}]`:                                            "s1",
+		`[{"id":"s1"},{"id":"s2","updated_at":9}]`:                                                           "s1",
+		`[{"id":"s1","archived":true},{"id":"s2","status":"closed"}]`:                                        "new",
+		`[]`: "new",
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			if r.Method == http.MethodPost {
+				_, _ = io.WriteString(w, `{"id":"new"}`)
+				return
+			}
+			_, _ = io.WriteString(w, list)
+		}))
+		c, err := client.New(srv.Client(), srv.URL, testKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := sessions{c: c}
+		if got, err := s.newest(t.Context(), "i"); got != want || err != nil {
+			t.Errorf("%s: got %q, %v; want %q", list, got, err, want)
+		}
+		srv.Close()
 	}
 }

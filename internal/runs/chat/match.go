@@ -89,6 +89,12 @@ func atWork(m client.Message) bool {
 	return m.Working || len(m.ToolCalls) > 0 || m.Role == client.RoleTool
 }
 
+// isBeginningOf reports whether the history has the beginning of a reply alone that it had before.
+func (m match) isBeginningOf(fuller match) bool {
+	n := len(m.rows)
+	return m.verdict != unclear && n < len(fuller.rows) && wording(m.rows...) == wording(fuller.rows[:n]...)
+}
+
 // attached has notes of what goes with the reply.
 func (m match) attached() (notes []string) {
 	for _, row := range m.rows {
@@ -111,6 +117,9 @@ func (m match) texts() []string {
 		if row.Role == client.RoleAssistant && text != "" && !again {
 			parts = append(parts, text)
 		}
+	}
+	if spoken := slices.DeleteFunc(slices.Clone(parts), client.IsSilent); len(spoken) > 0 {
+		return spoken // the word for no reply: nothing to add
 	}
 	return parts
 }

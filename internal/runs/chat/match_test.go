@@ -97,6 +97,7 @@ func TestMatchHistory(t *testing.T) {
 		"an empty history":                {verdict: notThere},
 		"the first of a session":          {now: rows{"user@100#3: run the tests", "assistant@101#4: All pass."}, verdict: found, reply: "All pass."},
 		"in two parts":                    {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: On it: running the tests.", "assistant@105#5: All 12 tests pass."}, verdict: found, reply: "On it: running the tests.|All 12 tests pass."},
+		"nothing to add":                  {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: All pass.", "assistant@105#5 ended: NO_REPLY"}, verdict: found, reply: "All pass."},
 		"at work with a tool":             {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4 tool: On it."}, verdict: found, reply: "On it.", working: true},
 		"at work behind a tool":           {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4: On it.", "tool@102#5: ok"}, verdict: found, reply: "On it.", working: true},
 		"still being written":             {before: old, now: rows{"user@100#3: run the tests", "assistant@101#4 busy: All"}, verdict: found, reply: "All", working: true},

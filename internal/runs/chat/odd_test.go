@@ -76,6 +76,8 @@ type odd struct {
 	noise     bool   // signs of life, the model's thoughts, the question again
 	twice     bool   // the pieces of the last part come a second time
 	throttles bool   // the gateway's texts come at most every 150 ms
+	flaps     bool   // every second look at the history lacks its newest row
+	forgets   bool   // the history never has what the agent says
 	tagged    bool   // the pieces begin with a tag that the final text lacks
 	encoding  string // a content coding that nobody asked for
 	seed      uint64 // of how the text is cut into pieces
@@ -83,6 +85,7 @@ type odd struct {
 	mu      sync.Mutex
 	rows    []*stored
 	turn    int
+	looks   int
 	working bool
 	posts   []string // the sessions that messages came to
 	heard   []chan<- said
@@ -363,9 +366,12 @@ func (o *odd) history(req *http.Request) (status int, body string) {
 			rows = rows[n-limit:]
 		}
 	}
+	if o.looks++; o.flaps && len(o.posts) > 0 && o.looks%2 == 0 {
+		rows = rows[:len(rows)-1]
+	}
 	list := make([]any, 0, len(rows)+1)
 	for _, row := range rows {
-		if row.role == "assistant" && row.text == "" && (!row.tool || o.atTool) && (row.failure == "" || !o.stops) {
+		if row.role == "assistant" && (o.forgets || row.text == "" && (!row.tool || o.atTool) && (row.failure == "" || !o.stops)) {
 			continue
 		}
 		list = append(list, o.item(row))

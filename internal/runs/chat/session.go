@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ type sessions struct {
 }
 
 // find finds the session that is used when a call names none: the
-// newest one, or a new one where there is none. It stays the same for as long
+// newest one that is there to talk to the agent, or a new one where there is none. It stays the same for as long
 // as a process of the principal knows it, so that a conversation does not change its
 // session because somebody else opened a newer one. A service without sessions gets "".
 func (s *sessions) find(ctx context.Context, instance string) (string, error) {
@@ -156,19 +157,35 @@ func (s *sessions) note(instance, id string) {
 
 func (s *sessions) newest(ctx context.Context, instance string) (string, error) {
 	page, err := s.c.Chat.Sessions(ctx, instance)
+	open := slices.DeleteFunc(page.Items, func(one client.Session) bool { return one.Aside })
 	switch {
 	case unsupported(err):
 		return "", nil
 	case err != nil:
 		return "", err
-	case len(page.Items) > 0:
-		return page.Items[0].ID, nil
+	case len(open) > 0:
+		return newestOf(open).ID, nil
 	}
 	made, err := s.c.Chat.CreateSession(ctx, instance, "openclaw-mcp")
 	if unsupported(err) {
 		return "", nil
 	}
 	return made.ID, err
+}
+
+// newestOf gives the session in which something happened last, or the service's first where
+// one has no time.
+func newestOf(list []client.Session) client.Session {
+	last := func(one client.Session) time.Time {
+		if one.UpdatedAt.IsZero() {
+			return one.CreatedAt
+		}
+		return one.UpdatedAt
+	}
+	if slices.ContainsFunc(list, func(one client.Session) bool { return last(one).IsZero() }) {
+		return list[0]
+	}
+	return slices.MaxFunc(list, func(a, b client.Session) int { return last(a).Compare(last(b)) })
 }
 
 // name notes a session that the service chose, where none was known.

@@ -81,8 +81,11 @@ type stillReply struct {
 func (r *reply) streamIsOver(ctx context.Context, seen *stillReply) bool {
 	stall, silent, quiet := r.s.m.Config.StallAfter, r.Silence(), r.quiet()
 	page, _, err := r.history(ctx)
+	var rested bool
+	r.Locked(func() { rested = r.rested })
+	late := rested && quiet > r.s.timing.unclear
 	if err != nil {
-		return silent > r.s.timing.patience
+		return silent > r.s.timing.patience || quiet > r.s.timing.giveUp || late
 	}
 	m := matchHistory(r.was, r.question(follow{accepted: true, shown: r.Text()}), page.Items, r.overlapping())
 	m.busy = page.Busy && !r.was.busy
@@ -94,12 +97,16 @@ func (r *reply) streamIsOver(ctx context.Context, seen *stillReply) bool {
 	case r.quiet() < quiet:
 		return false
 	case m.working():
-		return silent > r.s.timing.giveUp
+		return silent > r.s.timing.giveUp || quiet > 2*r.s.timing.giveUp
 	case m.closed && atWork(m.newest): // on ours, perhaps, behind somebody's next message
-		return silent > r.s.timing.patience
+		return silent > r.s.timing.patience || quiet > r.s.timing.giveUp
+	case late:
+		return true
 	case m.verdict != found || text == "" && !m.marked():
 		return silent > r.s.timing.patience || quiet > r.s.timing.giveUp
 	case m.marked() && (strings.HasPrefix(bare(text), bare(r.Text())) || silent > stall):
+		return true
+	case rested && strings.HasPrefix(bare(text), bare(r.Text())): // all that is missing is a mark of the stream's own end
 		return true
 	}
 	return silent > 2*stall && still > stall*3/2 || quiet > 5*stall && still > 4*stall

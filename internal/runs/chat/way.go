@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"openclaw-mcp/client"
+	"openclaw-mcp/internal/runs"
 )
 
 // way is one of the two ways to send a message: POST chat/stream and POST chat.
@@ -105,6 +106,33 @@ func rejected(err error) error {
 	c := *e
 	c.Outcome = client.OutcomeRejected
 	return &c
+}
+
+// cameAllTheSame reports whether the history has a message that the service refused: some store
+// one before they find that they can't answer it, or have it wait.
+func (r *reply) cameAllTheSame(ctx context.Context, err error) bool {
+	var e *client.Error
+	if !errors.As(err, &e) || e.Outcome != client.OutcomeRejected || r.noHistory || !r.was.seen {
+		return false
+	}
+	switch e.Status {
+	case http.StatusForbidden, http.StatusConflict, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	default:
+		return false
+	}
+	for look := range 2 {
+		if look > 0 && !runs.Pause(ctx, r.s.timing.brief) {
+			return false
+		}
+		page, _, err := r.history(ctx)
+		if err != nil {
+			return false
+		}
+		if m := matchHistory(r.was, r.question(follow{}), page.Items, r.overlapping()); m.verdict == found && m.anchored {
+			return true
+		}
+	}
+	return false
 }
 
 // knownWhole reports whether an instance was lately found not to stream.
