@@ -8,6 +8,7 @@ import "strings"
 // DraftMark is what a message says of being written still.
 type DraftMark int
 
+// What a message may say of that.
 const (
 	NotDraft   DraftMark = iota
 	MaybeDraft           // it says so, but a service may forget to change that

@@ -263,8 +263,9 @@ func TestExecEnvelopes(t *testing.T) {
 			t.Errorf("%s: %v (-want +got)\n%s", body, err, diff)
 		}
 	}
-	for code, took := range map[string]time.Duration{"124": 59, "-1": 59, "137": 60, "143": 60, "-9": 61, "-15": 61} {
-		if got, err := decodeExec([]byte(`{"exit_code":`+code+`}`), 1<<20, "", took*time.Second, time.Minute); err != nil || !got.TimedOut {
+	for code, seconds := range map[string]int{"124": 59, "-1": 59, "137": 60, "143": 60, "-9": 61, "-15": 61} {
+		took := time.Duration(seconds) * time.Second
+		if got, err := decodeExec([]byte(`{"exit_code":`+code+`}`), 1<<20, "", took, time.Minute); err != nil || !got.TimedOut {
 			t.Errorf("%s at its limit: %+v, %v", code, got, err)
 		}
 	}

@@ -35,7 +35,7 @@ var remarksAtEnd = []replyRow{
 	{rule: "JSON: a remark is all", contentType: "application/json", in: `{"message":"Task complete"}`, end: "accepted: , or Task complete"},
 	{rule: "D: such a word behind a tool is the agent's", in: fixed + `tool>{"name":"x","result":"y"}` + "\n" + `done>{"text":"Task complete"}`, text: "I fixed the parser and its tests.Task complete", end: "final", tools: ` x  "y"`},
 	{rule: "D: the agent's message is its last word", in: fixed + `done>{"message":{"role":"assistant","content":"All is well."}}`, text: "All is well.", end: "final"},
-	{rule: "D: a correction", in: `delta>{"delta":"I fixd teh parser and its tests."}` + "\n" + `done>{"text":"I fixed the parser."}`, text: "I fixed the parser.", end: "final"},
+	{rule: "D: a correction", in: `delta>{"delta":"I fixd the parser and its tests."}` + "\n" + `done>{"text":"I fixed the parser."}`, text: "I fixed the parser.", end: "final"},
 	{rule: "D: a correction of every word", in: `delta>{"delta":"Helo wrld"}` + "\n" + `done>{"text":"Hello world"}`, text: "Hello world", end: "final"},
 	{rule: "D: a long last word", in: fixed + `done>{"text":"` + strings.Repeat("Nothing else went wrong. ", 5) + `"}`, text: strings.Repeat("Nothing else went wrong. ", 5), end: "final"},
 	{rule: "D: in other letters", in: `delta>{"delta":"解析器已经修好了,测试也都通过了。"}` + "\n" + `done>{"text":"解析器好了。"}`, text: "解析器好了。", end: "final"},

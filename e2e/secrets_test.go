@@ -108,7 +108,7 @@ func TestSecretKeyInCommands(t *testing.T) {
 	each(t, func(t *testing.T, c combination) {
 		up := newUpstream(t, emulatortest.Options{})
 		s := c.connect(t, up.env())
-		print := "printf " + testKey[:9] + "; sleep 0.3; printf " + testKey[9:]
+		printKey := "printf " + testKey[:9] + "; sleep 0.3; printf " + testKey[9:]
 		var said strings.Builder
 		see := func(tool string, args params) result {
 			r := s.ok(t, tool, args)
@@ -117,18 +117,18 @@ func TestSecretKeyInCommands(t *testing.T) {
 			return r
 		}
 		for _, raw := range []bool{false, true} {
-			if r := see("exec_command", params{"command": "sleep 0.3; " + print + "; echo; sleep 0.3", "raw": raw}); r.str("stdout") != "***\n" || !strings.HasSuffix(r.streamed(), "***\n") {
+			if r := see("exec_command", params{"command": "sleep 0.3; " + printKey + "; echo; sleep 0.3", "raw": raw}); r.str("stdout") != "***\n" || !strings.HasSuffix(r.streamed(), "***\n") {
 				t.Errorf("raw %v: %s; streamed %q", raw, r.raw, r.streamed())
 			}
 		}
-		run := see("exec_command", params{"command": print + "; echo; sleep 0.3; mkdir $(" + print + "); printf 'here '>$(" + print + ")/x; (" + print + ")>>$(" + print + ")/x", "background": true}).str("run")
+		run := see("exec_command", params{"command": printKey + "; echo; sleep 0.3; mkdir $(" + printKey + "); printf 'here '>$(" + printKey + ")/x; (" + printKey + ")>>$(" + printKey + ")/x", "background": true}).str("run")
 		see("wait_run", params{"runs": []string{run}})
 		see("list_files", params{"path": "/workspace", "depth": 3})
 		if r := see("search_files", params{"pattern": "here"}); !strings.Contains(string(r.raw), "***/x") {
 			t.Errorf("found %s", r.raw)
 		}
 		terminal := see("open_terminal", params{}).str("terminal")
-		if r := see("write_terminal", params{"terminal": terminal, "text": print + "; printf '\\n<%s>\\n' end\n", "wait_for": "<end>"}); !strings.Contains(string(r.raw), "***") {
+		if r := see("write_terminal", params{"terminal": terminal, "text": printKey + "; printf '\\n<%s>\\n' end\n", "wait_for": "<end>"}); !strings.Contains(string(r.raw), "***") {
 			t.Errorf("the screen: %s", r.raw)
 		}
 		if at := strings.Index(said.String(), testKey); at >= 0 {

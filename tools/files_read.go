@@ -102,18 +102,16 @@ func readFile(ctx context.Context, r *request, in readFileIn) (readFileOut, erro
 	if f.size >= 0 {
 		out.Size = &f.size
 	}
-	if f.lossy {
-		if in.Encoding == encBase64 || in.Encoding != "text" && isBinary(f.head) {
-			return readFileOut{}, lossy(p)
-		}
-		if f.came >= 0 && f.came < f.size {
-			out.note(fmt.Sprintf("only %d of the file's %d bytes came: the service gave a part of it, or left out bytes that are not UTF-8; its SHA-256 is not known", f.came, f.size))
-		} else {
-			out.note("OpenClaw returned the file as text: bytes of it that are not UTF-8 are lost or shown as U+FFFD, and its SHA-256 is not known")
-		}
-	} else if in.Hash && f.hash == "" && !f.cutOff {
+	switch {
+	case f.lossy && (in.Encoding == encBase64 || in.Encoding != "text" && isBinary(f.head)):
+		return readFileOut{}, lossy(p)
+	case f.lossy && f.came >= 0 && f.came < f.size:
+		out.note(fmt.Sprintf("only %d of the file's %d bytes came: the service gave a part of it, or left out bytes that are not UTF-8; its SHA-256 is not known", f.came, f.size))
+	case f.lossy:
+		out.note("OpenClaw returned the file as text: bytes of it that are not UTF-8 are lost or shown as U+FFFD, and its SHA-256 is not known")
+	case in.Hash && f.hash == "" && !f.cutOff:
 		out.Note = "the SHA-256 is not known: the sandbox has no sha256sum, shasum or openssl"
-	} else if f.hash != "" && f.unsized {
+	case f.hash != "" && f.unsized:
 		out.note("the SHA-256 is of what came: the service does not tell the file's size, so it may have changed line ends or bytes that are not UTF-8")
 	}
 	if f.cutOff {

@@ -41,7 +41,7 @@ func TestGitSpellings(t *testing.T) {
 // What programs obey that find it is known by its name, and what they don't is not.
 func TestRunsByName(t *testing.T) {
 	t.Parallel()
-	for _, name := range strings.Fields(`.hg/hgrc .HG/hgrc .jj/repo/config .svn/wc.db _darcs/prefs/defaults .emacs.d/init.el .helix/languages.toml .perldb mise.local.toml .mise.dev.toml
+	for name := range strings.FieldsSeq(`.hg/hgrc .HG/hgrc .jj/repo/config .svn/wc.db _darcs/prefs/defaults .emacs.d/init.el .helix/languages.toml .perldb mise.local.toml .mise.dev.toml
 		mise/config.toml .rtx.toml .prototools .dir-locals-2.el pylintrc .pylintrc .pylintrc.toml .flake8 mypy.ini .coveragerc sitecustomize.py sub/x.pth python._pth ipython_config.py
 		jupyter_notebook_config.py .ropeproject/config.py .pnp.cjs .pnp.loader.mjs .pnpmfile.mjs .eslintrc .eslintrc.json .prettierrc .xo-config.cjs .huskyrc .user.ini .php-cs-fixer.dist.php
 		.Rprofile .RData app.Rproj .julia/config/startup.jl .luacheckrc .lazy.lua .nvim.lua .tmux.conf .tmuxp.yaml .ghci .ocamlinit .iex.exs .formatter.exs .sbclrc .octaverc .latexmkrc
@@ -51,7 +51,7 @@ func TestRunsByName(t *testing.T) {
 			t.Errorf("%s comes without a question", name)
 		}
 	}
-	for _, name := range strings.Fields(`README.md main.py src/index.ts lib/x.d.ts a.lua .gitignore .gitattributes .github/workflows/ci.yml .editorconfig .env .python-version .nvmrc
+	for name := range strings.FieldsSeq(`README.md main.py src/index.ts lib/x.d.ts a.lua .gitignore .gitattributes .github/workflows/ci.yml .editorconfig .env .python-version .nvmrc
 		.dockerignore .prettierignore CLAUDE.md Makefile hgrc mise.md emacs.d/x local/x config/x run/x settings/x vs/x eslint.json tox.md python.path x.r .keep .coverage .DS_Store`) {
 		if runsThere(folded(name), false) {
 			t.Errorf("%s is asked about", name)
