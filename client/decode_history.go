@@ -60,7 +60,7 @@ func orderMessages(in []Message) []Message {
 	rising, falling := trend(out)
 	less, more := min(rising, falling), max(rising, falling)
 	switch lead := more - less; {
-	case less > 1 && less*2 > more, falling > 0 && inNoOrder(out), byRandomID(out, falling > 0):
+	case less > 1 && less*2 > more, less > 0 && inNoOrder(out), byRandomID(out, falling > 0):
 		sortByTime(out)
 	case lead <= 1 && fromQuestionToAnswer(out):
 	case lead <= 1 && fromAnswerToQuestion(out):

@@ -32,6 +32,7 @@ func TestHistoryOrder(t *testing.T) {
 		"by random ids, one unanswered":               {"u3@5 a2@3 u1@0 a1@1 u2@2", "u1 a1 u2 a2 u3"},
 		"by random ids, one without a time":           {"u2@2 a1@1 u1@0 u3@5 a3 a2@3", "u1 a1 u2 a2 u3 a3"},
 		"questions timed late, two rows at once":      {"a0@-9 u1@2.4 a1@1 u2@12.4 a2@11 u3@22.4 a3@20.001 b3@20 c3@25", "a0 u1 a1 u2 a2 u3 a3 b3 c3"},
+		"newest first, questions timed late":          {"c3@25 a3@20.6 u3@22.4 a2@11 u2@12.4 a1@1 u1@2.4 a0@-9", "a0 u1 a1 u2 a2 u3 a3 c3"},
 		"in no order":                                 {"u3@5 a1@1 u1@0 a3@6 u2@2 a2@3", "u1 a1 u2 a2 u3 a3"},
 	} {
 		roles := map[byte]Role{'u': RoleUser, 'a': RoleAssistant, 'b': RoleAssistant, 'c': RoleAssistant}
