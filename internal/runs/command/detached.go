@@ -163,7 +163,7 @@ func (svc *Service) update(read runs.State, s pollState, out, errOut []byte) (*r
 	switch s.state {
 	case stateExited:
 		u.Status = runs.StatusCompleted
-		output.ExitCode = &s.code
+		output.ExitCode = new(s.code) // of its own: a pointer into s would keep all that was read with it
 		output.TimedOut, output.Ended = s.timedOut, s.timedOut
 	case stateCancelled:
 		u.Status = runs.StatusCancelled
