@@ -61,7 +61,7 @@ func TestAnswersShareRoom(t *testing.T) {
 	}{
 		"files":    {wrap: asIs},
 		"no shell": {wrap: asIs, answer: fmt.Sprintf(`{"stdout":%q,"exit_code":0}`, printed), lost: "not kept here any more"},
-		"direct":   {wrap: func(s string) string { return strings.ReplaceAll(s, "/tmp/openclaw-mcp", "/proc/none") }, lost: "its outcome with it"},
+		"direct":   {wrap: func(s string) string { return strings.ReplaceAll(s, "/tmp/openclaw-mcp", "/proc/none") }, lost: "kept it no longer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
