@@ -212,7 +212,7 @@ func (r *replay) finish(data []byte) error {
 // close is called with the lock held.
 func (r *replay) close() {
 	if !r.over {
-		r.over, r.sealed = true, nil // which holds the request
+		r.over, r.sealed, r.giveUp = true, nil, nil // which hold the request
 		close(r.ended)
 	}
 	if r.timer != nil {

@@ -10,6 +10,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -310,4 +312,38 @@ func FuzzEventID(f *testing.F) {
 			t.Errorf("%q is %+v", s, ref)
 		}
 	})
+}
+
+// A stream that has ended can be read again, and holds no more than its events: not the call.
+func TestEndedStreamLetsCallGo(t *testing.T) {
+	all := &replays{share: new(replayShare)}
+	defer all.end()
+	web := httptest.NewRecorder()
+	out := &postStream{w: web, rc: http.NewResponseController(web)}
+	gone := make(chan struct{})
+	func() {
+		call := new(Call)
+		runtime.AddCleanup(call, func(gone chan struct{}) { close(gone) }, gone)
+		out.call = call
+		out.open = func() *replay {
+			return all.add(out, func() { call.wasCancelled() }, func(bool) string { call.wasCancelled(); return "" })
+		}
+		for _, end := range []func([]byte) error{out.send, func(b []byte) error { return out.finish(b, http.StatusOK) }} {
+			if err := end([]byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}()
+	for range 100 {
+		runtime.GC()
+		select {
+		case <-gone:
+			if r := out.currentReplay(); len(r.events) != 2 {
+				t.Errorf("%d events are kept", len(r.events))
+			}
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	t.Error("the call is held")
 }

@@ -251,11 +251,12 @@ func (s *postStream) close() error {
 	return nil
 }
 
-// setOver ends the comments.
+// setOver ends the comments, and lets the call go: the stream may be read again for a while.
 func (s *postStream) setOver() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
+	s.open, s.call = nil, nil
 }
 
 // discard lets a replay go that nobody will ask for.

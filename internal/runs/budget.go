@@ -128,7 +128,7 @@ func dropOldest(of []*Manager) bool {
 	var since time.Time
 	for _, m := range of {
 		m.mu.Lock()
-		for _, l := range m.live {
+		for l := range m.all() {
 			if at, over := l.endedAt(); over && (oldest == nil || at.Before(since)) && m.Config.Texts.has(l) {
 				owner, oldest, since = m, l, at
 			}

@@ -54,6 +54,7 @@ type Manager struct {
 
 	mu      sync.Mutex       // taken before a run's own, never after it
 	live    map[string]*Live // by id: in flight, and ended ones for a while
+	kept    map[string]*Live // by id: see KeepResult
 	swept   time.Time
 	started int64 // runs so far
 }
@@ -103,7 +104,7 @@ func NewManager(cfg Config) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{Config: cfg, seal: s, live: make(map[string]*Live), opens: make(map[Kind]func(State) (Run, error)), results: make(map[Kind]func() any)}
+	m := &Manager{Config: cfg, seal: s, live: make(map[string]*Live), kept: make(map[string]*Live), opens: make(map[Kind]func(State) (Run, error)), results: make(map[Kind]func() any)}
 	m.base, m.stop = context.WithCancel(context.Background())
 	cfg.Texts.join(m)
 	return m, nil
@@ -295,23 +296,6 @@ func (l *Live) resume(ctx context.Context) {
 	}
 }
 
-// drop forgets a run that is kept; m.mu is held.
-func (m *Manager) drop(l *Live) {
-	l.withdrawn()
-	delete(m.live, l.state.ID)
-	m.Config.Texts.setDropped(l, true)
-}
-
-// Forget drops a run, so that it is taken up anew: what is known of it here is not true any
-// more.
-func (m *Manager) Forget(l *Live) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.live[l.state.ID] == l {
-		m.drop(l)
-	}
-}
-
 // All gives the runs in memory that are followed here, newest first.
 func (m *Manager) All() []*Live {
 	m.mu.Lock()
@@ -388,7 +372,7 @@ func (m *Manager) sweep(now time.Time) bool {
 	}
 	m.swept = now
 	var ended []*Live
-	for _, l := range m.live {
+	for l := range m.all() {
 		if at, over := l.endedAt(); over && now.Sub(at) > keepEnded {
 			m.drop(l)
 		} else if over {

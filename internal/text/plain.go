@@ -321,7 +321,7 @@ func (p *Stream) plain(s string) string {
 	}
 	all := p.tail + stripControls(s, true)
 	out := showHidden(all, len(p.tail))
-	p.tail = Tail(all, maxTail)
+	p.tail = strings.Clone(Tail(all, maxTail)) // not all of it
 	return out
 }
 

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -120,4 +121,22 @@ func FuzzPlain(f *testing.F) {
 			t.Errorf("%q: %q becomes %q", s, got, again)
 		}
 	})
+}
+
+// A stream remembers the end of what it was given, not all of it.
+func TestStreamKeepsLittle(t *testing.T) {
+	heap := func() int {
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return int(s.HeapAlloc)
+	}
+	before, streams := heap(), make([]Stream, 10)
+	for i := range streams {
+		streams[i].Next(strings.Repeat("x", 1<<20))
+	}
+	if kept := heap() - before; kept > 1<<20 {
+		t.Errorf("%d bytes are kept", kept)
+	}
+	runtime.KeepAlive(streams)
 }

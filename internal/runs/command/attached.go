@@ -107,15 +107,15 @@ func (r *attachedReader) Wait(ctx context.Context, until runs.Until, limit int, 
 	return u, err
 }
 
-// Resume ends the run: only the process that sent the request had its answer, unless
-// it noted that for others.
+// Resume ends the run: only the process that sent the request had its answer, for as long as
+// it had room for that, unless it noted it for others.
 func (a *attached) Resume(context.Context) {
 	if a.claim != nil && a.claim.End(a.Live) {
 		return
 	}
 	a.End(runs.StatusFailed, &client.Error{
 		Op:      sandbox.Op,
-		Message: "this command was run by a server process that is gone, and its outcome with it: it may have ended or may still run; check its effects before repeating it",
+		Message: "the outcome of this command is not known any more: the server process that ran it is gone, or kept it no longer; it may have ended or may still run; check its effects before repeating it",
 		Outcome: client.OutcomeUnknown,
 	})
 }

@@ -42,8 +42,8 @@ func (d *detached) Kind() runs.Kind  { return runs.KindCommand }
 func (d *detached) Instance() string { return d.state.Instance }
 
 func (d *detached) Handle() string {
-	if b := d.starting; b != nil && b.isSettled() && b.plain != nil {
-		return b.plain.reader(runs.State{}).Handle() // that of the files leads nowhere
+	if b := d.starting; b != nil && b.isSettled() && b.plain != "" {
+		return b.plain // that of the files leads nowhere
 	}
 	return d.svc.m.Seal(d.state)
 }
@@ -75,6 +75,9 @@ func (d *detached) Wait(ctx context.Context, until runs.Until, limit int, p runs
 			return u, err
 		}
 	}
+	if res := d.answered(); res != nil {
+		return d.waitAnswered(res, p), nil
+	}
 	u, err := d.wait(ctx, until, limit, p)
 	if u != nil && d.starting != nil && d.starting.note != "" {
 		u.Notes = append(u.Notes, d.starting.note)
@@ -87,6 +90,9 @@ func (d *detached) Cancel(ctx context.Context) (note string, err error) {
 		if note, done, err := d.cancelStarting(ctx); done {
 			return note, err
 		}
+	}
+	if d.answered() != nil {
+		return "the command had ended before", nil
 	}
 	return d.svc.kill(ctx, d.state, d.svc.mayStillStart(d.state))
 }
@@ -163,7 +169,7 @@ func (svc *Service) update(read runs.State, s pollState, out, errOut []byte) (*r
 	switch s.state {
 	case stateExited:
 		u.Status = runs.StatusCompleted
-		output.ExitCode = &s.code
+		output.ExitCode = new(s.code) // of its own: a pointer into s would keep all that was read with it
 		output.TimedOut, output.Ended = s.timedOut, s.timedOut
 	case stateCancelled:
 		u.Status = runs.StatusCancelled

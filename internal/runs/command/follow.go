@@ -3,11 +3,13 @@ package command
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"openclaw-mcp/client"
 	"openclaw-mcp/internal/runs"
+	"openclaw-mcp/internal/sandbox"
 	"openclaw-mcp/internal/text"
 )
 
@@ -72,6 +74,9 @@ func (d *detached) wait(ctx context.Context, until runs.Until, limit int, p runs
 	if failed != nil && f.last.state == "" {
 		output.Unseen = true
 		u.Notes = append(u.Notes, "the sandbox could not be asked about the command: "+failed.Error())
+		if errors.As(failed, new(*sandbox.NoReport)) && svc.hasCompleted(d.state) {
+			u.Status, u.Err = runs.StatusFailed, errLost
+		}
 	}
 	svc.seen(d.state, confirmed, *u)
 	if u.Status.Over() && u.More {
@@ -82,6 +87,10 @@ func (d *detached) wait(ctx context.Context, until runs.Until, limit int, p runs
 	}
 	return u, nil
 }
+
+// errLost is about a command whose answer made room for others, in a sandbox that has no files of
+// it.
+var errLost = errors.New("the command ended before, but its output is not kept here any more, and the sandbox can't report on it: check its effects before repeating it")
 
 // look looks at the command until the wait is over. failed says why the last look failed, if
 // it did. reading is the context of what is to be read even if ctx has no time.

@@ -82,7 +82,7 @@ type Service struct {
 	detached map[string]lastSeen     // by id: the detached commands of this process
 	noted    int                     // how many there were so far
 	waits    map[string]int          // by id: how many waits for a detached command are under way
-	starting map[string]*starting    // by id: detached commands whose start is under way, or has the result
+	starting map[string]*starting    // by id: detached commands whose start is under way, or was lately
 	looks    map[lookKey]*look       // under way, or done and not read
 	missing  map[string]missingTools // by instance
 	limits   map[string]limits       // by instance: how much of an output its service returns
@@ -93,7 +93,7 @@ type Service struct {
 type lastSeen struct {
 	number    int // in the order in which commands came to be known
 	update    runs.Update
-	confirmed bool // its files were seen in the sandbox
+	confirmed bool // its files were seen in the sandbox, or its answer came
 }
 
 // New makes the service, and registers it with the manager.
@@ -164,8 +164,8 @@ func (svc *Service) begin(ctx context.Context, req Request, state runs.State, cl
 	case <-least.C:
 	case <-b.settled:
 		switch {
-		case b.plain != nil:
-			return b.plain.reader(runs.State{}), nil
+		case b.plain != "":
+			return svc.m.Open(b.plain)
 		case b.err != nil:
 			return nil, b.err
 		}
@@ -248,11 +248,18 @@ func (svc *Service) about(state runs.State) string {
 	return svc.detached[state.ID].update.About
 }
 
-// knows reports whether it is known that a command's files were in the sandbox.
+// knows reports whether it is known that a command was started in the sandbox.
 func (svc *Service) knows(state runs.State) bool {
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
 	return svc.isConfirmed(state)
+}
+
+// hasCompleted reports whether it is known that a command ended by itself.
+func (svc *Service) hasCompleted(state runs.State) bool {
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	return svc.detached[state.ID].update.Status == runs.StatusCompleted
 }
 
 // isConfirmed is knows for who holds svc.mu.
@@ -266,9 +273,9 @@ func (svc *Service) sweep(now time.Time) {
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
 	for id, b := range svc.starting {
-		keep := 2 * keepFiles * time.Minute
-		if b.whole != nil {
-			keep = keepSent * time.Minute
+		keep := keepSent * time.Minute
+		if b.plain != "" {
+			keep = 2 * keepFiles * time.Minute
 		}
 		if b.isSettled() && now.Sub(b.began) > keep {
 			delete(svc.starting, id)

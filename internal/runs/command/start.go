@@ -132,7 +132,8 @@ func (svc *Service) ended(ctx context.Context, state runs.State, res client.Exec
 			return outcome{err: svc.checkStarted(ctx, state, unconfirmed(res))}
 		}
 	}
-	svc.seen(state, false, runs.Update{Status: runs.StatusCompleted, Result: outputOf(&res)})
+	svc.seen(state, true, runs.Update{Status: runs.StatusCompleted, Result: outputOf(&res)})
+	svc.m.KeepResult(state, func(l *runs.Live) runs.Work { return &attached{Live: l, result: &res} })
 	return outcome{whole: &res}
 }
 

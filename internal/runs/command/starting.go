@@ -18,8 +18,8 @@ type starting struct {
 	stopped chan struct{} // closed when the command was cancelled before it settled
 	settled chan struct{} // closed when what follows is known
 
-	whole *client.ExecResult // it ended at once; nil: it is followed through its files
-	plain *attached          // the sandbox can't detach, so it runs attached
+	whole *client.ExecResult // it ended at once, and who waited for that has the answer: see answered
+	plain string             // the handle of what runs instead, attached, where the sandbox can't detach
 	err   error              // it did not start, or whether it did is unknown
 	note  string             // what the user should know of how it started
 
@@ -64,7 +64,7 @@ func (svc *Service) settle(state runs.State, b *starting, o outcome) {
 	b.whole, b.err = o.whole, o.err
 	switch {
 	case o.plain != nil:
-		b.plain = o.plain // handles that were given out meanwhile lead to it
+		b.plain = o.plain.reader(runs.State{}).Handle() // handles that were given out meanwhile lead to it
 		delete(svc.detached, state.ID)
 		if b.isStopped() {
 			o.plain.Stop()
@@ -74,10 +74,25 @@ func (svc *Service) settle(state runs.State, b *starting, o outcome) {
 	case o.err != nil && outcomeOf(o.err) != client.OutcomeUnknown:
 		svc.note(state, false, runs.Update{Status: runs.StatusFailed, Err: o.err})
 	}
-	if b.plain == nil && b.whole == nil {
+	switch {
+	case b.whole != nil:
+		svc.starting[state.ID] = &starting{began: b.began, claim: b.claim, stopped: b.stopped, killed: b.killed, settled: b.settled}
+	case b.plain == "":
 		delete(svc.starting, state.ID)
 	}
 	close(b.settled)
+}
+
+// answered is the answer of a command that ended at once, where it is still there; nil: it is
+// not, and the command's files tell.
+func (d *detached) answered() *client.ExecResult {
+	if d.starting != nil && d.starting.whole != nil {
+		return d.starting.whole
+	}
+	if a, ok := d.svc.m.Kept(d.state.ID).(*attached); ok {
+		return a.result
+	}
+	return nil
 }
 
 // waitStarting waits until it is known how a command started, and reports true
@@ -85,35 +100,46 @@ func (svc *Service) settle(state runs.State, b *starting, o outcome) {
 func (d *detached) waitStarting(ctx context.Context, until runs.Until, limit int, p runs.Progress) (*runs.Update, bool, error) {
 	b := d.starting
 	settled := d.svc.settles(ctx, b, d.leastLook())
-	output := &Output{StdoutSize: -1, StderrSize: -1}
 	u := &runs.Update{
 		Handle: d.Handle(), Kind: runs.KindCommand, Status: runs.StatusRunning,
 		Instance: d.state.Instance, Started: d.state.Started,
+		Result: &Output{StdoutSize: -1, StderrSize: -1, Kept: true},
 	}
 	switch {
 	case !settled && b.isStopped():
 		u.Status = runs.StatusCancelled
 	case !settled:
 		u.Notes = []string{noteUnconfirmed}
-	case b.plain != nil:
-		plain := b.plain.reader(runs.State{})
-		plain.plain = d.plain
+	case b.plain != "":
+		plain, err := d.svc.m.Open(b.plain)
+		if err != nil {
+			return nil, true, err
+		}
+		if d.plain {
+			ReadPlain(plain)
+		}
 		u, err := plain.Wait(ctx, until, limit, p)
 		return u, true, err
 	case b.err != nil:
 		u.Status, u.Err = runs.StatusFailed, b.err
 		return u, true, nil
-	case b.whole != nil:
-		u.Status, output = runs.StatusCompleted, outputOf(b.whole)
-		at := d.state
-		at.Read, at.ReadErr = output.StdoutSize, output.StderrSize
-		runs.Upto(p, at, func() { tellOutput(p, output, d.plain) })
 	default:
 		return nil, false, nil
 	}
-	output.Kept = true
-	u.Result = output
 	return u, true, nil
+}
+
+// waitAnswered is Wait for a command that ended at once.
+func (d *detached) waitAnswered(res *client.ExecResult, p runs.Progress) *runs.Update {
+	output := outputOf(res)
+	output.Kept = true
+	at := d.state
+	at.Read, at.ReadErr = output.StdoutSize, output.StderrSize
+	runs.Upto(p, at, func() { tellOutput(p, output, d.plain) })
+	return &runs.Update{
+		Handle: d.Handle(), Kind: runs.KindCommand, Status: runs.StatusCompleted,
+		Instance: d.state.Instance, Started: d.state.Started, Result: output,
+	}
 }
 
 func (b *starting) isStopped() bool {
@@ -167,11 +193,13 @@ func (d *detached) cancelStarting(ctx context.Context) (note string, done bool, 
 	b, svc := d.starting, d.svc
 	if b.isSettled() {
 		switch {
-		case b.plain != nil:
-			note, err = b.plain.reader(runs.State{}).Cancel(ctx)
+		case b.plain != "":
+			plain, err := svc.m.Open(b.plain)
+			if err != nil {
+				return "", true, err
+			}
+			note, err = plain.Cancel(ctx)
 			return note, true, err
-		case b.whole != nil:
-			return "the command had ended before", true, nil
 		case b.err != nil && outcomeOf(b.err) != client.OutcomeUnknown:
 			return "the command did not start", true, nil
 		}

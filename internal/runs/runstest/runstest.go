@@ -41,8 +41,9 @@ type Upstream struct {
 	Srv    *emulatortest.Server
 	Web    *httptest.Server
 	Client *client.Client
-	ID     string      // of the instance
-	Fleet  fleet.Fleet // what its managers share; nil: nothing
+	ID     string       // of the instance
+	Fleet  fleet.Fleet  // what its managers share; nil: nothing
+	Texts  *runs.Budget // what its managers share; nil: each has its own
 }
 
 // Start starts a service; proxy, which may be nil, comes between it and the
@@ -78,7 +79,7 @@ func Start(t *testing.T, opts emulatortest.Options, proxy func(http.Handler) htt
 // Manager makes a manager, which stands for another process.
 func (w *Upstream) Manager(key, principal string) *runs.Manager {
 	w.Helper()
-	cfg := runs.Config{Client: w.Client, APIKey: key, Principal: principal, StallAfter: 5 * time.Minute}
+	cfg := runs.Config{Client: w.Client, APIKey: key, Principal: principal, StallAfter: 5 * time.Minute, Texts: w.Texts}
 	if w.Fleet != nil {
 		for name, part := range map[string]*fleet.Fleet{principal: &cfg.Fleet, "\x00all": &cfg.OfKey} {
 			f, err := fleet.Sealed(w.Fleet, key, name)
