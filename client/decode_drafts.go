@@ -32,14 +32,15 @@ func draftOf(o object) DraftMark {
 // withoutDrafts drops what stands right before its later form, in a history from the oldest
 // message on.
 func withoutDrafts(list []Message) []Message {
-	out := list[:0:0]
+	kept := list[:0] // in place: a list may have a hundred thousand messages
 	for i, m := range list {
 		if i+1 < len(list) && m.isDraftOf(list[i+1]) {
 			continue
 		}
-		out = append(out, m)
+		kept = append(kept, m)
 	}
-	return out
+	clear(list[len(kept):])
+	return kept
 }
 
 // isDraftOf reports whether the message behind this one is a later form of it. A tool that runs

@@ -1,6 +1,9 @@
 package client
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // isMirror recognises what OpenClaw's gateway writes into a history for a text that it has
 // delivered, mostly as a second copy of it.
@@ -21,15 +24,19 @@ func markMirrors(list []Message) {
 }
 
 func markMirrorsOf(turn []Message) {
-	said, all, last := map[string]bool{}, "", -1
+	if !slices.ContainsFunc(turn, func(m Message) bool { return m.Mirror }) {
+		return
+	}
+	said, last := map[string]bool{}, -1
+	var all strings.Builder
 	for i, m := range turn {
 		if m.Role == RoleAssistant && !m.Mirror && !m.Unasked && strings.TrimSpace(m.Text) != "" && !IsSilent(m.Text) {
 			text := squash(m.Text)
 			said[text], last = true, i
-			all += text
+			all.WriteString(text)
 		}
 	}
-	said[all] = last >= 0
+	said[all.String()] = last >= 0
 	for i := range turn {
 		if m := &turn[i]; m.Mirror && (i < last || said[squash(m.Text)]) {
 			m.Unasked = true
