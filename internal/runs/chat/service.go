@@ -233,15 +233,16 @@ func (s *Service) claim(ctx context.Context, req Request, state runs.State, r *r
 			if !same && !s.m.Knows(c.State.ID) {
 				return nil, ErrKeyReused
 			}
+			sent, ended := c.Sent, c.Ended() // the run that joins may change the claim
 			earlier, err := s.join(c, req.Message)
-			if err == nil && c.Sent && earlier.gaveUp() { // another process had the words, and sent them
+			if err == nil && sent && earlier.gaveUp() { // another process had the words, and sent them
 				s.m.Forget(earlier.Live)
 				earlier, err = s.join(c, req.Message)
 			}
 			switch {
 			case err != nil:
 				return nil, err
-			case !earlier.isVoid(c):
+			case !earlier.isVoid(sent, ended):
 				if !same {
 					return nil, ErrKeyReused
 				}
@@ -260,10 +261,11 @@ func (s *Service) claim(ctx context.Context, req Request, state runs.State, r *r
 }
 
 // isVoid reports whether nothing came of the reply that has a claim, so that the claim is
-// free. Of one that may have been sent, only the process knows that sent it, or the claim.
-func (r *reply) isVoid(c *runs.Claim) bool {
-	if c.Sent && r.Resumed() {
-		return c.Ended() && r.neverSent()
+// free, by what the claim said: that it may have been sent, and how it ended. Of one that may
+// have been sent, only the process knows that sent it, or the claim.
+func (r *reply) isVoid(sent, ended bool) bool {
+	if sent && r.Resumed() {
+		return ended && r.neverSent()
 	}
 	return r.neverSent() || r.Resumed() && r.over()
 }
