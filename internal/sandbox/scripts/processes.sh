@@ -1,5 +1,7 @@
 # Processes, as /proc shows them.
 
+# shellcheck disable=SC2034 # variables for the scripts that include this
+
 # /proc is of use only where it shows the processes of this shell's own namespace.
 proc=
 { read -r self _ </proc/self/stat && [ "$self" = "$$" ] && proc=yes; } 2>/dev/null
