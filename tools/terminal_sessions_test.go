@@ -382,10 +382,11 @@ func TestTerminalChanges(t *testing.T) {
 	}
 	b := newTerminalBench(t, emulatortest.Options{}, terminals.Config{})
 	b.deps.Handles = tools.NewShortHandles()
-	term := b.open(args{"cols": 80, "rows": 24, "command": "PS1='> '; clear; seq -f 'line %.0f of some file' 101 118"})
+	term := b.open(args{"cols": 80, "rows": 24})
 	if term != "term-1" {
 		t.Errorf("the terminal is %q", term)
 	}
+	b.write(term, "PS1='> '; clear; seq -f 'line %.0f of some file' 101 118", enter, "^line 118 of some file\n> ?$")
 	s := b.write(term, "echo one-$((40+2))", enter, "^one-42$")
 	if !strings.Contains(s.plain, "one-42") || strings.Contains(s.plain, "105") || !strings.Contains(s.plain, "the rest of the screen is as shown before") {
 		t.Errorf("after a line: %s", s.plain)
