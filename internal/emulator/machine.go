@@ -16,7 +16,7 @@ import (
 
 // drainGrace is how long an answer waits for the rest of the output once the
 // shell has exited: a process in the background may hold the pipes for ever.
-const drainGrace = 250 * time.Millisecond
+const drainGrace = 500 * time.Millisecond
 
 // machine is where the commands of one instance run.
 type machine struct {
