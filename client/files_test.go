@@ -165,6 +165,17 @@ func TestFileReadFailures(t *testing.T) {
 	}
 }
 
+// A write that is refused for want of room may have emptied the file first.
+func TestWriteToFullDisk(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"error":"ENOSPC: no space left on device, write"}`)
+	})
+	if e := wantError(t, c.Files.Write(t.Context(), "i1", "/a", "text")); e.Outcome != OutcomeUnknown {
+		t.Errorf("got %v, outcome %q", e, e.Outcome)
+	}
+}
+
 func TestFileWrites(t *testing.T) {
 	var got string
 	reply := ""

@@ -90,7 +90,7 @@ type Message struct {
 	Turn        string       // the run or turn that it is of, which a question and its answers share; "" when the service does not say
 	ReplyTo     string       // the id of the message that it answers; "" when the service does not say
 	CreatedAt   time.Time    // zero when unknown
-	Draft       DraftMark    // whether it says that it is no more than a draft
+	Draft       DraftMark    // whether it says that it is only a draft
 	Mirror      bool         // it was written for a text that was delivered, which another message may have
 }
 

@@ -6,8 +6,8 @@ import (
 )
 
 // Models write what they think before what they say, in tags of its own, and some services
-// pass that on as text. At the beginning of a message, and with its end, it is no part of the
-// reply; anywhere else it may be what the reply is about.
+// pass that on as text. It is left out where a message begins with it and the tag is closed;
+// anywhere else, the reply may be about such tags.
 
 var thoughtTags = [...]struct{ begin, end string }{
 	{"<think>", "</think>"}, {"<thinking>", "</thinking>"}, {"<thought>", "</thought>"}, {"<reasoning>", "</reasoning>"},

@@ -2,7 +2,7 @@ package client
 
 import "testing"
 
-// Between the events of a stream there may be signs of life that are no JSON.
+// Between the events of a stream there may be signs of life that are not JSON.
 var bareSigns = []replyRow{
 	{rule: "A: ping", in: chunk("Hel") + "ping\n" + chunk("lo") + "[DONE]", text: "Hello", end: "final"},
 	{rule: "A: a time", in: chunk("Hel") + "2026-11-30T20:00:00Z\n" + chunk("lo") + "[DONE]", text: "Hello", end: "final"},

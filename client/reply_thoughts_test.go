@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What a model thinks in tags at the beginning of a message is no part of the reply.
+// What a model thinks in tags at the beginning of a message is not part of the reply.
 var thoughts = []replyRow{
 	{rule: "in one piece", in: `{"delta":"<think>hm</think>Hello"}` + "\n[DONE]", text: "Hello"},
 	{rule: "with white space", in: `{"delta":"\n<think>\nhm\n</think>\n\nHello"}` + "\n[DONE]", text: "Hello"},
